@@ -1,0 +1,1 @@
+"""Pure functions from events to features, from features to labels, and from labels to changes."""

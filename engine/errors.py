@@ -1,0 +1,5 @@
+"""What the engine refuses, told in one sentence."""
+
+
+class EngineError(Exception):
+    """Base of every error the engine raises for a person to read."""
