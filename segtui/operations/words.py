@@ -1,0 +1,54 @@
+"""Numbers and times as people read them; scripts get the exact ones."""
+
+from __future__ import annotations
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def count(number: int) -> str:
+    """`24,310`; from a million on `1.2 M`, `3.4 G`."""
+    if abs(number) < 1_000_000:
+        return f"{number:,}"
+    size = number / 1_000_000
+    # 999.95 would be rounded to the four digits "1000.0"
+    return f"{size:.1f} M" if abs(size) < 999.95 else f"{size / 1000:,.1f} G"
+
+
+def change(number: int) -> str:
+    """`▲ 214`, `▼ 12`, `0`."""
+    if number == 0:
+        return "0"
+    return f"{'▲' if number > 0 else '▼'} {count(abs(number))}"
+
+
+def share(part: float) -> str:
+    """0.136 as `13.6 %`."""
+    return f"{part:.1%}".replace("%", " %")
+
+
+def ago(instant: int, now: int) -> str:
+    """How long before `now` (both µs): `just now`, `5 min ago`, `3 h ago`, `3 d ago`; ahead: `in 3 d`."""
+    gap = abs(now - instant)
+    if gap < MINUTE:
+        return "just now"
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if gap >= unit:
+            words = f"{gap // unit:,} {name}"
+            break
+    return f"{words} ago" if instant <= now else f"in {words}"
+
+
+def seconds(length: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 20 s`."""
+    if length < 9.95:
+        return f"{length:.1f} s"
+    whole = round(length)
+    return f"{whole} s" if whole < 60 else f"{whole // 60:,} min {whole % 60} s"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 user`, `2 users`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
