@@ -1,3 +1,4 @@
+
 """What can go wrong with a store, each told in one sentence.
 
 StoreError

@@ -1,0 +1,87 @@
+"""Bulk appends: Arrow into a private staging file through ADBC, then one INSERT … SELECT.
+
+The staging file is another file than the store, so a second SQLite library may open it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import adbc_driver_manager
+import adbc_driver_sqlite.dbapi
+import polars as pl
+
+from db.errors import StoreError
+from db.sqlite import explain
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+BULK_ROWS = 10_000
+MOST_ATTACHED = 8
+
+
+def _prefix(store: Path) -> str:
+    return f"{store.name}.staging-"
+
+
+def sweep(store: Path) -> None:
+    """Removes staging files a killed writer left; the caller holds the writer's lock."""
+    for left in store.parent.glob(f"{_prefix(store)}*"):
+        left.unlink(missing_ok=True)
+
+
+class Staging:
+    """The staging files of one transaction: attached when made, detached and removed by `release`.
+
+    SQLite detaches nothing that was read inside an open transaction, and attaches ten files at most, so
+    `full` tells when rows must take the slower way.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._attached: dict[str, Path] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether no further file can be attached before the transaction ends."""
+        return len(self._attached) >= MOST_ATTACHED
+
+    def table(self, frame: pl.DataFrame) -> str:
+        """Stages the frame; returns the SQL name of a table with its columns."""
+        path = self._store.path.parent / f"{_prefix(self._store.path)}{secrets.token_hex(8)}"
+        name = f"staging{len(self._attached)}"
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            _ingest(self._store.path, path, frame)
+            self._store.connection.execute(f"ATTACH ? AS {name}", (str(path),))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        self._attached[name] = path
+        return f"{name}.rows"
+
+    def release(self) -> None:
+        """Detaches and removes everything; the transaction has ended."""
+        for name, path in self._attached.items():
+            self._store.connection.execute(f"DETACH {name}")
+            path.unlink(missing_ok=True)
+        self._attached.clear()
+
+
+def _ingest(store: Path, path: Path, frame: pl.DataFrame) -> None:
+    try:
+        with (
+            adbc_driver_sqlite.dbapi.connect(str(path), autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+                cursor.execute(f"PRAGMA {pragma}")
+                cursor.fetchall()
+            cursor.adbc_ingest("rows", frame.to_arrow(), mode="create")
+    except adbc_driver_manager.Error as error:
+        story = explain(error, store)
+        raise story or StoreError(f"{store} could not take a bulk of rows: {error}.") from error

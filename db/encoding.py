@@ -1,0 +1,189 @@
+"""Canonical bytes of rows, leaves and headers: what the chain hashes. See docs/log-format.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from db.schema import BEHAVIOUR_INTEGERS, CHANGE_INTEGERS
+
+ENCODING = 1
+CAUSE_BYTES = 16
+SOURCE_ID_BYTES = 16
+GENESIS = bytes(32)
+
+Records = np.ndarray[Any, np.dtype[np.void]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+BEHAVIOUR_RECORD = np.dtype(
+    [(name, "<i8") for name in BEHAVIOUR_INTEGERS] + [("nulls", "<u4"), ("source_id", f"V{SOURCE_ID_BYTES}")]
+)
+CHANGE_RECORD = np.dtype(
+    [(name, "<i8") for name in CHANGE_INTEGERS] + [("nulls", "<u4"), ("cause", f"S{CAUSE_BYTES}")]
+)
+ATTRIBUTE_RECORD = np.dtype([("seq", "<i8"), ("name", "<i8"), ("value", "<i8")])
+LEAF = np.dtype([("user", "<i8"), ("digest", "V32")])
+
+
+def _integers(frame: pl.DataFrame, names: Sequence[str], dtype: np.dtype[np.void]) -> Records:
+    """Records with the integer columns and the mask of nulls (bit i: column i) filled in."""
+    records: Records = np.zeros(frame.height, dtype=dtype)
+    nulls = np.zeros(frame.height, dtype="<u4")
+    for bit, name in enumerate(names):
+        column = frame[name]
+        if column.null_count() == frame.height:
+            nulls |= np.uint32(1 << bit)
+            continue
+        if column.null_count():
+            nulls |= column.is_null().to_numpy().astype("<u4") << np.uint32(bit)
+            column = column.fill_null(0)
+        records[name] = column.to_numpy()
+    records["nulls"] = nulls
+    return records
+
+
+def behaviour_records(frame: pl.DataFrame) -> Records:
+    """One record of 156 bytes per behaviour row (columns of log.BEHAVIOUR, any order)."""
+    records = _integers(frame, BEHAVIOUR_INTEGERS, BEHAVIOUR_RECORD)
+    ids = frame["source_id"]
+    absent = np.uint32(1 << len(BEHAVIOUR_INTEGERS))
+    if ids.null_count() == frame.height:
+        records["nulls"] |= absent
+        return records
+    missing = ids.is_null().to_numpy()
+    packed = b"".join(ids.fill_null(bytes(SOURCE_ID_BYTES)))
+    if len(packed) != SOURCE_ID_BYTES * frame.height:
+        raise ValueError("every source_id has 16 bytes")
+    records["source_id"] = np.frombuffer(packed, dtype=f"V{SOURCE_ID_BYTES}")
+    records["nulls"] |= missing.astype("<u4") * absent
+    return records
+
+
+def change_records(frame: pl.DataFrame) -> Records:
+    """One record of 124 bytes per membership change (columns of log.CHANGES, any order)."""
+    records = _integers(frame, CHANGE_INTEGERS, CHANGE_RECORD)
+    records["cause"] = frame["cause"].to_numpy().astype(f"S{CAUSE_BYTES}")
+    return records
+
+
+def attribute_records(frame: pl.DataFrame) -> Records:
+    """One record of 24 bytes per attribute: seq, name, value."""
+    records: Records = np.empty(frame.height, dtype=ATTRIBUTE_RECORD)
+    for name in ("seq", "name", "value"):
+        records[name] = frame[name].to_numpy()
+    return records
+
+
+def _slices(users: Integers) -> tuple[Integers, Integers]:
+    """Distinct users of a sorted array and the bounds of their rows (one longer)."""
+    starts = np.flatnonzero(np.diff(users, prepend=users[0] - 1 if users.size else 0))
+    return users[starts], np.append(starts, users.size).astype(np.int64)
+
+
+def leaves(stream: str, records: Records, attributes: Records | None = None) -> Records:
+    """One leaf per user: SHA-256(encoding, stream's first letter, rows by seq, attribute rows by seq, name).
+
+    `records` may come in any order; `attributes` must belong to rows in `records`. Returns LEAF[users].
+    """
+    if not records.size:
+        return np.zeros(0, dtype=LEAF)
+    by_user = np.lexsort((records["seq"], records["user"]))
+    rows = np.ascontiguousarray(records[by_user])
+    users, bounds = _slices(rows["user"])
+    base = hashlib.sha256(bytes([ENCODING]) + stream[:1].encode())
+    view, width = rows.view(np.uint8).reshape(-1).data, rows.dtype.itemsize
+    extra: dict[int, bytes] = {}
+    if attributes is not None and attributes.size:
+        extra = _attribute_bytes(records, attributes)
+    digests = bytearray()
+    for user, start, end in zip(users.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        leaf = base.copy()
+        leaf.update(view[start * width : end * width])
+        if user in extra:
+            leaf.update(extra.pop(user))
+        digests += leaf.digest()
+    for owner in extra:  # attributes without a row: never written, so such a leaf is a difference
+        digests += hashlib.sha256(extra[owner]).digest()
+    found: Records = np.empty(users.size + len(extra), dtype=LEAF)
+    found["user"] = [*users.tolist(), *extra]
+    found["digest"] = np.frombuffer(bytes(digests), dtype="V32")
+    return found
+
+
+def _attribute_bytes(records: Records, attributes: Records) -> dict[int, bytes]:
+    """The attribute records of each user, by seq and name. An attribute without its row counts for user 0."""
+    by_seq = np.argsort(records["seq"], kind="stable")
+    seqs = records["seq"][by_seq]
+    place = np.minimum(np.searchsorted(seqs, attributes["seq"]), seqs.size - 1)
+    owners = np.where(seqs[place] == attributes["seq"], records["user"][by_seq][place], 0)
+    order = np.lexsort((attributes["name"], attributes["seq"], owners))
+    rows, owners = attributes[order], owners[order]
+    users, bounds = _slices(owners)
+    return {
+        user: rows[start:end].tobytes()
+        for user, start, end in zip(users.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+    }
+
+
+def decision_leaf(rows: Sequence[tuple[int, str, str]]) -> Records:
+    """The single leaf of a commit's decisions: seq, then kind and body, each with its length before it."""
+    leaf = hashlib.sha256(bytes([ENCODING]) + b"d")
+    for seq, kind, body in rows:
+        leaf.update(seq.to_bytes(8, "little", signed=True))
+        for text in (kind.encode(), body.encode()):
+            leaf.update(len(text).to_bytes(4, "little"))
+            leaf.update(text)
+    found: Records = np.zeros(1, dtype=LEAF)
+    found["digest"] = np.frombuffer(leaf.digest(), dtype="V32")
+    return found
+
+
+def stream_digest(found: Records) -> bytes:
+    """SHA-256 over the leaves by user: user as int64, then 32 bytes."""
+    return hashlib.sha256(found[np.argsort(found["user"], kind="stable")].tobytes()).digest()
+
+
+def vocabulary_digest(entries: Sequence[tuple[int, str, str]]) -> bytes:
+    """SHA-256 over the canonical JSON [[id, kind, text], …] of the new entries, by id."""
+    return hashlib.sha256(canonical([list(entry) for entry in entries])).digest()
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys, no blanks, UTF-8; no NaN, no infinity."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a commit's digest covers beside the one before it; ranges are first and last seq."""
+
+    id: int
+    recorded_at: int
+    actor: str
+    source: str | None
+    ranges: dict[str, tuple[int, int] | None]
+    leaves: dict[str, int]
+    digests: dict[str, bytes | None]
+    encoding: int = ENCODING
+
+    def digest(self, previous: bytes) -> bytes:
+        """SHA-256(previous digest, canonical JSON of this header)."""
+        body = {
+            "id": self.id,
+            "recorded_at": self.recorded_at,
+            "actor": self.actor,
+            "source": self.source,
+            "encoding": self.encoding,
+            "leaves": self.leaves,
+            **{name: list(span) if span else None for name, span in self.ranges.items()},
+            **{f"{name}_digest": digest.hex() if digest else None for name, digest in self.digests.items()},
+        }
+        return hashlib.sha256(previous + canonical(body)).digest()

@@ -1,0 +1,278 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
+"""Reading the log: frames of raw integers, decisions, commits, totals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from db import passes
+from db import summary as totals
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+BEHAVIOUR: dict[str, pl.DataType] = {
+    "seq": pl.Int64(),
+    "user": pl.Int64(),
+    "occurred_at": pl.Int64(),
+    "kind": pl.Int64(),
+    "order": pl.Int64(),
+    "item": pl.Int64(),
+    "category": pl.Int64(),
+    "platform": pl.Int64(),
+    "device": pl.Int64(),
+    "region": pl.Int64(),
+    "currency": pl.Int64(),
+    "source_id": pl.Binary(),
+    "session": pl.Int64(),
+    "amount": pl.Int64(),
+    "quantity": pl.Int64(),
+    "rating": pl.Int64(),
+    "duration": pl.Int64(),
+    "late": pl.Int64(),
+}
+CHANGES: dict[str, pl.DataType] = {
+    "seq": pl.Int64(),
+    "segmentation": pl.Int64(),
+    "user": pl.Int64(),
+    "from_label": pl.Int64(),
+    "to_label": pl.Int64(),
+    "probability": pl.Int64(),
+    "as_of": pl.Int64(),
+    "pass": pl.Int64(),
+    "cause": pl.String(),
+    "cause_seq": pl.Int64(),
+    "reason": pl.Int64(),
+    "model": pl.Int64(),
+    "backfilled": pl.Int64(),
+    "hindsight": pl.Int64(),
+}
+ATTRIBUTES: dict[str, pl.DataType] = {
+    "seq": pl.Int64(),
+    "user": pl.Int64(),
+    "occurred_at": pl.Int64(),
+    "name": pl.Int64(),
+    "value": pl.Int64(),
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an operator or the system decided."""
+
+    seq: int
+    recorded_at: int
+    actor: str
+    kind: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One transaction: who, from where, and the first and last seq (or vocabulary number) of each stream."""
+
+    id: int
+    recorded_at: int
+    actor: str
+    source: str | None
+    behaviour_first: int | None
+    behaviour_last: int | None
+    decisions_first: int | None
+    decisions_last: int | None
+    changes_first: int | None
+    changes_last: int | None
+    vocabulary_first: int | None
+    vocabulary_last: int | None
+    encoding: int
+    behaviour_digest: bytes | None
+    decisions_digest: bytes | None
+    changes_digest: bytes | None
+    vocabulary_digest: bytes | None
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The log in a few numbers; first and last are the oldest and newest occurred_at (µs UTC)."""
+
+    events: int
+    users: int
+    first: int | None
+    last: int | None
+    position: int
+    last_import: Commit | None
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _among(column: str, users: Sequence[int]) -> tuple[str, str]:
+    """A condition and its parameter: the column is one of `users`."""
+    return f"{column} IN (SELECT value FROM json_each(?))", json.dumps([int(user) for user in users])
+
+
+def behaviour(
+    store: Store,
+    *,
+    position: int | None = None,
+    after_seq: int = 0,
+    since: int | None = None,
+    before: int | None = None,
+    users: Sequence[int] | None = None,
+    columns: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """Behaviour with seq in (after_seq, position] and occurred_at in [since, before), by seq."""
+    names = list(BEHAVIOUR) if columns is None else list(columns)
+    conditions = {
+        "seq > ?": after_seq,
+        "seq <= ?": position,
+        "occurred_at >= ?": since,
+        "occurred_at < ?": before,
+    }
+    where = [condition for condition, value in conditions.items() if value is not None]
+    parameters: list[Any] = [value for value in conditions.values() if value is not None]
+    if users is not None:
+        condition, value = _among("user", users)
+        where.append(condition)
+        parameters.append(value)
+    return store.frame(
+        f"SELECT {_quoted(names)} FROM behaviour WHERE {' AND '.join(where)} ORDER BY seq",
+        parameters,
+        {name: BEHAVIOUR[name] for name in names},
+    )
+
+
+def attributes(
+    store: Store, *, position: int | None = None, users: Sequence[int] | None = None
+) -> pl.DataFrame:
+    """Attributes of behaviour rows: seq, user, occurred_at, name, value; by seq and name."""
+    where: list[str] = ["1"]
+    parameters: list[Any] = []
+    if position is not None:
+        where.append("a.seq <= ?")
+        parameters.append(position)
+    if users is not None:
+        condition, value = _among("b.user", users)
+        where.append(condition)
+        parameters.append(value)
+    return store.frame(
+        "SELECT a.seq, b.user, b.occurred_at, a.name, a.value FROM attributes a "
+        f"JOIN behaviour b ON b.seq = a.seq WHERE {' AND '.join(where)} ORDER BY a.seq, a.name",
+        parameters,
+        ATTRIBUTES,
+    )
+
+
+def decisions(
+    store: Store,
+    *,
+    kinds: Sequence[str] | None = None,
+    position: int | None = None,
+    newest_first: bool = False,
+    limit: int | None = None,
+) -> list[Decision]:
+    """Decisions by seq, those of the open transaction too."""
+    where: list[str] = ["1"]
+    parameters: list[Any] = []
+    if kinds is not None:
+        where.append(f"d.kind IN ({','.join('?' * len(kinds))})")
+        parameters += list(kinds)
+    if position is not None:
+        where.append("d.seq <= ?")
+        parameters.append(position)
+    rows = store.rows(
+        "SELECT d.seq, d.kind, d.body, c.recorded_at, c.actor FROM decisions d LEFT JOIN commits c "
+        "ON c.id = (SELECT id FROM commits WHERE decisions_last >= d.seq ORDER BY decisions_last LIMIT 1) "
+        f"WHERE {' AND '.join(where)} ORDER BY d.seq {'DESC' if newest_first else ''} LIMIT ?",
+        [*parameters, -1 if limit is None else limit],
+    )
+    tx = store.open_transaction
+    return [
+        Decision(
+            seq=seq,
+            recorded_at=tx.recorded_at if recorded_at is None and tx else recorded_at,
+            actor=tx.actor if actor is None and tx else actor,
+            kind=kind,
+            body=json.loads(body),
+        )
+        for seq, kind, body, recorded_at, actor in rows
+    ]
+
+
+_COMMIT = ", ".join(field.name for field in fields(Commit))
+
+
+def commits(store: Store) -> list[Commit]:
+    """All commits, oldest first."""
+    return [Commit(*row) for row in store.rows(f"SELECT {_COMMIT} FROM commits ORDER BY id")]
+
+
+def changes(
+    store: Store,
+    *,
+    segmentation: int | None = None,
+    users: Sequence[int] | None = None,
+    as_of_from: int | None = None,
+    as_of_to: int | None = None,
+    position: int | None = None,
+    governing: bool = True,
+) -> pl.DataFrame:
+    """Membership changes with as_of_from < as_of <= as_of_to, by as_of and seq.
+
+    `governing`: only the rows a fold at `position` reads, those of the newest pass over each as-of.
+    """
+    conditions = {
+        "segmentation = ?": segmentation,
+        "as_of > ?": as_of_from,
+        "as_of <= ?": as_of_to,
+        "seq <= ?": position,
+    }
+    where = ["1", *(condition for condition, value in conditions.items() if value is not None)]
+    parameters: list[Any] = [value for value in conditions.values() if value is not None]
+    if users is not None:
+        condition, value = _among("user", users)
+        where.append(condition)
+        parameters.append(value)
+    with store.reading():
+        rows = store.frame(
+            f"SELECT {_quoted(list(CHANGES))} FROM membership_changes WHERE {' AND '.join(where)} "
+            "ORDER BY as_of, seq",
+            parameters,
+            CHANGES,
+        )
+        return passes.governing(store, rows, position) if governing else rows
+
+
+def summary(store: Store) -> Summary:
+    """The log in a few numbers, without a scan."""
+    with store.reading():
+        known = totals.load(store)
+        newest = store.rows(
+            f"SELECT {_COMMIT} FROM commits WHERE behaviour_last IS NOT NULL "
+            "ORDER BY behaviour_last DESC LIMIT 1"
+        )
+        return Summary(
+            events=known.events,
+            users=known.users,
+            first=known.first,
+            last=known.last,
+            position=store.head(),
+            last_import=Commit(*newest[0]) if newest else None,
+        )
+
+
+def last_events(store: Store, *, position: int | None = None) -> pl.DataFrame:
+    """user, first, last (occurred_at), newest_seq of everyone with behaviour up to `position`, by user."""
+    schema: dict[str, pl.DataType] = dict.fromkeys(("user", "first", "last", "newest_seq"), pl.Int64())
+    return store.frame(
+        "SELECT user, min(occurred_at), max(occurred_at), max(seq) FROM behaviour "
+        "WHERE seq <= coalesce(?, seq) GROUP BY user ORDER BY user",
+        (position,),
+        schema,
+    )

@@ -1,0 +1,75 @@
+"""Passes: which rescores there were, and which pass a fold reads at each as-of.
+
+A pass opened with `from` F governs every as-of after F against older passes, from the seq of its first
+`rescored` decision on; a null F governs everything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+RESCORES: dict[str, pl.DataType] = dict.fromkeys(
+    ("seq", "segmentation", "pass", "from_as_of", "as_of", "position"), pl.Int64()
+)
+LAST_INSTANT = 2**63 - 1
+FIRST_INSTANT = -(2**63)
+
+
+def rescores(store: Store, segmentation: int | None = None, position: int | None = None) -> pl.DataFrame:
+    """seq, segmentation, pass, from_as_of, as_of, position of every rescore, by seq."""
+    return store.frame(
+        'SELECT seq, segmentation, "pass", from_as_of, as_of, position FROM rescores '
+        "WHERE segmentation = coalesce(?, segmentation) AND seq <= coalesce(?, seq) ORDER BY seq",
+        (segmentation, position),
+        RESCORES,
+    )
+
+
+def passes(store: Store, segmentation: int, position: int | None = None) -> pl.DataFrame:
+    """pass, from_as_of, seq of each pass's opening, by pass."""
+    return store.frame(
+        # A bare column beside min() comes from the row that holds the minimum.
+        'SELECT "pass", from_as_of, min(seq) FROM rescores WHERE segmentation = ? '
+        'AND seq <= coalesce(?, seq) GROUP BY "pass" ORDER BY "pass"',
+        (segmentation, position),
+        {"pass": pl.Int64(), "from_as_of": pl.Int64(), "seq": pl.Int64()},
+    )
+
+
+def limits(store: Store, position: int | None = None) -> pl.DataFrame:
+    """segmentation, pass, limit: the last as-of at which the pass governs at `position`."""
+    openings = store.frame(
+        'SELECT segmentation, "pass", from_as_of, min(seq) FROM rescores '
+        'WHERE seq <= coalesce(?, seq) GROUP BY segmentation, "pass" ORDER BY segmentation, "pass"',
+        (position,),
+        {"segmentation": pl.Int64(), "pass": pl.Int64(), "from_as_of": pl.Int64(), "seq": pl.Int64()},
+    )
+    return openings.select(
+        "segmentation",
+        "pass",
+        pl.col("from_as_of")
+        .fill_null(FIRST_INSTANT)
+        .shift(-1)
+        .cum_min(reverse=True)
+        .fill_null(LAST_INSTANT)
+        .over("segmentation")
+        .alias("limit"),
+    )
+
+
+def governing(store: Store, rows: pl.DataFrame, position: int | None = None) -> pl.DataFrame:
+    """The rows (segmentation, pass, as_of, …) of the newest pass over each as-of at `position`.
+
+    Rows of a pass that no rescore opened are kept: nothing newer governs them.
+    """
+    bounds = limits(store, position)
+    return (
+        rows.join(bounds, on=["segmentation", "pass"], how="left", maintain_order="left")
+        .filter(pl.col("as_of") <= pl.col("limit").fill_null(LAST_INSTANT))
+        .drop("limit")
+    )

@@ -1,0 +1,235 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
+"""Folds of the log: memberships, sizes, history and transitions at any as-of and position."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from db import log, members, summary, vocabulary
+from db.encoding import Integers
+from db.members import SIZES
+from db.passes import governing, passes, rescores
+
+if TYPE_CHECKING:
+    from db.store import Store
+    from db.transaction import Transaction
+
+__all__ = [
+    "digest_of",
+    "fold",
+    "history",
+    "memberships",
+    "passes",
+    "rebuild",
+    "rescores",
+    "size_history",
+    "sizes",
+    "state_digest",
+    "transitions",
+]
+
+MEMBERSHIPS: dict[str, pl.DataType] = {
+    "user": pl.Int64(),
+    "label": pl.Int64(),
+    "probability": pl.Int64(),
+    "since": pl.Int64(),
+    "seq": pl.Int64(),
+    "pass": pl.Int64(),
+}
+
+
+def fold(changes: pl.DataFrame) -> pl.DataFrame:
+    """Memberships from one segmentation's governing changes (columns of log.CHANGES, in any order).
+
+    The last change of a user, by as_of and seq, decides; a change to no label ends the membership.
+    Returns user, label, probability, since (as_of of the change), seq, pass; by user.
+    """
+    newest = changes.sort("as_of", "seq").unique("user", keep="last")
+    return (
+        newest.filter(pl.col("to_label").is_not_null())
+        .select(
+            "user",
+            pl.col("to_label").alias("label"),
+            "probability",
+            pl.col("as_of").alias("since"),
+            "seq",
+            "pass",
+        )
+        .sort("user")
+    )
+
+
+def memberships(
+    store: Store, segmentation: int, *, as_of: int | None = None, position: int | None = None
+) -> pl.DataFrame:
+    """user, label, probability, since, seq, pass; by user. At the head also margin and scores."""
+    if as_of is None and position is None:
+        return store.frame(
+            'SELECT m.user, m.label, m.probability, m.since, m.change_seq, c."pass", m.margin, m.scores '
+            "FROM members m LEFT JOIN membership_changes c ON c.seq = m.change_seq "
+            "WHERE m.segmentation = ? ORDER BY m.user",
+            (segmentation,),
+            {**MEMBERSHIPS, "margin": pl.Int64(), "scores": pl.Binary()},
+        )
+    return fold(log.changes(store, segmentation=segmentation, as_of_to=as_of, position=position))
+
+
+def sizes(
+    store: Store, segmentation: int, *, as_of: int | None = None, position: int | None = None
+) -> dict[int, int]:
+    """Users by label, labels without users left out."""
+    if as_of is None and position is None:
+        rows = store.rows(
+            "SELECT label, users FROM member_counts WHERE segmentation = ? AND users > 0 ORDER BY label",
+            (segmentation,),
+        )
+        return dict(rows)
+    held = memberships(store, segmentation, as_of=as_of, position=position)
+    return dict(held.group_by("label").len().sort("label").iter_rows())
+
+
+def size_history(store: Store, segmentation: int, *, since: int | None = None) -> pl.DataFrame:
+    """as_of, label, users, expected of every scored tick from `since` on, in the pass that governs it."""
+    with store.reading():
+        rows = store.frame(
+            'SELECT segmentation, "pass", as_of, label, users, expected FROM sizes '
+            'WHERE segmentation = ? AND as_of >= coalesce(?, as_of) ORDER BY as_of, "pass", label',
+            (segmentation, since),
+            SIZES,
+        )
+        kept = governing(store, rows)
+    newest = kept.filter(pl.col("pass") == pl.col("pass").max().over("as_of"))
+    return newest.select("as_of", "label", "users", "expected")
+
+
+def history(store: Store, user: int) -> pl.DataFrame:
+    """The governing changes of one user in every segmentation (columns of log.CHANGES)."""
+    return log.changes(store, users=[user])
+
+
+def transitions(store: Store, segmentation: int, from_as_of: int, to_as_of: int) -> pl.DataFrame:
+    """from_label, to_label, users between two as-ofs; null: not a member."""
+    with store.reading():
+        before = memberships(store, segmentation, as_of=from_as_of)
+        after = memberships(store, segmentation, as_of=to_as_of)
+    return (
+        before.select("user", pl.col("label").alias("from_label"))
+        .join(after.select("user", pl.col("label").alias("to_label")), on="user", how="full", coalesce=True)
+        .group_by("from_label", "to_label")
+        .agg(pl.len().cast(pl.Int64).alias("users"))
+        .sort("from_label", "to_label", nulls_last=True)
+    )
+
+
+def state_digest(store: Store, *, as_of: int | None = None, position: int | None = None) -> str:
+    """The digest of all memberships, from the head's projection or folded from the log."""
+    states: dict[str, dict[str, Integers]] = {}
+    with store.reading():
+        labels = vocabulary.texts(store, "label")
+        for number, name in vocabulary.texts(store, "segmentation").items():
+            if as_of is None and position is None:
+                held = store.frame(
+                    "SELECT user, label FROM members WHERE segmentation = ?",
+                    (number,),
+                    {"user": pl.Int64(), "label": pl.Int64()},
+                )
+            else:
+                held = memberships(store, number, as_of=as_of, position=position)
+            states[name] = {
+                labels[label]: group["user"].to_numpy()
+                for (label,), group in held.partition_by("label", as_dict=True).items()
+            }
+    return digest_of(states)
+
+
+def digest_of(states: dict[str, dict[str, Integers]]) -> str:
+    """SHA-256 (hex) over segmentations and labels by name, and their sorted surrogates.
+
+    `states`: segmentation name -> label name -> surrogates int64[n]. Empty ones do not count, so a label
+    nobody holds is the same as none. Bytes: docs/log-format.md.
+    """
+    digest = hashlib.sha256()
+    for segmentation in sorted(states, key=str.encode):
+        labels = {name: users for name, users in states[segmentation].items() if len(users)}
+        if not labels:
+            continue
+        _text(digest, segmentation)
+        digest.update(len(labels).to_bytes(8, "little"))
+        for label in sorted(labels, key=str.encode):
+            _text(digest, label)
+            users = np.sort(np.asarray(labels[label], dtype="<i8"))
+            digest.update(users.size.to_bytes(8, "little"))
+            digest.update(users.tobytes())
+    return digest.hexdigest()
+
+
+def _text(digest: hashlib._Hash, text: str) -> None:
+    encoded = text.encode()
+    digest.update(len(encoded).to_bytes(4, "little") + encoded)
+
+
+def rebuild(store: Store, tx: Transaction) -> None:
+    """Drops the projections and folds them again: rescores, members, sizes, totals.
+
+    Margins and scores are not in the log: they are null until the next rescore. Expected sizes likewise.
+    """
+    connection = store.connection
+    for table in ("rescores", "members", "member_counts", "sizes"):
+        connection.execute(f"DELETE FROM {table}")
+    for decision in log.decisions(store, kinds=("rescored",)):
+        members.keep_rescore(
+            store, decision.seq, tx.number("segmentation", decision.body["segmentation"]), decision.body
+        )
+    everything = log.changes(store)
+    for (segmentation,), changes in everything.partition_by("segmentation", as_dict=True).items():
+        held = fold(changes)
+        tx.save_members(
+            segmentation,
+            held.select(
+                "user",
+                "label",
+                "probability",
+                pl.lit(None, pl.Int64).alias("margin"),
+                pl.lit(None, pl.Binary).alias("scores"),
+                "since",
+                pl.col("seq").alias("change_seq"),
+            ),
+        )
+        tx.save_sizes(_refolded_sizes(segmentation, changes, rescores(store, segmentation)))
+    summary.scan(store).save(store)
+
+
+def _refolded_sizes(segmentation: int, changes: pl.DataFrame, ticks: pl.DataFrame) -> pl.DataFrame:
+    """Sizes at every governing scored tick, from the moves in and out of each label."""
+    moves = pl.concat(
+        [
+            changes.select("as_of", pl.col("to_label").alias("label"), pl.lit(1, pl.Int64).alias("users")),
+            changes.sort("as_of", "seq").select(
+                "as_of",
+                pl.col("to_label").shift(1).over("user").alias("label"),
+                pl.lit(-1, pl.Int64).alias("users"),
+            ),
+        ]
+    ).filter(pl.col("label").is_not_null())
+    scored = ticks.group_by("as_of").agg(pl.col("pass").max()).sort("as_of")
+    grid = scored.join(moves.select(pl.col("label").unique()), how="cross").sort("as_of")
+    running = (
+        moves.group_by("as_of", "label")
+        .agg(pl.col("users").sum())
+        .sort("as_of")
+        .with_columns(pl.col("users").cum_sum().over("label"))
+    )
+    return grid.join_asof(
+        running, on="as_of", by="label", strategy="backward", check_sortedness=False
+    ).select(
+        pl.lit(segmentation, pl.Int64).alias("segmentation"),
+        "pass",
+        "as_of",
+        "label",
+        pl.col("users").fill_null(0),
+        pl.lit(None, pl.Float64).alias("expected"),
+    )

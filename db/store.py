@@ -1,0 +1,251 @@
+"""A store: one SQLite file, its connection, its single writer."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import polars as pl
+from sqlite_utils import Database
+
+from db import bulk
+from db.encoding import GENESIS
+from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
+from db.lock import writer_lock
+from db.schema import APPLICATION_ID, SCHEMA_VERSION, migrations
+from db.sqlite import connect, explain, explained, read_only
+from db.transaction import Transaction
+from db.vault import KEY_BYTES, KEY_VARIABLE, Vault, find_key, key_check, write_key
+
+__all__ = ["Store", "Transaction"]
+
+WAL_LIMIT = 64 * 1024 * 1024
+
+
+class Store:
+    """One thread's connection to the store at `path`. Use `create` or `open`; close it when done."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self.connection = connection
+        self.database = Database(connection)
+        self.vault = Vault(self)
+        self.open_transaction: Transaction | None = None
+
+    @classmethod
+    def create(cls, path: Path, *, key: bytes | None = None) -> Store:
+        """Makes a store (mode 0600) and, unless SEGTUI_KEY is set, its key file.
+
+        `key`: the 32-byte master key, random by default. Raises StoreExists, StoreMissing for a missing
+        folder, StoreFull where nothing can be written.
+        """
+        path = Path(path)
+        if path.exists():
+            raise StoreExists(f"{path} is there already: open it, or choose another name.")
+        if not path.parent.is_dir():
+            raise StoreMissing(f"There is no folder {path.parent}: make it first.")
+        made: list[Path] = []
+        try:
+            with explained(path):
+                master = cls._master(path, key, made)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                made.append(path)
+                connection = connect(path)
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    _configure(connection)
+                    migrations.apply(Database(connection))
+                    connection.execute(
+                        "INSERT INTO meta VALUES ('key_check', ?), ('next_user', 1)", (key_check(master),)
+                    )
+                finally:
+                    connection.close()
+        except FileExistsError as error:
+            raise StoreExists(f"{path} is there already: open it, or choose another name.") from error
+        except BaseException:
+            for file in made:
+                file.unlink(missing_ok=True)
+            raise
+        return cls.open(path)
+
+    @staticmethod
+    def _master(path: Path, key: bytes | None, made: list[Path]) -> bytes:
+        if key is None and os.environ.get(KEY_VARIABLE):
+            found = find_key(path)
+            if found is not None:
+                return found
+        master = os.urandom(KEY_BYTES) if key is None else key
+        if len(master) != KEY_BYTES:
+            raise StoreError(f"A master key has {KEY_BYTES} bytes, not {len(master)}.")
+        made.append(write_key(path, master))
+        return master
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Opens the store at `path`, migrating an older one.
+
+        Raises StoreMissing, NotAStore, StoreTooNew, StoreDamaged, StoreLocked, StoreFull. A store in a
+        folder that cannot be written opens for reading.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise StoreMissing(f"There is no store at {path}: create one with 'segtui init'.")
+        if path.is_dir():
+            raise NotAStore(f"{path} is a folder, not a store: name the file in it.")
+        with explained(path):
+            connection = connect(path, immutable=_frozen(path))
+            try:
+                _check(connection, path)
+                _configure(connection)
+                if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+                    with writer_lock(path, wait=10.0):
+                        migrations.apply(Database(connection))
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Closes the connection; the store is a single file again when it was the last one."""
+        with explained(self.path):
+            self.connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query, SQLite's errors told as StoreErrors."""
+        with explained(self.path):
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def frame(self, sql: str, parameters: Sequence[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+        """The rows of a query as a frame of `schema`, whose columns stand in the query's order."""
+        rows = self.rows(sql, parameters)
+        columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+        return pl.DataFrame(
+            [
+                pl.Series(name, values, dtype=dtype)
+                for (name, dtype), values in zip(schema.items(), columns, strict=True)
+            ]
+        )
+
+    def head(self) -> int:
+        """The last committed seq, 0 when the log is empty."""
+        found = self.rows(
+            "SELECT coalesce(changes_last, decisions_last, behaviour_last) AS last FROM commits "
+            "WHERE last IS NOT NULL ORDER BY id DESC LIMIT 1"
+        )
+        return int(found[0][0]) if found else 0
+
+    def chain_digest(self) -> bytes:
+        """The digest of the newest commit, 32 zero bytes before the first one."""
+        found = self.rows("SELECT digest FROM commits ORDER BY id DESC LIMIT 1")
+        return bytes(found[0][0]) if found else GENESIS
+
+    def data_version(self) -> int:
+        """A number that changes when another connection commits."""
+        return int(self.rows("PRAGMA data_version")[0][0])
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Several queries over one state of the store, whatever is committed meanwhile."""
+        if self.connection.in_transaction:
+            yield
+            return
+        with explained(self.path):
+            self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("COMMIT")
+
+    @contextmanager
+    def transaction(
+        self,
+        *,
+        actor: str,
+        source: str | None = None,
+        wait: float = 10.0,
+        recorded_at: int | None = None,
+    ) -> Iterator[Transaction]:
+        """One commit of the log, or nothing: an exception inside leaves the store as it was.
+
+        Waits `wait` seconds for another writer, then raises StoreLocked naming it. `recorded_at`: µs UTC,
+        default the wall clock.
+        """
+        if self.open_transaction is not None:
+            raise ValueError("a transaction of this store is open already")
+        with writer_lock(self.path, wait), explained(self.path):
+            bulk.sweep(self.path)
+            self.connection.execute("BEGIN IMMEDIATE")
+            moment = time.time_ns() // 1000 if recorded_at is None else recorded_at
+            tx = Transaction(self, actor=actor, source=source, recorded_at=moment)
+            self.open_transaction = tx
+            try:
+                yield tx
+                tx.finish()
+                self.connection.execute("COMMIT")
+            except BaseException as error:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                story = explain(error, self.path) if isinstance(error, Exception) else None
+                if story is not None:
+                    raise story from error
+                raise
+            finally:
+                self.open_transaction = None
+                tx.release()
+            # The commit stands; what follows is upkeep that the next writer would do as well.
+            with suppress(sqlite3.OperationalError):
+                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _frozen(path: Path) -> bool:
+    """Whether nothing can change the store: then SQLite reads it without its shared-memory file."""
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    wal = Path(f"{path}-wal")
+    return not writable and not (wal.exists() and wal.stat().st_size)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises NotAStore or StoreTooNew."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if application != APPLICATION_ID:
+        what = "is an empty file" if path.stat().st_size == 0 else "is a SQLite file of another program"
+        raise NotAStore(
+            f"{path} {what}, not a segtui store: check --store, or create one with 'segtui init'."
+        )
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise StoreTooNew(
+            f"{path} was written by a newer segtui (store version {version}, this one knows "
+            f"{SCHEMA_VERSION}): upgrade segtui."
+        )
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    for pragma in (
+        "synchronous = FULL",
+        "wal_autocheckpoint = 0",
+        f"journal_size_limit = {WAL_LIMIT}",
+        "temp_store = MEMORY",
+        "cache_size = -65536",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def refuse_read_only(path: Path) -> None:
+    """Raises StoreFull when the store or its folder cannot be written."""
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise read_only(path)

@@ -1,0 +1,277 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
+"""One transaction of the log: appends in stream order, then the commit row that chains them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from db import encoding, members, summary
+from db.bulk import BULK_ROWS, Staging
+from db.encoding import Header, Records
+from db.log import BEHAVIOUR, CHANGES
+from db.schema import BEHAVIOUR_INDEX, CHANGES_INDEXES, STREAMS, insert_trigger
+from db.vocabulary import KINDS
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+LOOKUP_CHUNK = 10_000
+INDEXES = {
+    "behaviour": {"behaviour_by_user": BEHAVIOUR_INDEX},
+    "membership_changes": dict(zip(("changes_by_as_of", "changes_by_user"), CHANGES_INDEXES, strict=True)),
+}
+
+
+class Transaction:
+    """What one commit appends. Streams come in the order behaviour, decisions, changes."""
+
+    def __init__(self, store: Store, *, actor: str, source: str | None, recorded_at: int) -> None:
+        self.store = store
+        self.actor = actor
+        self.source = source
+        self.recorded_at = recorded_at
+        self.next_seq = store.head() + 1
+        self._staging = Staging(store)
+        self._ranges: dict[str, tuple[int, int] | None] = dict.fromkeys(STREAMS)
+        self._behaviour: list[Records] = []
+        self._attributes: list[Records] = []
+        self._changes: list[Records] = []
+        self._decisions: list[tuple[int, str, str]] = []
+        self._vocabulary: list[tuple[int, str, str]] = []
+        self._summary = summary.load(store)
+
+    # --- texts and persons -------------------------------------------------------------------------
+
+    def numbers(self, kind: str, texts: pl.Series) -> pl.Series:
+        """Vocabulary numbers (Int64) of the texts of a kind, made where missing; nulls stay null."""
+        if kind not in KINDS:
+            raise ValueError(f"unknown vocabulary kind {kind!r}")
+        unique = texts.drop_nulls().unique(maintain_order=True).to_list()
+        if not unique:
+            return pl.Series(texts.name, [None] * len(texts), dtype=pl.Int64)
+        known = self._known(kind, unique)
+        missing = [text for text in unique if text not in known]
+        if missing:
+            first = self._next("vocabulary")
+            entries = [(first + at, kind, text) for at, text in enumerate(missing)]
+            self.store.connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", entries)
+            self._vocabulary += entries
+            known.update((text, number) for number, _, text in entries)
+        return texts.replace_strict(
+            unique, [known[text] for text in unique], default=None, return_dtype=pl.Int64
+        )
+
+    def number(self, kind: str, text: str) -> int:
+        """The vocabulary number of one text, made where missing."""
+        return int(self.numbers(kind, pl.Series([text])).item())
+
+    def _known(self, kind: str, unique: Sequence[str]) -> dict[str, int]:
+        known: dict[str, int] = {}
+        for start in range(0, len(unique), LOOKUP_CHUNK):
+            chunk = unique[start : start + LOOKUP_CHUNK]
+            marks = ",".join("?" * len(chunk))
+            known.update(
+                self.store.rows(
+                    f"SELECT text, id FROM vocabulary WHERE kind = ? AND text IN ({marks})",
+                    (kind, *chunk),
+                )
+            )
+        return known
+
+    def _next(self, table: str) -> int:
+        return int(self.store.rows(f"SELECT coalesce(max(id), 0) + 1 FROM {table}")[0][0])
+
+    def surrogates(self, external_ids: pl.Series, name: str = "id") -> pl.Series:
+        """User numbers (Int64) of external ids, made and encrypted where missing; nulls stay null.
+
+        Raises KeyMissing, KeyWrong.
+        """
+        vault = self.store.vault
+        vault.require()
+        unique = external_ids.drop_nulls().unique(maintain_order=True).to_list()
+        if not unique:
+            return pl.Series(external_ids.name, [None] * len(external_ids), dtype=pl.Int64)
+        lookups = vault.lookups(unique, name)
+        known = vault.find(lookups)
+        fresh = [(lookup, text) for lookup, text in zip(lookups, unique, strict=True) if lookup not in known]
+        if fresh:
+            first = int(self.store.rows("SELECT value FROM meta WHERE name = 'next_user'")[0][0])
+            users = range(first, first + len(fresh))
+            known.update(zip((lookup for lookup, _ in fresh), users, strict=True))
+            sealed = vault.encrypt([text for _, text in fresh], users, name)
+            rows = [
+                (lookup, user, name, blob)
+                for (lookup, _), user, blob in zip(fresh, users, sealed, strict=True)
+            ]
+            # By look-up hash: random inserts into a B-tree that outgrows the page cache are slow.
+            self.store.connection.executemany("INSERT INTO vault VALUES (?, ?, ?, ?)", sorted(rows))
+            self.store.connection.execute(
+                "UPDATE meta SET value = ? WHERE name = 'next_user'", (users[-1] + 1,)
+            )
+        return external_ids.replace_strict(
+            unique, [known[lookup] for lookup in lookups], default=None, return_dtype=pl.Int64
+        )
+
+    # --- streams -----------------------------------------------------------------------------------
+
+    def append_behaviour(
+        self, frame: pl.DataFrame, attributes: pl.DataFrame | None = None
+    ) -> tuple[int, int] | None:
+        """Appends behaviour rows in their order; returns their first and last seq, None for no rows.
+
+        `frame`: the columns of log.BEHAVIOUR without seq. `attributes`: row (index into `frame`), name,
+        value (vocabulary numbers or millionths).
+        """
+        if frame.is_empty():
+            return None
+        rows, span = self._sequenced("behaviour", frame, BEHAVIOUR)
+        self._summary = self._summary.extended(self.store, rows, span[1])
+        self._insert("behaviour", rows)
+        self._behaviour.append(encoding.behaviour_records(rows))
+        if attributes is not None and attributes.height:
+            told = attributes.select(
+                (pl.col("row").cast(pl.Int64) + span[0]).alias("seq"),
+                pl.col("name").cast(pl.Int64),
+                pl.col("value").cast(pl.Int64),
+            ).sort("seq", "name")
+            if not told["seq"].is_between(*span).all():
+                raise ValueError("attributes name rows that are not in the frame")
+            self._insert("attributes", told)
+            self._attributes.append(encoding.attribute_records(told))
+        return span
+
+    def append_decision(self, kind: str, body: dict[str, Any]) -> int:
+        """Appends a decision, its body as canonical JSON; returns its seq.
+
+        A `rescored` body (segmentation, pass, from, as_of, position) is also kept as a projection.
+        """
+        text = encoding.canonical(body).decode()
+        seq = self._take("decisions", 1)[0]
+        self.store.database.table("decisions").insert({"seq": seq, "kind": kind, "body": text})
+        self._decisions.append((seq, kind, text))
+        if kind == "rescored":
+            members.keep_rescore(self.store, seq, self.number("segmentation", body["segmentation"]), body)
+        return seq
+
+    def append_changes(self, frame: pl.DataFrame) -> tuple[int, int] | None:
+        """Appends membership changes in their order; returns their first and last seq, None for no rows.
+
+        `frame`: the columns of log.CHANGES without seq.
+        """
+        if frame.is_empty():
+            return None
+        rows, span = self._sequenced("changes", frame, CHANGES)
+        self._insert("membership_changes", rows)
+        self._changes.append(encoding.change_records(rows))
+        return span
+
+    def _take(self, stream: str, count: int) -> tuple[int, int]:
+        """The next `count` seqs, for a stream that nothing after it has been appended to."""
+        later = STREAMS[STREAMS.index(stream) + 1 :]
+        if any(self._ranges[name] for name in later):
+            raise ValueError(f"{stream} must be appended before {' and '.join(later)}")
+        first, last = self.next_seq, self.next_seq + count - 1
+        held = self._ranges[stream]
+        self._ranges[stream] = (held[0] if held else first, last)
+        self.next_seq = last + 1
+        return first, last
+
+    def _sequenced(
+        self, stream: str, frame: pl.DataFrame, schema: dict[str, pl.DataType]
+    ) -> tuple[pl.DataFrame, tuple[int, int]]:
+        """The frame with seq and exactly the schema's columns and types, and its seqs."""
+        told = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items() if name != "seq")
+        span = self._take(stream, frame.height)
+        return told.select(pl.int_range(span[0], span[1] + 1, dtype=pl.Int64).alias("seq"), pl.all()), span
+
+    def _insert(self, table: str, rows: pl.DataFrame) -> None:
+        if rows.height < BULK_ROWS or self._staging.full:
+            self.store.database.table(table).insert_all(rows.iter_rows(named=True))
+            return
+        connection = self.store.connection
+        staged = self._staging.table(rows)
+        columns = ", ".join(f'"{name}"' for name in rows.columns)
+        indexes = INDEXES.get(table, {})
+        empty = connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+        # New seqs lie past every key, so the row trigger has nothing to refuse; it comes back right after.
+        connection.execute(f"DROP TRIGGER {table}_no_replace")
+        for name in indexes if empty else ():
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
+        for sql in indexes.values() if empty else ():
+            connection.execute(sql)
+        connection.execute(insert_trigger(table))
+
+    # --- models and projections --------------------------------------------------------------------
+
+    def put_model(self, digest: str, spec: str, parameters: bytes) -> None:
+        """Keeps a model's spec and parameters for good; the same digest again changes nothing."""
+        if not self.store.rows("SELECT 1 FROM models WHERE digest = ?", (digest,)):
+            self.store.database.table("models").insert(
+                {"digest": digest, "spec": spec, "parameters": parameters}
+            )
+
+    def save_members(self, segmentation: int, frame: pl.DataFrame) -> None:
+        """Brings the head's memberships up to date.
+
+        `frame`: user, label, probability, margin, scores (Binary), since, change_seq. A null label removes
+        the user; a null since or change_seq keeps the one held.
+        """
+        members.save(self.store, self._staging, segmentation, frame)
+
+    def save_sizes(self, frame: pl.DataFrame) -> None:
+        """Keeps the sizes of scored ticks: segmentation, pass, as_of, label, users, expected (Float64)."""
+        members.save_sizes(self.store, frame)
+
+    # --- the end -----------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Writes the commit row and what is kept about the whole log; Store.transaction calls it."""
+        vocabulary = (self._vocabulary[0][0], self._vocabulary[-1][0]) if self._vocabulary else None
+        if vocabulary is None and not any(self._ranges.values()):
+            return
+        leaves = {
+            "behaviour": encoding.leaves("behaviour", _joined(self._behaviour), _joined(self._attributes)),
+            "decisions": encoding.decision_leaf(self._decisions) if self._decisions else _joined([]),
+            "changes": encoding.leaves("changes", _joined(self._changes)),
+        }
+        digests = {
+            name: encoding.stream_digest(found) if found.size else None for name, found in leaves.items()
+        }
+        digests["vocabulary"] = encoding.vocabulary_digest(self._vocabulary) if vocabulary else None
+        header = Header(
+            id=self._next("commits"),
+            recorded_at=self.recorded_at,
+            actor=self.actor,
+            source=self.source,
+            ranges={**self._ranges, "vocabulary": vocabulary},
+            leaves={name: int(found.size) for name, found in leaves.items()},
+            digests=digests,
+        )
+        row: dict[str, Any] = {
+            "id": header.id,
+            "recorded_at": self.recorded_at,
+            "actor": self.actor,
+            "source": self.source,
+            "encoding": header.encoding,
+            "digest": header.digest(self.store.chain_digest()),
+        }
+        for name, span in header.ranges.items():
+            row[f"{name}_first"], row[f"{name}_last"] = span or (None, None)
+            row[f"{name}_digest"] = digests[name]
+        self.store.database.table("commits").insert(row)
+        if self._ranges["behaviour"]:
+            self._summary.save(self.store)
+
+    def release(self) -> None:
+        """Removes staging files; Store.transaction calls it when the transaction has ended."""
+        self._staging.release()
+
+
+def _joined(parts: Iterable[Records]) -> Records:
+    found = list(parts)
+    return np.concatenate(found) if found else np.zeros(0, dtype=encoding.LEAF)

@@ -1,0 +1,47 @@
+"""Texts of the log as small integers: append-only, every new entry hashed into its commit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from db.errors import StoreDamaged
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+KINDS = (
+    "kind",
+    "order",
+    "item",
+    "category",
+    "platform",
+    "device",
+    "region",
+    "currency",
+    "attribute:number",
+    "attribute:text",
+    "attribute_value",
+    "segmentation",
+    "label",
+    "reason",
+    "model",
+)
+
+
+def texts(store: Store, kind: str) -> dict[int, str]:
+    """All texts of a kind by number."""
+    return dict(store.rows("SELECT id, text FROM vocabulary WHERE kind = ? ORDER BY id", (kind,)))
+
+
+def number(store: Store, kind: str, text: str) -> int | None:
+    """The number of a text, None when the log has not met it."""
+    found = store.rows("SELECT id FROM vocabulary WHERE kind = ? AND text = ?", (kind, text))
+    return int(found[0][0]) if found else None
+
+
+def text(store: Store, number: int) -> str:
+    """The text of a number; raises StoreDamaged for a number nothing was ever given."""
+    found = store.rows("SELECT text FROM vocabulary WHERE id = ?", (int(number),))
+    if not found:
+        raise StoreDamaged(f"{store.path} has no word number {number}: run 'segtui verify'.")
+    return str(found[0][0])
