@@ -1,0 +1,105 @@
+"""Single rows and pages, found by index: what a screen asks for while a person scrolls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from db import log, projections
+from db.store import Store
+
+MEMBER_ORDERS = {
+    "user": "user",
+    "probability": "probability",
+    "margin": "margin",
+    "since": "since",
+    "cause": "change_seq",
+}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What made a membership change happen."""
+
+    cause: str
+    cause_seq: int | None
+    reason: int
+    backfilled: bool
+
+
+def causes(store: Store, seqs: Sequence[int]) -> dict[int, Cause]:
+    """The causes of membership changes by their seq; unknown seqs are left out."""
+    rows = store.rows(
+        "SELECT seq, cause, cause_seq, reason, backfilled FROM membership_changes "
+        "WHERE seq IN (SELECT value FROM json_each(?))",
+        (json.dumps([int(seq) for seq in seqs]),),
+    )
+    return {
+        seq: Cause(cause, cause_seq, reason, bool(backfilled))
+        for seq, cause, cause_seq, reason, backfilled in rows
+    }
+
+
+def member(store: Store, segmentation: int, user: int, *, as_of: int | None = None) -> dict[str, Any] | None:
+    """label, probability, margin, since, seq of one user; None when not a member.
+
+    At a past as-of the probability is that of the change, and the margin unknown.
+    """
+    if as_of is None:
+        rows = store.rows(
+            "SELECT label, probability, margin, since, change_seq FROM members "
+            "WHERE segmentation = ? AND user = ?",
+            (segmentation, user),
+        )
+        if not rows:
+            return None
+        return dict(zip(("label", "probability", "margin", "since", "seq"), rows[0], strict=True))
+    own = log.changes(store, segmentation=segmentation, users=[user], as_of_to=as_of)
+    held = projections.fold(own)
+    return held.row(0, named=True) | {"margin": None} if held.height else None
+
+
+def member_page(
+    store: Store, segmentation: int, label: int, *, order: str, descending: bool, limit: int, offset: int
+) -> pl.DataFrame:
+    """user, label, probability, margin, since, seq of one page of a label's members at the head.
+
+    `order` is one of MEMBER_ORDERS; users without a value come last, ties are by user.
+    """
+    column = MEMBER_ORDERS[order]
+    direction = "DESC" if descending else "ASC"
+    schema: dict[str, pl.DataType] = dict.fromkeys(
+        ("user", "label", "probability", "margin", "since", "seq"), pl.Int64()
+    )
+    return store.frame(
+        "SELECT user, label, probability, margin, since, change_seq FROM members "  # noqa: S608 (own names)
+        f"WHERE segmentation = ? AND label = ? ORDER BY {column} {direction} NULLS LAST, user "
+        "LIMIT ? OFFSET ?",
+        (segmentation, label, limit, offset),
+        schema,
+    )
+
+
+def event(store: Store, seq: int) -> dict[str, Any] | None:
+    """One behaviour row by its position, None when there is none."""
+    frame = log.behaviour(store, after_seq=seq - 1, position=seq)
+    return frame.row(0, named=True) if frame.height else None
+
+
+def texts_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
+    """The texts of these vocabulary numbers."""
+    return dict(
+        store.rows(
+            "SELECT id, text FROM vocabulary WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps([int(number) for number in numbers]),),
+        )
+    )
+
+
+def last_behaviour_seq(store: Store) -> int:
+    """The position of the newest behaviour event, 0 when there is none."""
+    return int(store.rows("SELECT coalesce(max(seq), 0) FROM behaviour")[0][0])

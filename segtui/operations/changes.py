@@ -1,0 +1,138 @@
+"""Who moved, when and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from db import log, vocabulary
+from segtui.operations.definitions import definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.session import Session
+
+CAUSES = (
+    "model",
+    "definition",
+    "label",
+    "decision",
+    "erasure",
+    "consent",
+    "manual",
+    "identity",
+    "late_event",
+    "event",
+    "clock",
+)
+
+
+def changes(
+    s: Session,
+    *,
+    from_: int | None = None,
+    to: int | None = None,
+    segment: str | None = None,
+    cause: str | None = None,
+    first: bool = False,
+    user: str | None = None,
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Recorded membership changes with from_ < as_of <= to, first assignments only with `first`.
+
+    `segment` is `value` or `value=high` (either way, in or out). `user` is an external id.
+    """
+    frame = change_frame(s, from_=from_, to=to, segment=segment, cause=cause, first=first, user=user)
+    if newest_first:
+        frame = frame.reverse()
+    if limit is not None:
+        frame = frame.head(limit)
+    return iter(worded(s, frame))
+
+
+def change_frame(
+    s: Session,
+    *,
+    from_: int | None = None,
+    to: int | None = None,
+    segment: str | None = None,
+    cause: str | None = None,
+    first: bool = False,
+    user: str | None = None,
+) -> pl.DataFrame:
+    """The governing changes as integers (db.log.CHANGES), filtered, sorted by as_of and seq."""
+    if cause is not None and cause not in CAUSES:
+        raise OperationError(f"No cause {cause!r}: there are {', '.join(CAUSES)}.")
+    name, _, label = (segment or "").partition("=")
+    number = None
+    if name:
+        known = definitions(s).segmentation(name)
+        if label and label not in known.labels:
+            raise OperationError(
+                f"Segmentation {name!r} has no label {label!r}: there are {', '.join(known.labels)}."
+            )
+        number = vocabulary.number(s.store, "segmentation", name)
+        if number is None:
+            return pl.DataFrame(schema=log.CHANGES)
+    frame = log.changes(
+        s.store,
+        segmentation=number,
+        users=None if user is None else [s.user(user)],
+        as_of_from=None if from_ is None else s.ticks.at_or_after(from_),
+        as_of_to=None if to is None else s.ticks.at_or_after(to),
+    )
+    if not first:
+        frame = frame.filter(pl.col("from_label").is_not_null())
+    if label:
+        code = vocabulary.number(s.store, "label", label)
+        either = (pl.col("from_label") == code) | (pl.col("to_label") == code)
+        frame = frame.filter(either.fill_null(False))
+    if cause is not None:
+        frame = frame.filter(pl.col("cause") == cause)
+    return frame
+
+
+def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Change rows with names for numbers, and the reason in an operator's words."""
+    from engine.catalogue import phrase
+
+    labels = vocabulary.texts(s.store, "label")
+    segmentations = vocabulary.texts(s.store, "segmentation")
+    reasons = vocabulary.texts(s.store, "reason")
+    models = vocabulary.texts(s.store, "model")
+    names = s.external(frame["user"].unique().to_list())
+    zone_iso = lru_cache(maxsize=None)(s.iso)
+    phrases = {number: phrase(text) for number, text in reasons.items()}
+    return [
+        {
+            "seq": row["seq"],
+            "user": names[row["user"]],
+            "segmentation": segmentations[row["segmentation"]],
+            "from": labels.get(row["from_label"]),
+            "to": labels.get(row["to_label"]),
+            "probability": None if row["probability"] is None else row["probability"] / 1_000_000,
+            "as_of": zone_iso(row["as_of"]),
+            "cause": row["cause"],
+            "reason": phrases[row["reason"]],
+            "reason_code": reasons[row["reason"]],
+            "cause_seq": row["cause_seq"],
+            "model": models.get(row["model"]),
+            "backfilled": bool(row["backfilled"]),
+            "hindsight": bool(row["hindsight"]),
+        }
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def totals(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """cause, reason and number of changes, most frequent first."""
+    from engine.catalogue import phrase
+
+    reasons = vocabulary.texts(s.store, "reason")
+    counted = frame.group_by("cause", "reason").len().sort("len", "cause", descending=[True, False])
+    return [
+        {"cause": cause, "reason": phrase(reasons[reason]), "users": count}
+        for cause, reason, count in counted.iter_rows()
+    ]

@@ -1,0 +1,192 @@
+"""Who decides a segmentation's labels: the promoted model, or the starter rule before there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import polars as pl
+
+from db.store import Store
+from engine.features import FeatureSpec, Prepared, features, prepare
+from engine.labels import VALUE_LABELS, Starter, starter_labels
+from segtui.operations.errors import OperationError
+
+if TYPE_CHECKING:
+    from engine.model import Model
+
+Scored = tuple["np.ndarray | None", np.ndarray]
+"""int32[n, labels] millionths (None for a rule), int32[n] labels held when nothing holds them back."""
+
+
+class Evidence:
+    """What is known of some users: their events, who they are, their attributes; read at any as-of."""
+
+    def __init__(self, events: pl.DataFrame, identity: pl.DataFrame, attributes: pl.DataFrame | None) -> None:
+        self.events = events
+        self.identity = identity
+        self.attributes = attributes
+        self._prepared: dict[FeatureSpec, Prepared] = {}
+
+    def features(self, as_of: int, spec: FeatureSpec, users: np.ndarray | None = None) -> pl.DataFrame:
+        """One row of features per user, sorted by user; the events are laid out once per spec."""
+        if spec not in self._prepared:
+            self._prepared[spec] = prepare(self.events, self.identity, spec, self.attributes)
+        return features(self._prepared[spec], None, as_of, spec, users=users)
+
+    def only(self, users: np.ndarray, *, position: int | None = None) -> Evidence:
+        """The same for fewer users, and for events up to a position."""
+        kept = pl.col("user").is_in(users.tolist())
+        if position is not None:
+            kept &= pl.col("seq") <= position
+        attributes = self.attributes
+        if attributes is not None:
+            attributes = attributes.filter(kept)
+        return Evidence(self.events.filter(kept), self.identity, attributes)
+
+
+class Decider(Protocol):
+    """Scores users at an as-of and names reasons for their moves."""
+
+    labels: tuple[str, ...]
+    spec: FeatureSpec
+    model: str | None
+    known_from: int | None
+
+    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+        """Labels of the users in `frame` (features, sorted by user), given those at the last close."""
+        ...
+
+    def reasons(
+        self,
+        before: tuple[Evidence, int],
+        after: tuple[Evidence, int],
+        users: np.ndarray,
+        moved_from: np.ndarray,
+        moved_to: np.ndarray,
+    ) -> list[str]:
+        """A reason code per mover, from what changed between two (evidence, as-of)."""
+        ...
+
+
+class StarterDecider:
+    """The rule on recency and spend that decides `value` until a model is promoted."""
+
+    labels = VALUE_LABELS
+    model = None
+    known_from = None
+
+    def __init__(self, starter: Starter, spec: FeatureSpec) -> None:
+        self.starter = starter
+        self.spec = spec
+
+    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+        """The rule has no probabilities and no margin."""
+        return None, starter_labels(frame, self.starter)
+
+    def reasons(
+        self,
+        before: tuple[Evidence, int],
+        after: tuple[Evidence, int],
+        users: np.ndarray,
+        moved_from: np.ndarray,
+        moved_to: np.ndarray,
+    ) -> list[str]:
+        """The bound of the rule that was crossed."""
+        low = VALUE_LABELS.index("low")
+        days, spend = self.starter.recency_days, self.starter.spend_above
+        codes = []
+        for left, came in zip(moved_from.tolist(), moved_to.tolist(), strict=True):
+            if came == low:
+                codes.append(f"recency_days:up:{days}")
+            elif left == low:
+                codes.append(f"recency_days:down:{days}")
+            else:
+                direction = "up" if came == VALUE_LABELS.index("high") else "down"
+                codes.append(f"spend_365d:{direction}:{spend}")
+        return codes
+
+
+class ModelDecider:
+    """A trained network behind fixed-shape tiles, with the switching margin."""
+
+    def __init__(self, model: Model) -> None:
+        from engine.membership import Decision
+        from engine.scoring import Scorer
+
+        self.artefact = model
+        self.scorer = Scorer(model)
+        self.labels = model.labels
+        self.spec = model.feature_spec
+        self.model: str | None = model.digest
+        self.known_from: int | None = model.policy.get("known_from")
+        self.policy = Decision()
+
+    def sequences(self, evidence: Evidence, as_of: int, users: np.ndarray) -> np.ndarray | None:
+        """float32[users, bins, channels], None for a model that reads statistics only."""
+        from engine.sequences import sequences
+
+        spec = self.artefact.sequence_spec
+        return None if spec is None else sequences(evidence.events, evidence.identity, as_of, spec, users)
+
+    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+        """Probabilities in millionths, and argmax held back by the margin."""
+        from engine.membership import decide
+
+        users = frame["user"].to_numpy()
+        scores = self.scorer.scores(frame, self.sequences(evidence, as_of, users))
+        return scores, decide(scores, closed, self.policy)
+
+    def reasons(
+        self,
+        before: tuple[Evidence, int],
+        after: tuple[Evidence, int],
+        users: np.ndarray,
+        moved_from: np.ndarray,
+        moved_to: np.ndarray,
+    ) -> list[str]:
+        """What, put back to its former value, would undo most of the move."""
+        from engine.explain import reasons
+
+        now = self._aligned(after, users)
+        then = self._aligned(before, users)
+        return reasons(
+            self.scorer,
+            then,
+            now,
+            self.sequences(before[0], before[1], users),
+            self.sequences(after[0], after[1], users),
+            moved_from,
+            moved_to,
+        )
+
+    def _aligned(self, at: tuple[Evidence, int], users: np.ndarray) -> pl.DataFrame:
+        evidence, as_of = at
+        frame = evidence.features(as_of, self.spec)
+        return pl.DataFrame({"user": users}).join(frame, on="user", how="left", maintain_order="left")
+
+
+_scorers: dict[tuple[str, str], ModelDecider] = {}
+
+
+def load_model(store: Store, digest: str) -> Model:
+    """The model's artefact from the store; raises a sentence when its blob is gone or damaged."""
+    from engine.model import Model
+
+    row = store.connection.execute(
+        "SELECT spec, parameters FROM models WHERE digest = ?", (digest,)
+    ).fetchone()
+    if row is None:
+        raise OperationError(f"Model {digest[:8]} is not in {store.path}: train again, or restore a backup.")
+    return Model.load(row[0], row[1], digest)
+
+
+def model_decider(store: Store, digest: str) -> ModelDecider:
+    """The decider of a model, compiled once per process and store."""
+    key = (str(store.path.resolve()), digest)
+    if key not in _scorers:
+        from segtui.operations.compilation import use_cache
+
+        use_cache()
+        _scorers[key] = ModelDecider(load_model(store, digest))
+    return _scorers[key]

@@ -1,0 +1,109 @@
+"""What the decisions say about each segmentation: its labels, its model or starter rule, how it decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from db import log
+from engine.labels import Starter
+from segtui.operations.errors import OperationError
+from segtui.operations.session import Session
+
+KINDS = (
+    "segmentation_defined",
+    "starter_fitted",
+    "model_trained",
+    "model_promoted",
+)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """A segmentation as the newest decisions leave it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    model: str | None = None
+    starter: Starter | None = None
+    previous_models: tuple[str, ...] = ()
+
+    @property
+    def decided(self) -> bool:
+        """Whether anything decides its labels yet."""
+        return self.model is not None or self.starter is not None
+
+
+@dataclass
+class Definitions:
+    """All segmentations and trained models, folded from the decisions."""
+
+    segmentations: dict[str, Segmentation] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def segmentation(self, name: str) -> Segmentation:
+        """The segmentation of that name, or a sentence that lists those there are."""
+        if name not in self.segmentations:
+            known = ", ".join(sorted(self.segmentations)) or "none yet"
+            raise OperationError(f"No segmentation {name!r}: there are {known}.")
+        return self.segmentations[name]
+
+    def find_model(self, text: str) -> dict[str, Any]:
+        """The `model_trained` body of a digest, a digest's beginning of 4 or more, or a name."""
+        named = [body for body in self.models.values() if body["name"] == text]
+        if named:
+            return named[-1]
+        matches = [body for digest, body in self.models.items() if len(text) >= 4 and digest.startswith(text)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise OperationError(
+                f"{text!r} begins the digests of {len(matches)} models: give more of its letters."
+            )
+        known = ", ".join(body["name"] for body in self.models.values()) or "none, train one first"
+        raise OperationError(f"No model {text!r}: there are {known}.")
+
+
+def definitions(s: Session, *, position: int | None = None) -> Definitions:
+    """Folds the decisions up to `position` (default: the head)."""
+    found = Definitions()
+    for decision in log.decisions(s.store, kinds=KINDS, position=position):
+        body = decision.body
+        if decision.kind == "segmentation_defined":
+            found.segmentations[body["name"]] = Segmentation(
+                body["name"], body["kind"], tuple(body["labels"])
+            )
+        elif decision.kind == "model_trained":
+            found.models[body["model"]] = body | {"trained_at": decision.recorded_at}
+        else:
+            name = body["segmentation"]
+            old = found.segmentations[name]
+            if decision.kind == "starter_fitted":
+                starter = Starter(recency_days=body["recency_days"], spend_above=body["spend_above"])
+                found.segmentations[name] = replace(old, starter=starter)
+            elif decision.kind == "model_promoted":
+                past = (*old.previous_models, old.model) if old.model else old.previous_models
+                found.segmentations[name] = replace(
+                    old, model=body["model"], labels=tuple(body["labels"]), previous_models=past
+                )
+    return found
+
+
+def split_segment(text: str) -> tuple[str, str]:
+    """`value=high` to ("value", "high"); raises a sentence for anything else."""
+    name, equals, label = text.partition("=")
+    if not (equals and name and label):
+        raise OperationError(f"Segment {text!r} is not of the form SEGMENTATION=LABEL, as in value=high.")
+    return name, label
+
+
+def require_segment(s: Session, text: str) -> tuple[Segmentation, str]:
+    """The segmentation and the label of a segment's name, both known to the store."""
+    name, label = split_segment(text)
+    segmentation = definitions(s).segmentation(name)
+    if label not in segmentation.labels:
+        raise OperationError(
+            f"Segmentation {name!r} has no label {label!r}: there are {', '.join(segmentation.labels)}."
+        )
+    return segmentation, label

@@ -1,0 +1,63 @@
+"""A segment's members as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from segtui.operations.errors import OperationError
+from segtui.operations.files import write_frame
+from segtui.operations.members import member_frame
+from segtui.operations.session import Session
+
+COLUMNS = ("user", "segment", "probability", "margin", "since")
+
+
+def export(
+    s: Session,
+    segment: str,
+    out: Path,
+    *,
+    at: int | None = None,
+    where: str | None = None,
+    columns: Sequence[str] | None = None,
+    identified: bool = False,
+) -> dict[str, Any]:
+    """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says it happened.
+
+    Pseudonymous (`#12`) unless `identified`, which needs the vault's key. The file is there whole or not
+    at all; without it nothing is logged.
+    """
+    chosen = list(columns or COLUMNS)
+    unknown = [name for name in chosen if name not in COLUMNS]
+    if unknown:
+        raise OperationError(f"No column {unknown[0]!r} to export: there are {', '.join(COLUMNS)}.")
+    frame = member_frame(s, segment, where=where, at=at)
+    surrogates = frame["user"].to_list()
+    if identified:
+        s.store.vault.require()
+    names = s.external(surrogates) if identified else {user: f"#{user}" for user in surrogates}
+    table = frame.select(
+        pl.Series("user", [names[user] for user in surrogates], dtype=pl.String),
+        pl.lit(segment).alias("segment"),
+        (pl.col("probability") / 1_000_000).alias("probability"),
+        (pl.col("margin") / 1_000_000).alias("margin"),
+        pl.Series("since", [s.iso(since) for since in frame["since"]], dtype=pl.String),
+    ).select(chosen)
+    result = write_frame(table, Path(out))
+    with s.store.transaction(actor=s.actor, source="export") as tx:
+        tx.append_decision(
+            "exported",
+            {
+                "segment": segment,
+                "rows": result["rows"],
+                "identified": identified,
+                "columns": chosen,
+                "where": where,
+                "file_digest": result["file_digest"],
+            },
+        )
+    return result

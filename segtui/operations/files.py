@@ -1,0 +1,55 @@
+"""Writing result files: whole or not at all, readable by their owner only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from segtui.operations.errors import OperationError
+
+FORMATS = (".csv", ".parquet", ".ndjson")
+
+
+def write_frame(frame: pl.DataFrame, out: Path) -> dict[str, Any]:
+    """Writes CSV, Parquet or NDJSON by the file's ending, `-` as CSV to stdout; returns rows and digest.
+
+    A file appears under its name only when it is complete, with mode 0600.
+    """
+    if str(out) == "-":
+        frame.write_csv(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return {"rows": frame.height, "out": "-", "file_digest": None}
+    if out.suffix not in FORMATS:
+        raise OperationError(
+            f"{out} ends in none of {', '.join(FORMATS)}: choose a format by the file's ending."
+        )
+    if not out.parent.is_dir():
+        raise OperationError(f"Folder {out.parent} is not there: create it first, or write elsewhere.")
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _write(frame, file, out.suffix)
+            file.flush()
+            os.fsync(file.fileno())
+        with part.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
+        part.replace(out)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return {"rows": frame.height, "out": str(out), "file_digest": digest}
+
+
+def _write(frame: pl.DataFrame, file: IO[bytes], suffix: str) -> None:
+    if suffix == ".csv":
+        frame.write_csv(file)
+    elif suffix == ".parquet":
+        frame.write_parquet(file)
+    else:
+        frame.write_ndjson(file)

@@ -1,0 +1,285 @@
+"""Who holds which label of one segmentation while a run of rescores walks its as-ofs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from db.log import CHANGES
+from engine.features import longest_window
+from engine.membership import causes, due, margins
+from engine.ticks import Ticks
+from segtui.operations.deciders import Decider, Evidence
+
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One as-of of a run."""
+
+    as_of: int
+    before: int | None
+    """The as-of scored before; None at the very beginning."""
+    everyone: bool
+    fresh: pl.DataFrame
+    """user, seq, occurred_at, late of the events that count now and did not before."""
+    seen: int | None
+    """The position the scores before were made at; None when they saw what is seen now."""
+    edit: tuple[str, int] | None
+    backfilled: bool
+
+    @property
+    def clock_moved(self) -> bool:
+        """Whether time passed since the scores before."""
+        return self.before != self.as_of
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did."""
+
+    due: int
+    evaluated: int
+    changes: pl.DataFrame
+    by_cause: dict[str, int]
+    hindsight: bool
+
+
+class Holdings:
+    """Labels, scores and since-when of every user in one segmentation, as arrays over sorted users."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        number: int,
+        labels: Sequence[str],
+        numbers: dict[str, int],
+        users: np.ndarray,
+        shown: pl.DataFrame,
+        closed: pl.DataFrame,
+        pass_number: int,
+        ticks: Ticks,
+        number_of: Callable[[str, pl.Series], pl.Series],
+    ) -> None:
+        self.name = name
+        self.number = number
+        self.users = users
+        self.pass_number = pass_number
+        self.ticks = ticks
+        self.number_of = number_of
+        held = set(shown["label"].to_list()) | set(closed["label"].to_list())
+        self._numbers = [*numbers.values(), *sorted(held - set(numbers.values()))]
+        self.labels = tuple(labels)
+        self.shown = self._codes(shown)
+        self.closed = self._codes(closed)
+        self.since = np.zeros(len(users), np.int64)
+        self.change_seq = np.zeros(len(users), np.int64)
+        self.scores = np.zeros((len(users), len(labels)), np.int32)
+        self.scored = np.zeros(len(users), bool)
+        self._evaluated = np.zeros(len(users), bool)
+        self._load(shown)
+
+    def relabel(self, labels: Sequence[str], numbers: dict[str, int]) -> None:
+        """Makes another model's labels the first codes; those no longer among them keep later codes."""
+        order = [*numbers.values(), *(each for each in self._numbers if each not in set(numbers.values()))]
+        recode = np.array([order.index(each) for each in self._numbers] + [NONE], np.int32)
+        self.shown, self.closed = recode[self.shown], recode[self.closed]
+        self._numbers, self.labels = order, tuple(labels)
+        self.scores = np.zeros((len(self.users), len(labels)), np.int32)
+        self.scored[:] = False
+
+    def close(self) -> None:
+        """The labels shown now become those of the last closed tick."""
+        self.closed = self.shown.copy()
+
+    def step(
+        self, step: Step, decider: Decider, evidence: Evidence, last_events: pl.DataFrame
+    ) -> Outcome | None:
+        """Evaluates the due users; None when nobody was and no time passed."""
+        eligible = last_events.filter(pl.col("first") < step.as_of)
+        if step.everyone:
+            asked, wanted = eligible.height, None
+        else:
+            assert step.before is not None
+            touched = step.fresh["user"].unique().to_numpy()
+            if step.clock_moved:
+                window = longest_window(decider.spec)
+                wanted = due(eligible, touched, step.before, self.ticks, window)
+            else:
+                wanted = np.sort(touched)
+            asked = len(wanted)
+            if asked == 0 and not step.clock_moved:
+                return None
+        frame = evidence.features(step.as_of, decider.spec, wanted)
+        at = np.searchsorted(self.users, frame["user"].to_numpy())
+        closed = np.where(self.closed[at] < len(self.labels), self.closed[at], NONE).astype(np.int32)
+        scores, decided = decider.decide(frame, evidence, step.as_of, closed)
+        if scores is not None:
+            self.scores[at] = scores
+            self.scored[at] = True
+        self._evaluated[at] = True
+        changes = self._changes(step, decider, evidence, at, scores, decided)
+        by_cause = dict(changes.group_by("cause").len().sort("cause").iter_rows())
+        hindsight = decider.known_from is not None and step.as_of < decider.known_from
+        return Outcome(asked, frame.height, changes, by_cause, hindsight)
+
+    def _changes(
+        self,
+        step: Step,
+        decider: Decider,
+        evidence: Evidence,
+        at: np.ndarray,
+        scores: np.ndarray | None,
+        decided: np.ndarray,
+    ) -> pl.DataFrame:
+        moved = decided != self.shown[at]
+        where, to = at[moved], decided[moved].astype(np.int32)
+        left = self.shown[where]
+        users = self.users[where]
+        probability: list[int | None] | np.ndarray = (
+            [None] * len(where) if scores is None else scores[moved, to].astype(np.int64)
+        )
+        caused = causes(users, step.as_of, step.before, step.fresh, step.edit)
+        hindsight = decider.known_from is not None and step.as_of < decider.known_from
+        rows = pl.DataFrame({"user": users}, schema={"user": pl.Int64}).with_columns(
+            pl.lit(self.number, dtype=pl.Int64).alias("segmentation"),
+            self._label_numbers(left).alias("from_label"),
+            self._label_numbers(to).alias("to_label"),
+            pl.Series("probability", probability, dtype=pl.Int64),
+            pl.lit(step.as_of, dtype=pl.Int64).alias("as_of"),
+            pl.lit(self.pass_number, dtype=pl.Int64).alias("pass"),
+            self._reasons(step, decider, evidence, users, left, to).alias("reason"),
+            pl.lit(int(step.backfilled), dtype=pl.Int64).alias("backfilled"),
+            pl.lit(int(hindsight), dtype=pl.Int64).alias("hindsight"),
+        )
+        model = pl.Series([decider.model] if decider.model else [None], dtype=pl.String)
+        rows = rows.with_columns(
+            pl.lit(self.number_of("model", model)[0], dtype=pl.Int64).alias("model")
+        ).join(caused, on="user", how="left", maintain_order="left")
+        self.shown[where] = to
+        self.since[where] = step.as_of
+        return rows.select([name for name in CHANGES if name != "seq"])
+
+    def _reasons(
+        self,
+        step: Step,
+        decider: Decider,
+        evidence: Evidence,
+        users: np.ndarray,
+        left: np.ndarray,
+        to: np.ndarray,
+    ) -> pl.Series:
+        """Vocabulary numbers of the reason codes."""
+        codes = np.full(len(users), "first", dtype=object)
+        if step.edit is not None:
+            codes[left != NONE] = step.edit[0]
+        elif step.before is not None:
+            known = (left != NONE) & (left < len(self.labels))
+            codes[left >= len(self.labels)] = "label"
+            if known.any():
+                movers = users[known]
+                codes[known] = decider.reasons(
+                    (evidence.only(movers, position=step.seen), step.before),
+                    (evidence.only(movers), step.as_of),
+                    movers,
+                    left[known],
+                    to[known],
+                )
+        return self.number_of("reason", pl.Series(codes.tolist(), dtype=pl.String))
+
+    def members(self, changes: pl.DataFrame | None, first_seq: int) -> pl.DataFrame:
+        """Rows for the members projection: everyone evaluated in this run, as it leaves them.
+
+        `changes` are all changes of the run in order, the first of which gets `first_seq`.
+        """
+        if changes is not None:
+            own = (
+                changes.with_row_index("index")
+                .filter(pl.col("segmentation") == self.number)
+                .group_by("user")
+                .agg(pl.col("index").max())
+            )
+            at = np.searchsorted(self.users, own["user"].to_numpy())
+            self.change_seq[at] = own["index"].cast(pl.Int64).to_numpy() + first_seq
+        at = np.flatnonzero(self._evaluated)
+        scored = self.scored[at]
+        own_scores = self.scores[at]
+        held = np.clip(self.shown[at], 0, len(self.labels) - 1)
+        probability = np.take_along_axis(own_scores, held[:, None], 1)[:, 0].astype(np.int64)
+        margin = margins(own_scores, held)
+        raw = np.ascontiguousarray(own_scores, "<i4")
+        return pl.DataFrame(
+            {
+                "user": self.users[at],
+                "label": self._label_numbers(self.shown[at]),
+                "probability": pl.Series(probability, dtype=pl.Int64),
+                "margin": pl.Series(margin, dtype=pl.Int64),
+                "scores": [row.tobytes() for row in raw],
+                "since": self.since[at],
+                "change_seq": self.change_seq[at],
+            },
+            schema_overrides={"scores": pl.Binary},
+        ).with_columns(
+            pl.when(pl.Series(scored)).then(pl.col(name)).alias(name)
+            for name in ("probability", "margin", "scores")
+        )
+
+    def sizes(self, as_of: int) -> pl.DataFrame:
+        """Rows for the sizes projection: users per label, and the sum of probabilities in millionths."""
+        counts = np.bincount(self.shown[self.shown != NONE], minlength=len(self._numbers))
+        expected = self.scores[self.scored].sum(axis=0, dtype=np.int64) if self.scored.any() else None
+        return pl.DataFrame(
+            {
+                "segmentation": self.number,
+                "pass": self.pass_number,
+                "as_of": as_of,
+                "label": self._numbers,
+                "users": counts[: len(self._numbers)],
+                "expected": [
+                    int(expected[code]) if expected is not None and code < len(self.labels) else None
+                    for code in range(len(self._numbers))
+                ],
+            },
+            schema_overrides={"expected": pl.Int64, "label": pl.Int64, "users": pl.Int64},
+        )
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Sorted surrogates by label, as the state digest reads them."""
+        return {label: self.users[self.shown == code] for code, label in enumerate(self.labels)}
+
+    def _codes(self, held: pl.DataFrame) -> np.ndarray:
+        """int32[users]: code of the label each user holds in `held` (user, label), -1 for none."""
+        codes = np.full(len(self.users), NONE, np.int32)
+        at = np.searchsorted(self.users, held["user"].to_numpy())
+        by_number = {number: code for code, number in enumerate(self._numbers)}
+        codes[at] = [by_number[label] for label in held["label"]]
+        return codes
+
+    def _load(self, shown: pl.DataFrame) -> None:
+        """Since-when, last change and scores, as far as the state they come from has them."""
+        if shown.is_empty():
+            return
+        at = np.searchsorted(self.users, shown["user"].to_numpy())
+        self.since[at] = shown["since"].to_numpy()
+        self.change_seq[at] = shown["seq"].to_numpy()
+        if "scores" not in shown.columns:
+            return
+        width = 4 * len(self.labels)
+        blobs = shown["scores"].to_list()
+        fits = np.array([blob is not None and len(blob) == width for blob in blobs])
+        if fits.any():
+            joined = b"".join(blob for blob, fit in zip(blobs, fits, strict=True) if fit)
+            self.scores[at[fits]] = np.frombuffer(joined, "<i4").reshape(-1, len(self.labels))
+            self.scored[at[fits]] = True
+
+    def _label_numbers(self, codes: np.ndarray) -> pl.Series:
+        """Vocabulary numbers of label codes, null for none."""
+        numbers = np.array([*self._numbers, 0], np.int64)[codes]
+        return pl.select(
+            pl.when(pl.Series(codes != NONE)).then(pl.Series(numbers, dtype=pl.Int64))
+        ).to_series()

@@ -1,0 +1,58 @@
+"""Creating a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from db.store import Store
+from engine.labels import VALUE_LABELS
+from engine.ticks import Ticks
+from segtui.operations.errors import OperationError
+from segtui.operations.session import Session
+
+STORE_VERSION = 1
+CLOCKS = ("wall", "data")
+
+
+def init(
+    path: Path,
+    *,
+    timezone: str = "UTC",
+    currency: str | None = None,
+    tick: str = "1d",
+    clock: str | None = None,
+) -> dict[str, Any]:
+    """Creates a store and its key file; zone and tick are fixed for its life.
+
+    Without a currency or a clock the first import decides them. Raises OperationError for an unknown
+    zone, tick, clock or currency, StoreError where the file cannot be created.
+    """
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise OperationError(
+            f"Unknown time zone {timezone!r}: use an IANA name such as 'Europe/Berlin'."
+        ) from error
+    if clock is not None and clock not in CLOCKS:
+        raise OperationError(f"Unknown clock {clock!r}: use 'wall' or 'data'.")
+    if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+        raise OperationError(f"Currency {currency!r} is not an ISO 4217 code such as EUR.")
+    Ticks(zone=timezone, length=tick).end_holding(0)
+    settings = {
+        "timezone": timezone,
+        "currency": currency.upper() if currency else None,
+        "tick": tick,
+        "clock": clock,
+    }
+    store = Store.create(Path(path))
+    try:
+        with store.transaction(actor=Session(store).actor, source="init") as tx:
+            tx.append_decision("store_created", {"version": STORE_VERSION, **settings})
+            tx.append_decision(
+                "segmentation_defined", {"name": "value", "kind": "model", "labels": list(VALUE_LABELS)}
+            )
+    finally:
+        store.close()
+    return {"store": str(path), "version": STORE_VERSION, **settings}

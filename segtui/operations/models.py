@@ -1,0 +1,76 @@
+"""The trained models, and making one current."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from db import projections, vocabulary
+from segtui.operations.definitions import definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
+from segtui.operations.promotion import net_flows, promote_in
+from segtui.operations.session import Session
+
+
+def models(s: Session) -> dict[str, Any]:
+    """Every trained model with the metrics it was recorded with, newest first."""
+    found = definitions(s)
+    current = {each.model for each in found.segmentations.values()}
+    return {
+        "models": [
+            {
+                **body,
+                "promoted": body["model"] in current,
+                "trained_at": s.iso(body["trained_at"]),
+            }
+            for body in reversed(found.models.values())
+        ]
+    }
+
+
+def promote(
+    s: Session,
+    model: str | None,
+    *,
+    previous: bool = False,
+    preview: bool = False,
+    segmentation: str = "value",
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Makes a model current and rescores everyone with it; `preview` shows the movers and writes nothing.
+
+    `previous` goes back to the model before. Raises OperationError for an unknown or current model.
+    """
+    found = definitions(s)
+    if previous:
+        past = found.segmentation(segmentation).previous_models
+        if not past:
+            raise OperationError(f"Segmentation {segmentation!r} has no model to go back to.")
+        trained = found.models[past[-1]]
+    elif model is None:
+        raise OperationError("Which model? Name one of 'segtui models', or use --previous.")
+    else:
+        trained = found.find_model(model)
+    held = found.segmentation(trained["segmentation"])
+    if held.model == trained["model"]:
+        raise OperationError(f"Model {trained['name']} is the current one of {held.name!r} already.")
+    result = {"model": trained["model"], "name": trained["name"], "promoted": not preview}
+    try:
+        with s.store.transaction(actor=s.actor, source="promote") as tx:
+            before = _current(s, held.name)
+            run = promote_in(s, tx, trained | {"previous": held.model}, progress, cancelled)
+            totals = run.finish()
+            result["flows"] = net_flows(s, held.name, before)
+            result["changed"] = totals["changed"]
+            if preview:
+                raise Stopped
+    except Stopped:
+        if not preview:
+            raise
+    return result
+
+
+def _current(s: Session, segmentation: str) -> Any:
+    number = vocabulary.number(s.store, "segmentation", segmentation)
+    return projections.memberships(s.store, -1 if number is None else number)

@@ -1,0 +1,330 @@
+"""One run of rescores inside one transaction: which as-ofs, who is due, what changes, and why.
+
+A run walks its as-ofs in order and all decided segmentations at each. Decisions are appended as they
+come, changes are kept until the end, so that a commit holds one range per stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from db import log, projections
+from db.store import Transaction
+from engine.features import features, longest_window, spec_for
+from engine.labels import fit_starter
+from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider
+from segtui.operations.definitions import Definitions, Segmentation, definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.holdings import Holdings, Outcome, Step
+from segtui.operations.progress import Cancelled, Progress, Stopped
+from segtui.operations.session import Session
+from segtui.operations.times import iso
+
+STARTER_WINDOW = 365
+EVERYTHING_SHARE = 0.2
+"""Above this share of due users the whole log is scanned instead of looking users up one by one."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The decision that ran a rescore, and which segmentation it touched."""
+
+    cause: str
+    seq: int
+    segmentation: str
+
+
+@dataclass
+class Plan:
+    """The as-ofs of one run and the state they start from."""
+
+    as_ofs: list[int]
+    before: int | None
+    """The as-of that was scored last before the first step; None at the very beginning."""
+    held_at: int | None
+    """The closed as-of whose labels the first step's margin is measured against."""
+    position: int
+    """Events up to here were seen by the rescore before."""
+    opens_pass: bool = False
+    full: bool = False
+    backfilled: bool = False
+
+
+class Run:
+    """Rescores inside a transaction; `walk` may be called several times before `finish`."""
+
+    def __init__(self, s: Session, tx: Transaction, progress: Progress, cancelled: Cancelled) -> None:
+        self.s = s
+        self.tx = tx
+        self.progress = progress
+        self.cancelled = cancelled
+        self.steps: list[dict[str, Any]] = []
+        self.holdings: dict[str, Holdings] = {}
+        self._last_events: pl.DataFrame | None = None
+        self._deciders: dict[str, Decider] = {}
+        self._changes: list[pl.DataFrame] = []
+        self._sizes: list[pl.DataFrame] = []
+        self._position = s.store.head()
+
+    def pending(self, *, to: int, full: bool = False) -> Plan:
+        """The plan that brings every segmentation from the last rescore to the as-of `to`."""
+        last = last_rescore(self.s)
+        if last is None:
+            return Plan([to], None, None, 0, full=True)
+        if to < last.as_of:
+            raise OperationError(
+                f"{_day(self.s, to)} lies before the last rescore ({_day(self.s, last.as_of)}): "
+                "use --from and --to to go over past ticks again."
+            )
+        steps = [last.as_of, *self.s.ticks.between(last.as_of, to)]
+        return Plan(steps, last.as_of, self.s.ticks.previous(last.as_of), last.position, full=full)
+
+    def backfill(self, *, start: int, to: int, full: bool = False) -> Plan:
+        """The plan of a range: every tick with start < as_of <= to, and on to the last recorded as-of."""
+        last = last_rescore(self.s)
+        if last is not None and start >= last.as_of:
+            plan = self.pending(to=to, full=full)
+            plan.backfilled = True
+            return plan
+        end = to if last is None else max(to, last.as_of)
+        as_ofs = self.s.ticks.between(start, end)
+        if not as_ofs:
+            raise OperationError(f"No tick ends after {_day(self.s, start)} and up to {_day(self.s, end)}.")
+        scored = projections.rescores(self.s.store)
+        before = start if (scored["as_of"] <= start).any() else None
+        return Plan(as_ofs, before, start, 0, opens_pass=True, full=full, backfilled=True)
+
+    def walk(self, plan: Plan, *, edit: Edit | None = None) -> None:
+        """Goes through the plan's as-ofs; records nothing for steps at which nothing was due."""
+        found = definitions(self.s)
+        names = self._names(found, plan)
+        evidence = self._evidence(plan, edit)
+        for name in names:
+            self._hold(found.segmentation(name), plan)
+        before = plan.before
+        for index, as_of in enumerate(plan.as_ofs):
+            if self.cancelled():
+                raise Stopped
+            self.progress(f"rescoring {_day(self.s, as_of)}", index / len(plan.as_ofs))
+            started = time.monotonic()
+            fresh = self._fresh(evidence.events, plan, index, before, as_of)
+            outcomes: list[Outcome] = []
+            for name in names:
+                held = self.holdings[name]
+                if index > 0:
+                    held.close()
+                edited = edit is not None and edit.segmentation == name and index == 0
+                step = Step(
+                    as_of=as_of,
+                    before=before,
+                    everyone=plan.full or edited or (index == 0 and (before is None or plan.opens_pass)),
+                    fresh=fresh,
+                    seen=plan.position if index == 0 and not plan.opens_pass else None,
+                    edit=(edit.cause, edit.seq) if edited and edit is not None else None,
+                    backfilled=plan.backfilled,
+                )
+                outcome = held.step(step, self._deciders[name], evidence, self.last_events)
+                if outcome is None:
+                    continue
+                outcomes.append(outcome)
+                self._record(held, step, outcome, plan, index)
+            if outcomes:
+                self._report(as_of, outcomes, started)
+            before = as_of
+
+    def finish(self) -> dict[str, Any]:
+        """Appends the changes and brings the projections up to date; returns the totals of the run."""
+        frame = pl.concat(self._changes) if self._changes else None
+        first = self.tx.next_seq
+        if frame is not None and frame.height:
+            self.tx.append_changes(frame.select([name for name in log.CHANGES if name != "seq"]))
+        for held in self.holdings.values():
+            members = held.members(frame, first)
+            if members.height:
+                self.tx.save_members(held.number, members)
+        if self._sizes:
+            self.tx.save_sizes(pl.concat(self._sizes))
+        causes: Counter[str] = Counter()
+        for step in self.steps:
+            causes.update(step["by_cause"])
+        return {
+            "due": sum(step["due"] for step in self.steps),
+            "evaluated": sum(step["evaluated"] for step in self.steps),
+            "changed": sum(step["changed"] for step in self.steps),
+            "by_cause": dict(sorted(causes.items())),
+        }
+
+    @property
+    def last_events(self) -> pl.DataFrame:
+        """user, first, last, newest_seq of everyone, sorted by user; read once."""
+        if self._last_events is None:
+            self._last_events = log.last_events(self.s.store).sort("user")
+        return self._last_events
+
+    def _names(self, found: Definitions, plan: Plan) -> list[str]:
+        """The segmentations that something decides, after fitting the starter rule where it is due."""
+        for segmentation in list(found.segmentations.values()):
+            if segmentation.name == "value" and not segmentation.decided:
+                self._fit_starter(found, segmentation, plan.as_ofs[-1])
+        names = [name for name, each in sorted(found.segmentations.items()) if each.decided]
+        for name in names:
+            self._deciders[name] = self._decider(found.segmentation(name))
+        return names
+
+    def _fit_starter(self, found: Definitions, segmentation: Segmentation, as_of: int) -> None:
+        events = self.s.events(before=as_of)
+        if not (events["kind"].cast(pl.String) == "purchase").any():
+            return
+        spec = spec_for(events, self.s.settings.timezone)
+        starter = fit_starter(features(events, self.s.identity(), as_of, spec))
+        self.tx.append_decision(
+            "starter_fitted",
+            {
+                "segmentation": segmentation.name,
+                "recency_days": starter.recency_days,
+                "spend_above": starter.spend_above,
+                "as_of": as_of,
+            },
+        )
+        found.segmentations[segmentation.name] = replace(segmentation, starter=starter)
+
+    def _decider(self, segmentation: Segmentation) -> Decider:
+        if segmentation.model is not None:
+            return model_decider(self.s.store, segmentation.model)
+        assert segmentation.starter is not None
+        return StarterDecider(segmentation.starter, spec_for(self.s.events(), self.s.settings.timezone))
+
+    def _evidence(self, plan: Plan, edit: Edit | None) -> Evidence:
+        """The events of everyone who can be due in this plan."""
+        identity = self.s.identity()
+        attributes = self.s.attributes()
+        everyone = plan.full or plan.opens_pass or plan.before is None or edit is not None
+        if not everyone:
+            assert plan.before is not None
+            since = self.s.ticks.days_before(plan.before, self._longest_window() + 1)
+            due = self.last_events.filter((pl.col("last") >= since) | (pl.col("newest_seq") > plan.position))
+            if due.height < EVERYTHING_SHARE * self.last_events.height:
+                return Evidence(self.s.events(users=due["user"].to_list()), identity, attributes)
+        return Evidence(self.s.events(), identity, attributes)
+
+    def _longest_window(self) -> int:
+        return max((longest_window(each.spec) for each in self._deciders.values()), default=STARTER_WINDOW)
+
+    def _fresh(
+        self, events: pl.DataFrame, plan: Plan, index: int, before: int | None, as_of: int
+    ) -> pl.DataFrame:
+        """user, seq, occurred_at, late of the events that count at `as_of` and did not before."""
+        at = pl.col("occurred_at")
+        counted = at < as_of
+        if before is not None:
+            inside = at >= before
+            unseen = pl.col("seq") > plan.position
+            arrived = inside | unseen if index == 0 and not plan.opens_pass else inside
+            counted &= arrived
+        late = pl.lit(0, dtype=pl.Int64) if plan.backfilled else pl.col("late")
+        return events.filter(counted).select("user", "seq", "occurred_at", late.alias("late"))
+
+    def _hold(self, segmentation: Segmentation, plan: Plan) -> None:
+        """Loads who holds which label where the plan starts, unless an earlier walk left it here."""
+        decider = self._deciders[segmentation.name]
+        numbers = {label: self.tx.number("label", label) for label in decider.labels}
+        earlier = self.holdings.get(segmentation.name)
+        if earlier is not None:
+            if earlier.labels != decider.labels:
+                earlier.relabel(decider.labels, numbers)
+            return
+        number = self.tx.number("segmentation", segmentation.name)
+        store = self.s.store
+        if plan.opens_pass or plan.before is None:
+            shown = projections.memberships(store, number, as_of=plan.held_at or 0)
+            closed = shown
+        else:
+            shown = projections.memberships(store, number)
+            closed = projections.memberships(store, number, as_of=plan.held_at)
+        passes = projections.passes(store, number)
+        newest = int(passes["pass"].max() or 0)  # type: ignore[arg-type]  # polars types max() loosely
+        self.holdings[segmentation.name] = Holdings(
+            name=segmentation.name,
+            number=number,
+            labels=decider.labels,
+            numbers=numbers,
+            users=self.last_events["user"].to_numpy(),
+            shown=shown,
+            closed=closed,
+            pass_number=newest + 1 if plan.opens_pass or newest == 0 else newest,
+            ticks=self.s.ticks,
+            number_of=self.tx.numbers,
+        )
+
+    def _record(self, held: Holdings, step: Step, outcome: Outcome, plan: Plan, index: int) -> None:
+        first = index == 0 and (plan.opens_pass or plan.before is None)
+        decider = self._deciders[held.name]
+        body = {
+            "segmentation": held.name,
+            "pass": held.pass_number,
+            "from": plan.held_at if first else step.before,
+            "as_of": step.as_of,
+            "position": self._position,
+            "model": decider.model,
+            "full": step.everyone,
+            "due": outcome.due,
+            "evaluated": outcome.evaluated,
+            "changed": outcome.changes.height,
+            "backfilled": plan.backfilled,
+            "hindsight": outcome.hindsight,
+        }
+        if decider.model is not None:
+            from engine.scoring import environment
+
+            body["environment"] = environment()
+        self.tx.append_decision("rescored", body)
+        if outcome.changes.height:
+            self._changes.append(outcome.changes)
+        self._sizes.append(held.sizes(step.as_of))
+
+    def _report(self, as_of: int, outcomes: Sequence[Outcome], started: float) -> None:
+        causes: Counter[str] = Counter()
+        for outcome in outcomes:
+            causes.update(outcome.by_cause)
+        states = {held.name: held.state() for held in self.holdings.values()}
+        self.steps.append(
+            {
+                "as_of": as_of,
+                "position": self._position,
+                "due": sum(outcome.due for outcome in outcomes),
+                "evaluated": sum(outcome.evaluated for outcome in outcomes),
+                "changed": sum(outcome.changes.height for outcome in outcomes),
+                "by_cause": dict(sorted(causes.items())),
+                "state_digest": projections.digest_of(states),
+                "hindsight": any(outcome.hindsight for outcome in outcomes),
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class LastRescore:
+    """The newest rescore of the log."""
+
+    as_of: int
+    position: int
+    seq: int
+
+
+def last_rescore(s: Session) -> LastRescore | None:
+    """The newest rescore, None before the first."""
+    scored = projections.rescores(s.store)
+    if scored.is_empty():
+        return None
+    row = scored.sort("seq").row(-1, named=True)
+    return LastRescore(row["as_of"], row["position"], row["seq"])
+
+
+def _day(s: Session, instant: int) -> str:
+    return iso(instant, s.settings.timezone)

@@ -1,0 +1,177 @@
+"""One thread's hold on one store: its settings, its clock, and the frames the engine reads."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from db import log, projections, vocabulary
+from db.store import Store
+from engine.ticks import Ticks
+from segtui.operations.errors import OperationError
+from segtui.operations.times import iso, parse_time
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the store decided once: zone, tick, and (from the first import on) currency and clock."""
+
+    timezone: str
+    tick: str
+    currency: str | None
+    clock: str | None
+
+
+class Session:
+    """Everything an operation needs to know about a store. Not shared between threads."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as the newest decisions leave them."""
+        values: dict[str, Any] = {}
+        for decision in log.decisions(self.store, kinds=("store_created", "setting_changed")):
+            if decision.kind == "store_created":
+                values |= decision.body
+            else:
+                values[decision.body["name"]] = decision.body["value"]
+        if "timezone" not in values:
+            raise OperationError(f"{self.store.path} has no settings: create stores with 'segtui init'.")
+        return Settings(values["timezone"], values["tick"], values.get("currency"), values.get("clock"))
+
+    @cached_property
+    def ticks(self) -> Ticks:
+        """The store's ticks; zone and length never change after creation."""
+        settings = self.settings
+        return Ticks(zone=settings.timezone, length=settings.tick)
+
+    @property
+    def actor(self) -> str:
+        """Who acts: SEGTUI_ACTOR, else the user of the operating system."""
+        return os.environ.get("SEGTUI_ACTOR") or getpass.getuser()
+
+    def wall(self) -> int:
+        """The wall clock in µs UTC; SEGTUI_NOW (µs) freezes it for tests and replays of a cron job."""
+        frozen = os.environ.get("SEGTUI_NOW")
+        return int(frozen) if frozen else time.time_ns() // 1000
+
+    def now(self) -> int | None:
+        """Now under the store's clock, in µs UTC; None while a data clock has no event."""
+        if self.settings.clock == "data":
+            return log.summary(self.store).last
+        return self.wall()
+
+    def as_of(self) -> int | None:
+        """The current as-of: the end of the tick that holds now."""
+        now = self.now()
+        return None if now is None else self.ticks.end_holding(now)
+
+    def require_as_of(self) -> int:
+        """The current as-of, or a sentence that says that there is nothing to look at."""
+        as_of = self.as_of()
+        if as_of is None:
+            raise OperationError(
+                f"{self.store.path} holds no events yet: import some with 'segtui import FILE'."
+            )
+        return as_of
+
+    def data_end(self) -> int | None:
+        """The end of the newest event's tick, under a wall clock at most the last closed tick."""
+        last = log.summary(self.store).last
+        if last is None:
+            return None
+        end = self.ticks.end_holding(last)
+        if self.settings.clock == "data":
+            return end
+        return min(end, self.ticks.previous(self.ticks.end_holding(self.wall())))
+
+    def instant(self, text: str) -> int:
+        """The instant a person wrote, in µs UTC: see segtui.operations.times."""
+        scored = projections.rescores(self.store)
+        last = int(scored.sort("seq")["as_of"][-1]) if scored.height else None
+        return parse_time(text, self.ticks, self.now(), last)
+
+    def tick_at(self, instant: int | None) -> int:
+        """The as-of an operation looks at: the current one, or the first tick end at or after `instant`."""
+        return self.require_as_of() if instant is None else self.ticks.at_or_after(instant)
+
+    def iso(self, instant: int) -> str:
+        """An instant as ISO 8601 in the store's zone."""
+        return iso(instant, self.ticks.zone)
+
+    def external(self, users: Sequence[int]) -> dict[int, str]:
+        """External ids by surrogate; `#12` for those the vault cannot tell."""
+        known = self.store.vault.external_ids(users)
+        return {user: known.get(user, f"#{user}") for user in users}
+
+    def user(self, text: str) -> int:
+        """The surrogate behind an external id or a `#12`."""
+        if text.startswith("#") and text[1:].isdigit():
+            return int(text[1:])
+        found = self.store.vault.surrogate(text)
+        if found is None:
+            raise OperationError(
+                f"No user {text!r} in {self.store.path}: check the id, or use #NUMBER for a surrogate."
+            )
+        return found
+
+    def events(
+        self,
+        *,
+        position: int | None = None,
+        before: int | None = None,
+        users: Sequence[int] | None = None,
+    ) -> pl.DataFrame:
+        """Behaviour as the engine reads it (engine.schema.EVENTS, plus `late`), sorted by seq."""
+        frame = log.behaviour(self.store, position=position, before=before, users=users)
+        kinds = vocabulary.texts(self.store, "kind")
+        return frame.with_columns(
+            pl.col("kind").replace_strict(kinds, return_dtype=pl.String).cast(pl.Categorical)
+        ).drop("source_id", "currency")
+
+    def attributes(self, *, position: int | None = None) -> pl.DataFrame:
+        """Attributes as the engine reads them (engine.schema.ATTRIBUTES)."""
+        raw = log.attributes(self.store, position=position)
+        numbers = vocabulary.texts(self.store, "attribute:number")
+        texts = vocabulary.texts(self.store, "attribute:text")
+        values = vocabulary.texts(self.store, "attribute_value")
+        is_number = pl.col("name").is_in(list(numbers))
+        return raw.select(
+            "seq",
+            "user",
+            "occurred_at",
+            pl.col("name").replace_strict(numbers | texts, return_dtype=pl.String),
+            pl.when(is_number).then(pl.col("value") / 1_000_000).alias("number"),
+            pl.when(~is_number)
+            .then(pl.col("value").replace_strict(values, default=None, return_dtype=pl.String))
+            .alias("text"),
+        )
+
+    def identity(self) -> pl.DataFrame:
+        """Which surrogates are one person: nobody, until merges are recorded."""
+        return pl.DataFrame(schema={"user": pl.Int64, "canonical": pl.Int64})
+
+    def close(self) -> None:
+        """Closes the store."""
+        self.store.close()
+
+
+@contextmanager
+def open_session(path: Path) -> Iterator[Session]:
+    """Opens the store at `path` for one thread; raises StoreError sentences."""
+    session = Session(Store.open(Path(path)))
+    try:
+        yield session
+    finally:
+        session.close()

@@ -1,0 +1,65 @@
+"""What is in a store, how fresh it is, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from db import log, lookups
+from segtui.operations.definitions import definitions
+from segtui.operations.rescoring import last_rescore
+from segtui.operations.session import Session
+
+
+def status(s: Session) -> dict[str, Any]:
+    """Counts, freshness, the current model per `value`, and the next sensible command."""
+    summary = log.summary(s.store)
+    settings = s.settings
+    found = definitions(s)
+    value = found.segmentations.get("value")
+    promoted = next((each.model for each in found.segmentations.values() if each.model), None)
+    model = value.model if value and value.model else promoted
+    last = last_rescore(s)
+    as_of = s.as_of()
+    return {
+        "store": str(s.store.path),
+        "events": summary.events,
+        "users": summary.users,
+        "first": None if summary.first is None else s.iso(summary.first),
+        "last": None if summary.last is None else s.iso(summary.last),
+        "position": s.store.head(),
+        "as_of": None if as_of is None else s.iso(as_of),
+        "clock": settings.clock,
+        "timezone": settings.timezone,
+        "tick": settings.tick,
+        "currency": settings.currency,
+        "model": model,
+        "model_name": found.models[model]["name"] if model else None,
+        "last_import": _import(s),
+        "last_rescore": None if last is None else s.iso(last.as_of),
+        "next": _next(s, summary, model, last, as_of),
+    }
+
+
+def _import(s: Session) -> dict[str, Any] | None:
+    newest = log.decisions(s.store, kinds=("imported",), newest_first=True, limit=1)
+    if not newest:
+        return None
+    body = newest[0].body
+    return {
+        "at": s.iso(newest[0].recorded_at),
+        "source": body["source"],
+        "accepted": body["accepted"],
+        "quarantined": body["quarantined"],
+    }
+
+
+def _next(s: Session, summary: Any, model: str | None, last: Any, as_of: int | None) -> str:
+    """The command one would run now."""
+    if not summary.events:
+        return "segtui import FILE"
+    if model is None:
+        return "segtui train"
+    unseen = lookups.last_behaviour_seq(s.store) > (last.position if last else 0)
+    if last is None or last.as_of != as_of or unseen:
+        return "segtui rescore"
+    return "segtui"

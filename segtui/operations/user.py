@@ -1,0 +1,198 @@
+"""One user: labels, features, events, moves with their causes, and what decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from db import lookups, projections, vocabulary
+from engine.features import features, spec_for
+from segtui.operations.changes import worded
+from segtui.operations.deciders import Evidence, ModelDecider, model_decider
+from segtui.operations.definitions import Segmentation, definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.segments import shown_as_of
+from segtui.operations.session import Session
+
+EVENTS_SHOWN = 200
+SILENT_TICKS = 60
+TYPICAL_USERS = 500
+
+
+def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dict[str, Any]:
+    """Profile, tags, newest events, history with causes, explanation.
+
+    `history` asks for the probabilities at that many past ticks. `leaves` says when and to what the user
+    moves if silent, within 60 ticks. `smallest_change` is not computed yet and null.
+    """
+    surrogate = s.user(id)
+    as_of = shown_as_of(s, at)
+    if as_of is None:
+        raise OperationError(f"{s.store.path} holds no events yet: import some with 'segtui import FILE'.")
+    events = s.events(before=as_of, users=[surrogate])
+    if events.is_empty():
+        raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}: look at a later --at.")
+    attributes = s.attributes()
+    evidence = Evidence(events, s.identity(), attributes.filter(pl.col("user") == surrogate))
+    spec = spec_for(events, s.settings.timezone, evidence.attributes)
+    row = features(events, evidence.identity, as_of, spec, evidence.attributes).row(0, named=True)
+    held = _held(s, surrogate, None if at is None else as_of)
+    found = definitions(s).segmentations
+    result: dict[str, Any] = {
+        "user": s.external([surrogate])[surrogate],
+        "surrogate": surrogate,
+        "as_of": s.iso(as_of),
+        "labels": held,
+        "tags": [f"{name}={each['label']}" for name, each in held.items()],
+        "features": {name: value for name, value in row.items() if name != "user"},
+        "events": _events(s, events),
+        "changes": worded(s, projections.history(s.store, surrogate).filter(pl.col("as_of") <= as_of)),
+        "explanation": None,
+        "probabilities": None,
+        "leaves": None,
+        "smallest_change": None,
+        "history": [],
+    }
+    modelled = [found[name] for name in held if found[name].model]
+    if modelled:
+        chosen = next((each for each in modelled if each.name == "value"), modelled[0])
+        result |= _modelled(s, chosen, held[chosen.name]["label"], evidence, as_of, history)
+    return result
+
+
+def _held(s: Session, surrogate: int, as_of: int | None) -> dict[str, dict[str, Any]]:
+    """What the user holds per segmentation."""
+    labels = vocabulary.texts(s.store, "label")
+    held = {}
+    for number, name in vocabulary.texts(s.store, "segmentation").items():
+        row = lookups.member(s.store, number, surrogate, as_of=as_of)
+        if row is not None:
+            held[name] = {
+                "label": labels[row["label"]],
+                "probability": _share(row["probability"]),
+                "margin": _share(row.get("margin")),
+                "since": s.iso(row["since"]),
+            }
+    return held
+
+
+def _events(s: Session, events: pl.DataFrame) -> list[dict[str, Any]]:
+    """The newest events with texts for numbers, newest first; amounts in minor units."""
+    newest = events.sort("occurred_at", "seq").tail(EVENTS_SHOWN).reverse()
+    texts = {
+        name: lookups.texts_of(s.store, newest[name].drop_nulls().unique().to_list())
+        for name in ("order", "item", "category", "platform", "device", "region")
+    }
+    return [
+        {
+            "seq": row["seq"],
+            "occurred_at": s.iso(row["occurred_at"]),
+            "kind": row["kind"],
+            **{name: known.get(row[name]) for name, known in texts.items()},
+            "amount": row["amount"],
+            "quantity": row["quantity"],
+            "rating": None if row["rating"] is None else row["rating"] / 100,
+            "duration": None if row["duration"] is None else row["duration"] / 1000,
+            "late": bool(row["late"]),
+        }
+        for row in newest.iter_rows(named=True)
+    ]
+
+
+def _modelled(
+    s: Session,
+    segmentation: Segmentation,
+    label: str,
+    evidence: Evidence,
+    as_of: int,
+    history: int,
+) -> dict[str, Any]:
+    decider = model_decider(s.store, str(segmentation.model))
+    scores, _ = _score(decider, evidence, as_of, label)
+    return {
+        "probabilities": dict(zip(decider.labels, scores, strict=True)),
+        "explanation": _explain(s, decider, segmentation, label, scores, evidence, as_of),
+        "leaves": _leaves(s, decider, evidence, as_of, label),
+        "history": _past(s, decider, evidence, as_of, label, history),
+    }
+
+
+def _score(decider: ModelDecider, evidence: Evidence, as_of: int, label: str) -> tuple[list[float], str]:
+    """Probabilities in the order of the model's labels, and the label decided when `label` was held."""
+    frame = evidence.features(as_of, decider.spec)
+    code = decider.labels.index(label) if label in decider.labels else -1
+    scores, decided = decider.decide(frame, evidence, as_of, np.array([code], np.int32))
+    assert scores is not None
+    return [int(each) / 1_000_000 for each in scores[0]], decider.labels[int(decided[0])]
+
+
+def _explain(
+    s: Session,
+    decider: ModelDecider,
+    segmentation: Segmentation,
+    label: str,
+    scores: list[float],
+    evidence: Evidence,
+    as_of: int,
+) -> dict[str, Any] | None:
+    """Why this label and not the runner-up, against the typical member of the label."""
+    from engine.explain import explanation
+
+    if label not in decider.labels:
+        return None
+    ranked = sorted(range(len(scores)), key=lambda code: -scores[code])
+    held = decider.labels.index(label)
+    against = next(code for code in ranked if code != held)
+    number = vocabulary.number(s.store, "segmentation", segmentation.name)
+    assert number is not None
+    code = vocabulary.number(s.store, "label", label)
+    like = projections.memberships(s.store, number).filter(pl.col("label") == code)["user"]
+    sample = like.sort().gather_every(max(1, len(like) // TYPICAL_USERS)).to_list()
+    others = s.events(before=as_of, users=sample)
+    typical = features(others, evidence.identity, as_of, decider.spec, s.attributes())
+    own = evidence.features(as_of, decider.spec)
+    return {
+        "label": label,
+        "against": decider.labels[against],
+        "features": explanation(decider.scorer, own, typical, held, against),
+    }
+
+
+def _leaves(
+    s: Session, decider: ModelDecider, evidence: Evidence, as_of: int, label: str
+) -> dict[str, Any] | None:
+    """The first of the coming ticks at which silence alone moves the user, and to which label."""
+    at, held = as_of, label
+    for _ in range(SILENT_TICKS):
+        at = s.ticks.next(at)
+        _, held = _score(decider, evidence, at, held)
+        if held != label:
+            return {"as_of": s.iso(at), "to": held}
+    return None
+
+
+def _past(
+    s: Session,
+    decider: ModelDecider,
+    evidence: Evidence,
+    as_of: int,
+    label: str,
+    ticks: int,
+) -> list[dict[str, Any]]:
+    """Probabilities at past ticks, oldest first, from the first tick the user has an event before."""
+    first = int(evidence.events["occurred_at"].min())  # type: ignore[arg-type]  # polars types min() loosely
+    points = []
+    for back in range(ticks - 1, -1, -1):
+        at = s.ticks.shift(as_of, -back)
+        if at > first:
+            scores, _ = _score(decider, evidence, at, label)
+            points.append(
+                {"as_of": s.iso(at), "probabilities": dict(zip(decider.labels, scores, strict=True))}
+            )
+    return points
+
+
+def _share(millionths: int | None) -> float | None:
+    return None if millionths is None else millionths / 1_000_000
