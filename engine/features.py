@@ -1,0 +1,124 @@
+"""Events to one row of features per user: the first of the two pure functions everything is folded with.
+
+Only events before the as-of count. Sums are of integers and exact (squares in 128 bits), with one division at
+the end, so the order of rows and the company of other users change nothing, not even the last bit. What each
+feature means stands in engine.catalogue.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from engine.errors import EngineError
+from engine.feature_folds import Folds, Prepared, activity_features, purchase_features
+from engine.feature_rows import lay_out
+from engine.feature_spec import (
+    FIELDS,
+    WINDOWS,
+    FeatureSpec,
+    attribute_columns,
+    feature_names,
+    longest_window,
+    spec_for,
+)
+from engine.schema import ATTRIBUTES, canonical, require
+
+__all__ = [
+    "FIELDS",
+    "WINDOWS",
+    "FeatureSpec",
+    "Prepared",
+    "feature_names",
+    "features",
+    "latest_attributes",
+    "longest_window",
+    "prepare",
+    "spec_for",
+]
+
+Users = Sequence[int] | npt.NDArray[np.int64]
+
+
+def prepare(
+    events: pl.DataFrame,
+    identity: pl.DataFrame | None,
+    spec: FeatureSpec,
+    attributes: pl.DataFrame | None = None,
+    users: Users | None = None,
+) -> Prepared:
+    """`events` (EVENTS) laid out once for `features` at many as-ofs, as long as `identity` stays the same.
+
+    users: canonical users to lay out; everyone when None.
+    """
+    rows = lay_out(events, identity, spec.zone, spec.fields, users)
+    return Prepared.of(rows, spec, _canonical_attributes(attributes, identity))
+
+
+def features(
+    events: pl.DataFrame | Prepared,
+    identity: pl.DataFrame | None,
+    as_of: int,
+    spec: FeatureSpec,
+    attributes: pl.DataFrame | None = None,
+    users: Users | None = None,
+) -> pl.DataFrame:
+    """One row per canonical user with an event before `as_of`, ascending: `user` and the spec's features.
+
+    events: EVENTS, or what `prepare` made of them (then `identity` and `attributes` are those given there).
+    attributes: ATTRIBUTES. users: canonical users to answer for; everyone when None.
+    Counts, days and sums are Int64; what may be missing (quotients, extremes, the last) is Float64.
+    """
+    if isinstance(events, Prepared):
+        if events.spec != spec:
+            raise EngineError("The events were prepared for another feature spec; prepare them for this one.")
+        prepared = events
+    else:
+        prepared = prepare(events.filter(pl.col("occurred_at") < as_of), identity, spec, attributes, users)
+    folds = Folds(prepared, as_of)
+    columns = {**purchase_features(folds), **activity_features(folds)}
+    present = folds.present()
+    frame = pl.DataFrame(
+        {"user": prepared.rows.users, **columns},
+        schema={"user": pl.Int64()} | {name: _type(values) for name, values in columns.items()},
+        nan_to_null=True,
+    )
+    if prepared.attributes is not None or attribute_columns(spec):
+        frame = _with_attributes(frame, prepared.attributes, as_of, spec)
+    frame = frame.select("user", *feature_names(spec))
+    if users is not None:
+        present &= np.isin(prepared.rows.users, np.asarray(users, dtype=np.int64))
+    return frame if present.all() else frame.filter(pl.Series(present))
+
+
+def latest_attributes(attributes: pl.DataFrame, as_of: int | None = None) -> pl.DataFrame:
+    """The newest row of each user and name before `as_of`, by occurred_at, then seq."""
+    known = attributes if as_of is None else attributes.filter(pl.col("occurred_at") < as_of)
+    return known.sort("occurred_at", "seq").unique(["user", "name"], keep="last", maintain_order=True)
+
+
+def _canonical_attributes(
+    attributes: pl.DataFrame | None, identity: pl.DataFrame | None
+) -> pl.DataFrame | None:
+    if attributes is None:
+        return None
+    require(attributes, ATTRIBUTES, "attributes")
+    return attributes.with_columns(canonical(attributes, identity).alias("user"))
+
+
+def _with_attributes(
+    frame: pl.DataFrame, attributes: pl.DataFrame | None, as_of: int, spec: FeatureSpec
+) -> pl.DataFrame:
+    columns = attribute_columns(spec)
+    given = pl.DataFrame(schema=ATTRIBUTES) if attributes is None else attributes
+    newest = latest_attributes(given.filter(pl.col("name").is_in(list(columns))), as_of)
+    for name, column in columns.items():
+        value = "number" if name in spec.attributes_number else "text"
+        one = newest.filter(pl.col("name") == name).select("user", pl.col(value).alias(column))
+        frame = frame.join(one, on="user", how="left", maintain_order="left")
+    return frame
+
+
+def _type(values: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> pl.DataType:
+    return pl.Float64() if values.dtype == np.float64 else pl.Int64()
