@@ -1,0 +1,141 @@
+"""Label policies: what a user's label is, from the future, from an attribute, or from a rule of thumb."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from engine.errors import EngineError
+from engine.features import latest_attributes
+from engine.schema import canonical
+
+Labels = npt.NDArray[np.int32]
+
+VALUE_LABELS = ("high", "medium", "low")
+HIGH, MEDIUM, LOW = range(3)
+
+
+def future_value(
+    events: pl.DataFrame,
+    identity: pl.DataFrame | None,
+    cutoff: int,
+    until: int,
+    users: Sequence[int] | npt.NDArray[np.int64],
+) -> pl.DataFrame:
+    """What each of `users` bought in [cutoff, until): user, orders, spend, in the order of `users`.
+
+    orders: different order numbers of purchases; a purchase without one is an order of its own. spend: minor
+    units, purchases and refunds.
+    """
+    within = events.filter(
+        pl.col("occurred_at").is_between(cutoff, until, closed="left"),
+        pl.col("kind").cast(pl.String).is_in(["purchase", "refund"]),
+    )
+    within = within.with_columns(
+        canonical(within, identity).alias("user"), bought=pl.col("kind").cast(pl.String) == "purchase"
+    )
+    bought = within.filter("bought")
+    numbered = pl.col("order").drop_nulls().n_unique() + pl.col("order").is_null().sum()
+    orders = bought.group_by("user").agg(numbered.cast(pl.Int64).alias("orders"))
+    spend = within.group_by("user").agg(pl.col("amount").sum().alias("spend"))
+    return (
+        pl.DataFrame({"user": np.asarray(users, dtype=np.int64)})
+        .join(orders, on="user", how="left", maintain_order="left")
+        .join(spend, on="user", how="left", maintain_order="left")
+        .with_columns(pl.col("orders", "spend").fill_null(0))
+    )
+
+
+def value_labels(outcomes: pl.DataFrame, training: npt.NDArray[np.bool_]) -> tuple[Labels, dict[str, float]]:
+    """Labels of `outcomes` (as of future_value) as indices into VALUE_LABELS, and the thresholds they need.
+
+    low: no purchase. high: net spend above the median of the training users who bought (`high_above`, minor
+    units). medium: the rest. EngineError when no training user bought.
+    """
+    bought = (outcomes["orders"] > 0).to_numpy()
+    spend = np.sort(outcomes["spend"].to_numpy()[bought & training])
+    if len(spend) == 0:
+        raise EngineError(
+            "No training user bought within the horizon, so high and medium cannot be told apart; "
+            "choose an earlier cutoff or a longer horizon."
+        )
+    below, above = int(spend[(len(spend) - 1) // 2]), int(spend[len(spend) // 2])
+    thresholds = {"high_above": (below + above) / 2}
+    return apply_thresholds(outcomes, thresholds), thresholds
+
+
+def apply_thresholds(outcomes: pl.DataFrame, thresholds: Mapping[str, float]) -> Labels:
+    """Labels of other outcomes over an equal horizon, under thresholds that `value_labels` fitted."""
+    bought = (outcomes["orders"] > 0).to_numpy()
+    high = outcomes["spend"].to_numpy() > thresholds["high_above"]
+    return np.where(bought, np.where(high, HIGH, MEDIUM), LOW).astype(np.int32)
+
+
+def given_labels(
+    attributes: pl.DataFrame, name: str, users: Sequence[int] | npt.NDArray[np.int64]
+) -> tuple[Labels, tuple[str, ...]]:
+    """The newest value of the attribute `name` of each of `users`, as an index into the names; -1 without one.
+
+    attributes: ATTRIBUTES, by canonical user. Names: VALUE_LABELS in their order where nothing else occurs,
+    numbers ascending, else texts ascending. EngineError when the attribute has no value.
+    """
+    newest = latest_attributes(attributes.filter(pl.col("name") == name))
+    if newest.is_empty():
+        known = ", ".join(attributes["name"].unique().sort().to_list()) or "none"
+        raise EngineError(f"No user has a value for the label {name!r}; attributes there are: {known}.")
+    texts = pl.coalesce("text", pl.col("number").map_elements(_number, return_dtype=pl.String))
+    newest = newest.with_columns(texts.alias("label"))
+    names = _label_order(newest.select("label", "number").unique("label"))
+    index = pl.DataFrame({"label": names, "index": np.arange(len(names), dtype=np.int32)})
+    held = newest.join(index, on="label").select("user", "index")
+    asked = pl.DataFrame({"user": np.asarray(users, dtype=np.int64)})
+    found = asked.join(held, on="user", how="left", maintain_order="left")["index"]
+    return found.fill_null(-1).to_numpy().astype(np.int32), names
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _label_order(labels: pl.DataFrame) -> tuple[str, ...]:
+    names = set(labels["label"].to_list())
+    if names <= set(VALUE_LABELS):
+        return tuple(name for name in VALUE_LABELS if name in names)
+    by = "number" if labels["number"].null_count() == 0 else "label"
+    return tuple(labels.sort(by)["label"].to_list())
+
+
+@dataclass(frozen=True)
+class Starter:
+    """The rule that decides `value` before there is a model.
+
+    low: no order within `recency_days`. high: else, and over `spend_above` minor units in 365 days.
+    medium: the rest.
+    """
+
+    spend_above: int
+    recency_days: int = 90
+
+
+def fit_starter(features: pl.DataFrame, recency_days: int = 90) -> Starter:
+    """The starter rule whose `spend_above` is the median yearly spend of those who ordered lately."""
+    if not {"recency_days", "spend_365d"} <= set(features.columns):
+        return Starter(spend_above=0, recency_days=recency_days)
+    lately = features.filter(pl.col("recency_days") <= recency_days)["spend_365d"].sort()
+    if lately.is_empty():
+        return Starter(spend_above=0, recency_days=recency_days)
+    below, above = int(lately[(len(lately) - 1) // 2]), int(lately[len(lately) // 2])
+    return Starter(spend_above=(below + above) // 2, recency_days=recency_days)
+
+
+def starter_labels(features: pl.DataFrame, starter: Starter) -> Labels:
+    """The rule's label of each row, as an index into VALUE_LABELS."""
+    if "recency_days" not in features.columns:
+        return np.full(len(features), LOW, dtype=np.int32)
+    lately = (features["recency_days"] <= starter.recency_days).to_numpy()
+    if "spend_365d" not in features.columns:
+        return np.where(lately, MEDIUM, LOW).astype(np.int32)
+    high = (features["spend_365d"] > starter.spend_above).to_numpy()
+    return np.where(lately, np.where(high, HIGH, MEDIUM), LOW).astype(np.int32)
