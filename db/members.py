@@ -79,9 +79,10 @@ def save(store: Store, staging: Staging, segmentation: int, frame: pl.DataFrame)
 
 def _count(store: Store, table: str, key: dict[str, int], *, sign: int) -> None:
     """Adds (or takes away) the users of `table` to the counts of the labels they hold now."""
+    # CROSS JOIN keeps the staged rows outside and looks members up by key; the planner's own choice was quadratic.
     store.connection.execute(
         "INSERT INTO member_counts SELECT :segmentation, m.label, :sign * count(*) "
-        f"FROM {table} s JOIN members m ON m.segmentation = :segmentation AND m.user = s.user "
+        f"FROM {table} s CROSS JOIN members m ON m.segmentation = :segmentation AND m.user = s.user "
         "GROUP BY m.label "
         "ON CONFLICT (segmentation, label) DO UPDATE SET users = users + excluded.users",
         {**key, "sign": sign},
