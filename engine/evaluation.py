@@ -1,0 +1,162 @@
+"""How good a model is: metrics, the baselines to beat, confusion and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
+
+from engine.encoding import Encoder
+from engine.errors import EngineError
+
+ECE_BINS = 15
+TOP_SHARE = 0.10
+QUARTERS = (0.25, 0.5, 0.75)
+RECENCY = ("recency_days", "silence_days")
+FREQUENCY = ("orders", "active_days")
+# A probability of zero for what then happens would be an infinite loss.
+LEAST = 1e-7
+
+
+def metrics(
+    labels: np.ndarray, probabilities: np.ndarray, value: np.ndarray | None, names: Sequence[str]
+) -> dict[str, float | None]:
+    """accuracy, log_loss (nats), macro_f1, auc (one label against the rest, mean), ece, value_capture_10.
+
+    `labels` int[n], `probabilities` float[n, labels], `value` float[n] future spend in minor units, or None.
+    The value capture is the share of all value held by the tenth of users with the highest probability of
+    the label "high" (else the first). A metric that the users do not allow is None. Raises EngineError for
+    no users.
+    """
+    if not len(labels):
+        raise EngineError("There is no user to measure on: the test part is empty.")
+    clipped = np.clip(probabilities, LEAST, None)
+    clipped = clipped / clipped.sum(axis=1, keepdims=True)
+    predicted = probabilities.argmax(axis=1)
+    return {
+        "accuracy": float((predicted == labels).mean()),
+        "log_loss": float(-np.log(clipped[np.arange(len(labels)), labels]).mean()),
+        "macro_f1": float(
+            f1_score(labels, predicted, labels=range(len(names)), average="macro", zero_division=0)
+        ),
+        "auc": _auc(labels, probabilities),
+        "ece": _ece(labels, probabilities),
+        "value_capture_10": None if value is None else _capture(probabilities, value, names),
+    }
+
+
+def baselines(
+    frame: pl.DataFrame, labels: np.ndarray, parts: np.ndarray, value: np.ndarray | None, names: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """The metrics of three plain models on the test users (parts 2), fitted on the training users (parts 0).
+
+    majority: everyone gets the training shares. recency_frequency: the training shares within quarters of
+    recency and frequency. logistic: scikit-learn's logistic regression on the standard encoding (scaled
+    logarithms).
+    """
+    fitted, judged = (parts == 0) & (labels >= 0), (parts == 2) & (labels >= 0)
+    tested = None if value is None else value[judged]
+    given = {
+        "majority": _majority(labels[fitted], int(judged.sum()), len(names)),
+        "recency_frequency": _recency_frequency(frame, labels, fitted, judged, len(names)),
+        "logistic": _logistic(frame, labels, fitted, judged, len(names)),
+    }
+    return {name: metrics(labels[judged], each, tested, names) for name, each in given.items()}
+
+
+def confusion(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+    """{labels, matrix}: row = the true label, column = the likeliest one, users."""
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(len(names)))
+    return {"labels": list(names), "matrix": matrix.tolist()}
+
+
+def calibration(
+    labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str], bins: int = 10
+) -> dict[str, list[dict[str, float | int]]]:
+    """Per label, per bin of its probability that holds users: from, to, users, predicted, observed
+    (shares)."""
+    curves: dict[str, list[dict[str, float | int]]] = {}
+    for code, name in enumerate(names):
+        given = probabilities[:, code]
+        where = np.minimum((given * bins).astype(int), bins - 1)
+        curves[name] = [
+            {
+                "from": each / bins,
+                "to": (each + 1) / bins,
+                "users": int((where == each).sum()),
+                "predicted": float(given[where == each].mean()),
+                "observed": float((labels[where == each] == code).mean()),
+            }
+            for each in np.unique(where).tolist()
+        ]
+    return curves
+
+
+def _auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """The mean over labels of the area under the ROC curve of that label against the rest."""
+    areas = [
+        roc_auc_score(labels == code, probabilities[:, code])
+        for code in range(probabilities.shape[1])
+        if 0 < (labels == code).sum() < len(labels)
+    ]
+    return float(np.mean(areas)) if areas else None
+
+
+def _ece(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Expected calibration error of the likeliest label, over bins of equal width (Guo et al. 2017)."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    where = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    gaps = np.abs(np.bincount(where, right - confidence, minlength=ECE_BINS))
+    return float(gaps.sum() / len(labels))
+
+
+def _capture(probabilities: np.ndarray, value: np.ndarray, names: Sequence[str]) -> float | None:
+    total = float(value.sum())
+    if total <= 0:
+        return None
+    code = list(names).index("high") if "high" in names else 0
+    # Ties at the edge of the tenth are broken by position, the same for every model.
+    best = np.argsort(-probabilities[:, code], kind="stable")[: max(1, round(TOP_SHARE * len(value)))]
+    return float(value[best].sum()) / total
+
+
+def _majority(labels: np.ndarray, n: int, n_labels: int) -> np.ndarray:
+    return np.tile(_shares(labels, n_labels), (n, 1))
+
+
+def _shares(labels: np.ndarray, n_labels: int) -> np.ndarray:
+    """Shares of the labels, with one user more in each so that none is impossible (Laplace)."""
+    counts = np.bincount(labels, minlength=n_labels) + 1.0
+    shares: np.ndarray = counts / counts.sum()
+    return shares
+
+
+def _recency_frequency(
+    frame: pl.DataFrame, labels: np.ndarray, fitted: np.ndarray, judged: np.ndarray, n_labels: int
+) -> np.ndarray:
+    cells = np.zeros(len(labels), int)
+    for choices in (RECENCY, FREQUENCY):
+        name = next((each for each in choices if each in frame.columns), None)
+        if name is None:
+            continue
+        values = frame[name].cast(pl.Float64).fill_null(0).to_numpy()
+        cells = cells * 4 + np.digitize(values, np.quantile(values[fitted], QUARTERS))
+    given = np.zeros((int(judged.sum()), n_labels))
+    for cell in np.unique(cells[judged]):
+        given[cells[judged] == cell] = _shares(labels[fitted & (cells == cell)], n_labels)
+    return given
+
+
+def _logistic(
+    frame: pl.DataFrame, labels: np.ndarray, fitted: np.ndarray, judged: np.ndarray, n_labels: int
+) -> np.ndarray:
+    learnt = frame.filter(pl.Series(fitted))
+    encoder = Encoder.fit(learnt, [name for name in frame.columns if name != "user"])
+    model = LogisticRegression(max_iter=1000).fit(encoder.transform(learnt), labels[fitted])
+    given = np.zeros((int(judged.sum()), n_labels))
+    given[:, model.classes_] = model.predict_proba(encoder.transform(frame.filter(pl.Series(judged))))
+    return given

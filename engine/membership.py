@@ -1,0 +1,129 @@
+"""From scores and the labels held to who is due, who moves, and what caused it. No JAX."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from engine.errors import EngineError
+from engine.ticks import Ticks
+
+MILLION = 1_000_000
+
+# The edit that ran the rescore; else the first of the others that applies, in this order.
+EDITS = ("model", "definition", "label", "decision")
+CAUSES = (*EDITS, "erasure", "consent", "manual", "identity", "late_event", "event", "clock")
+
+
+@dataclasses.dataclass(frozen=True)
+class DecisionPolicy:
+    """How probabilities become labels: by what margin (millionths) the best label must beat the one held,
+    and for how many closed ticks a label is held at least. Raises EngineError when out of range."""
+
+    margin: int = 50_000
+    min_stay: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin <= MILLION:
+            raise EngineError(f"The margin must be from 0 to 1; it is {self.margin / MILLION:g}.")
+        if self.min_stay < 0:
+            raise EngineError(f"The minimum stay must be 0 ticks or more; it is {self.min_stay}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return dataclasses.asdict(self)
+
+
+def decide(
+    scores: np.ndarray, closed: np.ndarray, policy: DecisionPolicy, held: np.ndarray | None = None
+) -> np.ndarray:
+    """The label each user is given: int32[n].
+
+    `scores` int32[n, k] millionths; `closed` int[n], the label held at the last closed tick, -1 for none;
+    `held` int[n], for how many closed ticks (read only under a minimum stay). A first label is the
+    likeliest, the earlier one on a tie. Then only a label that beats the one held by more than the margin
+    takes its place.
+    """
+    top = scores.argmax(axis=1).astype(np.int32)
+    rows = np.arange(len(scores))
+    has = closed >= 0
+    lead = scores[rows, top] - scores[rows, np.where(has, closed, top)]
+    stays = has & (lead <= policy.margin)
+    if policy.min_stay:
+        if held is None:
+            raise EngineError("A minimum stay needs to know for how long each label has been held.")
+        stays |= has & (held < policy.min_stay)
+    return np.where(stays, closed, top).astype(np.int32)
+
+
+def due(
+    last_event: pl.DataFrame,
+    touched: np.ndarray,
+    previous_as_of: int | None,
+    ticks: Ticks,
+    longest_window_days: int,
+) -> np.ndarray:
+    """Who can differ from the last rescore at `previous_as_of`: sorted int64 users.
+
+    `last_event` has user and last, the newest instant before `previous_as_of`. Whoever was active within the
+    longest window then still has something that can leave it, or a recency, silence or tenure below its cap;
+    for all others nothing moves but by an event, which makes them `touched`. Everyone is due the first time.
+    """
+    if previous_as_of is None:
+        active = last_event["user"]
+    else:
+        start = ticks.days_before(previous_as_of, longest_window_days)
+        active = last_event.filter(pl.col("last") >= start)["user"]
+    return np.union1d(active.to_numpy(), touched).astype(np.int64)
+
+
+def causes(
+    users: np.ndarray,
+    as_of: int,
+    previous_as_of: int | None,
+    new_events: pl.DataFrame,
+    edit: tuple[str, int] | None,
+) -> pl.DataFrame:
+    """The cause of each user's move: frame of user, cause, cause_seq, in the order of `users`.
+
+    `new_events` (user, seq, occurred_at, late) are what counts for the first time since the last rescore, at
+    `previous_as_of`; those at or after `as_of` are left out. `edit` is the decision (cause, seq) that ran
+    this rescore, when one did. A late event is one flagged so that falls before `previous_as_of`. Clock has
+    no seq.
+    """
+    frame = pl.DataFrame({"user": np.asarray(users, np.int64)})
+    if edit is not None:
+        cause, seq = edit
+        if cause not in EDITS:
+            raise EngineError(
+                f"{cause!r} is not an edit that can run a rescore: it is one of {', '.join(EDITS)}."
+            )
+        return frame.with_columns(cause=pl.lit(cause), cause_seq=pl.lit(seq, pl.Int64))
+    before = pl.lit(False) if previous_as_of is None else pl.col("occurred_at") < previous_as_of
+    late = pl.col("late").cast(pl.Boolean) & before
+    newest = (
+        new_events.lazy()
+        .filter(pl.col("occurred_at") < as_of)
+        .group_by(pl.col("user").cast(pl.Int64))
+        .agg(
+            late_seq=pl.col("seq").filter(late).max().cast(pl.Int64),
+            event_seq=pl.col("seq").filter(~late).max().cast(pl.Int64),
+        )
+    )
+    return (
+        frame.lazy()
+        .join(newest, on="user", how="left", maintain_order="left")
+        .select(
+            "user",
+            cause=pl.when(pl.col("late_seq").is_not_null())
+            .then(pl.lit("late_event"))
+            .when(pl.col("event_seq").is_not_null())
+            .then(pl.lit("event"))
+            .otherwise(pl.lit("clock")),
+            cause_seq=pl.coalesce("late_seq", "event_seq"),
+        )
+        .collect()
+    )

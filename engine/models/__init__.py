@@ -1,0 +1,99 @@
+"""The kinds of model: what each reads, its options and how it is trained by default. No JAX until one is
+built."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from flax import nnx
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """What a kind of model reads, and its defaults. `tile` is the one number of rows it is scored by."""
+
+    name: str
+    reads_features: bool
+    reads_sequences: bool
+    tile: int
+    options: Mapping[str, Any]
+    training: Mapping[str, Any]
+    encoding: str = "standard"
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "logistic": Kind("logistic", True, False, 4096, {}, {"learning_rate": 0.01, "weight_decay": 1e-4}),
+        "mlp": Kind("mlp", True, False, 4096, {"hidden": (64, 32), "dropout": 0.1}, {}),
+        "cnn": Kind(
+            "cnn", False, True, 256, {"filters": (32, 32), "width": 5, "hidden": 32, "dropout": 0.1}, {}
+        ),
+    }
+)
+
+
+def kind_of(name: str) -> Kind:
+    """The kind called `name`, or an EngineError that lists the kinds."""
+    if name not in KINDS:
+        raise EngineError(f"There is no model kind {name!r}: choose one of {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def complete_options(kind: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The kind's options with `options` over them, checked. Raises EngineError for one unknown or out of
+    range."""
+    complete = dict(kind_of(kind).options)
+    for name, value in (options or {}).items():
+        if name not in complete:
+            known = ", ".join(complete) or "none"
+            raise EngineError(f"A {kind} model has no option {name!r}: it has {known}.")
+        complete[name] = tuple(value) if isinstance(value, list | tuple) else value
+    for name in ("hidden", "filters"):
+        widths = complete.get(name, 1)
+        for width in widths if isinstance(widths, tuple) else (widths,):
+            _whole(kind, name, width, 1, 4096)
+    if "width" in complete:
+        _whole(kind, "width", complete["width"], 1, 64)
+    if "dropout" in complete:
+        dropout = complete["dropout"]
+        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+            raise EngineError(
+                f"The {kind} option dropout must be from 0 up to, but not, 1; it is {dropout!r}."
+            )
+    return complete
+
+
+def build(
+    kind: str, *, features: int, bins: int, channels: int, labels: int, seed: int, options: Mapping[str, Any]
+) -> nnx.Module:
+    """A module of `kind`, its parameters drawn from `seed`.
+
+    Called as module(features float32[n, features], sequences float32[n, bins, channels], key or None) it
+    gives logits float32[n, labels]; what a kind does not read may be None. A key turns dropout on.
+    """
+    from flax import nnx
+
+    complete = complete_options(kind, options)
+    rngs = nnx.Rngs(seed)
+    if kind == "logistic":
+        from engine.models.logistic import Logistic
+
+        return Logistic(features, labels, rngs=rngs)
+    if kind == "mlp":
+        from engine.models.mlp import MLP
+
+        return MLP(features, labels, **complete, rngs=rngs)
+    from engine.models.cnn import CNN
+
+    return CNN(bins, channels, labels, **complete, rngs=rngs)
+
+
+def _whole(kind: str, name: str, value: Any, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise EngineError(f"The {kind} option {name} must be whole, from {least} to {most}; it is {value!r}.")

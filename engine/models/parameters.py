@@ -1,0 +1,40 @@
+"""Parameters by name: the flat form that a model artefact holds, and the nested one that a module takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from engine.errors import EngineError
+
+# Beside the module's own parameters: what sequences are multiplied by, per channel, before the logarithm.
+CHANNEL_SCALE = "sequences/scale"
+
+
+def flatten(state: Any) -> dict[str, np.ndarray]:
+    """A module's state as arrays by name, e.g. "layers/0/kernel"; copies, safe from donation."""
+    return {
+        "/".join(map(str, path)): np.array(variable[...], np.float32)
+        for path, variable in nnx.to_flat_state(state)
+    }
+
+
+def unflatten(state: Any, parameters: Mapping[str, np.ndarray]) -> Any:
+    """`state` with its values taken from `parameters`. Raises EngineError when names or shapes differ."""
+    flat = nnx.to_flat_state(state)
+    own = {name: values for name, values in parameters.items() if name != CHANNEL_SCALE}
+    expected = {"/".join(map(str, path)): tuple(variable.shape) for path, variable in flat}
+    if expected != {name: values.shape for name, values in own.items()}:
+        raise EngineError("The parameters do not fit the model's own description: train it again.")
+    return nnx.from_flat_state(
+        [(path, variable.replace(own["/".join(map(str, path))])) for path, variable in flat]
+    )
+
+
+def scale_sequences(sequences: Any, scale: Any, xp: ModuleType = np) -> Any:
+    """Sequences float32[n, bins, channels] on a signed logarithmic scale: sign(x) log(1 + |x| scale)."""
+    return xp.sign(sequences) * xp.log1p(xp.abs(sequences) * scale)

@@ -1,0 +1,150 @@
+"""Scoring in tiles of one fixed shape, so that a row's result never depends on what is beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from flax import nnx
+
+from engine.errors import EngineError
+from engine.model import Model
+from engine.models import build, kind_of
+from engine.models.parameters import CHANNEL_SCALE, scale_sequences, unflatten
+
+MILLION = 1_000_000
+
+
+def environment() -> dict[str, str]:
+    """What bit equality of scores depends on, besides the model: jaxlib, instruction set, device."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    return {
+        "jaxlib": importlib.metadata.version("jaxlib"),
+        "instruction_set": " ".join([platform.machine(), *found]),
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+    """Users as a model reads them: raw features float32[n, columns], sequences float32[n, bins, channels],
+    or both."""
+
+    raw: np.ndarray | None
+    sequences: np.ndarray | None
+
+    def __len__(self) -> int:
+        read = self.raw if self.raw is not None else self.sequences
+        return 0 if read is None else len(read)
+
+    def take(self, rows: np.ndarray) -> Arrays:
+        """These rows only."""
+        return Arrays(
+            None if self.raw is None else self.raw[rows],
+            None if self.sequences is None else self.sequences[rows],
+        )
+
+    @classmethod
+    def stack(cls, pieces: Sequence[Arrays]) -> Arrays:
+        """All rows of all pieces, in order."""
+        raw = [piece.raw for piece in pieces if piece.raw is not None]
+        sequences = [piece.sequences for piece in pieces if piece.sequences is not None]
+        return cls(np.concatenate(raw) if raw else None, np.concatenate(sequences) if sequences else None)
+
+
+class Scorer:
+    """A model ready to score. One compilation, at the first call; the encoding is part of it."""
+
+    def __init__(self, model: Model) -> None:
+        """Raises EngineError when the parameters do not fit the model's description."""
+        self.model = model
+        self.kind = kind_of(model.kind)
+        spec = model.sequence_spec
+        if self.kind.reads_sequences and spec is None:
+            raise EngineError(f"Model {model.short} reads sequences, but its spec has none: train it again.")
+        encoder = model.encoder
+        shape = {
+            "features": encoder.width if self.kind.reads_features else 0,
+            "bins": spec.bins if spec else 0,
+            "channels": len(spec.channels) if spec else 0,
+            "labels": len(model.labels),
+        }
+        graph, abstract = nnx.split(
+            nnx.eval_shape(lambda: build(model.kind, **shape, seed=0, options=model.options))
+        )
+        self._parameters = jax.tree.map(jnp.asarray, unflatten(abstract, model.parameters))
+        # Arguments rather than constants of the compilation, so that the persistent cache serves the next
+        # model too.
+        self._constants = {name: jnp.asarray(values) for name, values in encoder.constants.items()}
+        self._scale = jnp.asarray(model.parameters[CHANNEL_SCALE]) if self.kind.reads_sequences else None
+
+        def tile(parameters: Any, constants: Any, scale: Any, raw: Any, sequences: Any) -> tuple[Any, Any]:
+            features = None if raw is None else encoder.encode(raw, jnp, constants)
+            scaled = None if sequences is None else scale_sequences(sequences, scale, jnp)
+            logits = nnx.merge(graph, parameters)(features, scaled, None)
+            return logits, jnp.rint(jax.nn.softmax(logits) * MILLION).astype(jnp.int32)
+
+        self._tile = jax.jit(tile)
+
+    def scores(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
+        """P(label | user) in millionths, int32[n, labels]: rows in the frame's order, columns in the
+        labels'."""
+        return self._run(self.arrays(features, sequences), 1)
+
+    def logits(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
+        """The logits float32[n, labels] that `scores` are the softmax of."""
+        return self._run(self.arrays(features, sequences), 0)
+
+    def logits_of(self, arrays: Arrays) -> np.ndarray:
+        """The logits float32[n, labels] of what `arrays` gave."""
+        return self._run(arrays, 0)
+
+    def arrays(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> Arrays:
+        """What the model reads of these. Raises EngineError when a column is missing or a shape differs."""
+        raw = self.model.encoder.raw(features) if self.kind.reads_features else None
+        if not self.kind.reads_sequences:
+            return Arrays(raw, None)
+        spec = self.model.sequence_spec
+        assert spec is not None
+        expected = (features.height, spec.bins, len(spec.channels))
+        if sequences is None or sequences.shape != expected:
+            given = None if sequences is None else sequences.shape
+            raise EngineError(
+                f"Model {self.model.short} reads sequences of shape {expected}; it was given {given}."
+            )
+        return Arrays(raw, np.ascontiguousarray(sequences, np.float32))
+
+    def _run(self, arrays: Arrays, which: int) -> np.ndarray:
+        n, size = len(arrays), self.kind.tile
+        if n == 0:
+            return np.zeros((0, len(self.model.labels)), np.int32 if which else np.float32)
+        # Dispatched one after the other and collected at the end, so that XLA computes while Python slices.
+        tiles = [
+            self._tile(
+                self._parameters,
+                self._constants,
+                self._scale,
+                _padded(arrays.raw, start, size),
+                _padded(arrays.sequences, start, size),
+            )[which]
+            for start in range(0, n, size)
+        ]
+        return np.concatenate([np.asarray(tile) for tile in tiles])[:n]
+
+
+def _padded(values: np.ndarray | None, start: int, size: int) -> np.ndarray | None:
+    if values is None:
+        return None
+    piece = values[start : start + size]
+    if len(piece) == size:
+        return piece
+    padded = np.zeros((size, *values.shape[1:]), values.dtype)
+    padded[: len(piece)] = piece
+    return padded

@@ -1,0 +1,375 @@
+"""Training: cross-entropy, Optax, early stopping on the validation users, the best parameters kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from engine.errors import EngineError
+from engine.models import Kind, build, complete_options, kind_of
+from engine.models.parameters import CHANNEL_SCALE, flatten, scale_sequences, unflatten
+
+TRAIN, VALID, TEST = 0, 1, 2
+
+OPTIMIZERS = {"adam": 0.002, "adamw": 0.002, "sgd": 0.02}
+MOMENTUM = 0.9
+# Rows a validation pass evaluates at once where memory or the convolution asks for a bound.
+SEQUENCE_TILE = 256
+FEATURE_TILE = 65_536
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSpec:
+    """How to train. `learning_rate=None` means the optimizer's default; `patience` counts epochs without a
+    better validation loss. Raises EngineError for a setting out of range."""
+
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    epochs: int = 200
+    batch_size: int = 256
+    patience: int = 15
+    seed: int = 0
+    weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise EngineError(
+                f"There is no optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}."
+            )
+        if self.learning_rate is not None:
+            _within("learning_rate", self.learning_rate, float, 1e-6, 10)
+        _within("epochs", self.epochs, int, 1, 100_000)
+        _within("batch_size", self.batch_size, int, 1, 1_000_000)
+        _within("patience", self.patience, int, 1, 100_000)
+        _within("seed", self.seed, int, 0, 2**32 - 1)
+        _within("weight_decay", self.weight_decay, float, 0, 1)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate in force."""
+        return OPTIMIZERS[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+
+def settings_from(
+    kind: str, *, optimizer: str, seed: int, given: Mapping[str, str]
+) -> tuple[TrainingSpec, dict[str, Any]]:
+    """How to train and the kind's options, from settings as people write them: hidden=64,32 dropout=0.1
+    epochs=50.
+
+    Raises EngineError for a setting there is not, and for a value that is not of its kind or out of range.
+    """
+    defaults = TrainingSpec(optimizer=optimizer, seed=seed, **kind_of(kind).training)
+    settings = {"learning_rate": 0.1} | {
+        name: value
+        for name, value in dataclasses.asdict(defaults).items()
+        if name not in ("optimizer", "seed", "learning_rate")
+    }
+    options = complete_options(kind)
+    training: dict[str, Any] = {}
+    for name, text in given.items():
+        if name in settings:
+            training[name] = _parsed(name, text, settings[name])
+        elif name in options:
+            options[name] = _parsed(name, text, options[name])
+        else:
+            raise EngineError(
+                f"A {kind} model has no setting {name!r}: there are {', '.join([*settings, *options])}."
+            )
+    return dataclasses.replace(defaults, **training), complete_options(kind, options)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a model reads: encoded features float32[n, d], sequences float32[n, bins, channels], or both."""
+
+    features: np.ndarray | None
+    sequences: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """One epoch's mean cross-entropy over the training users (as they were met) and the validation users."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """The parameters of the best epoch by name, what every epoch gave, and whether it was cancelled."""
+
+    parameters: dict[str, np.ndarray]
+    history: list[Epoch]
+    epochs: int
+    best_epoch: int
+    seconds: float
+    cancelled: bool
+
+
+def split(
+    users: np.ndarray, seed: int, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
+) -> np.ndarray:
+    """Which part (0 train, 1 validation, 2 test) each user is in: int8[n].
+
+    By a hash of user and seed, so that a user's part can be computed again, whoever else is there.
+    """
+    if min(shares) < 0 or not math.isclose(sum(shares), 1):
+        raise EngineError(f"The shares of training, validation and test must add up to 1; they are {shares}.")
+    drawn = _hash(users.astype(np.int64).view(np.uint64) ^ _hash(np.array([seed], np.uint64)))
+    # The upper 53 bits make an exact double in [0, 1).
+    share = (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    parts: np.ndarray = np.digitize(share, np.cumsum(shares)[:2]).astype(np.int8)
+    return parts
+
+
+def train(
+    kind: str,
+    inputs: Inputs,
+    labels: np.ndarray,
+    parts: np.ndarray,
+    n_labels: int,
+    spec: TrainingSpec,
+    options: Mapping[str, Any] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+    *,
+    start: Mapping[str, np.ndarray] | None = None,
+) -> Trained:
+    """Train a model of `kind` on users with a label (>= 0), and keep the parameters of its best epoch.
+
+    `labels` int[n] (-1 for none), `parts` int8[n] as `split` gives. `start` continues from these parameters.
+    `cancelled` is asked after every epoch; the best epoch so far is then the result. Raises EngineError for
+    inputs that do not fit each other or leave nothing to learn from.
+    """
+    began = time.perf_counter()
+    model = kind_of(kind)
+    rows = {part: np.flatnonzero((parts == part) & (labels >= 0)) for part in (TRAIN, VALID)}
+    _check(model, inputs, labels, rows, n_labels)
+    complete = complete_options(kind, options)
+    sequences, scale = _scaled(model, inputs, rows[TRAIN])
+    features = inputs.features if model.reads_features else None
+    width = 0 if features is None else features.shape[1]
+    bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
+    shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
+    graph, parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))
+    if start is not None:
+        parameters = unflatten(parameters, start)
+    optimizer = _optimizer(spec)
+    state = (parameters, optimizer.init(parameters))
+    steps = _Steps(graph, optimizer, spec.seed)
+    train_set = _gather(features, sequences, labels, rows[TRAIN])
+    valid_set = list(_tiles(_gather(features, sequences, labels, rows[VALID]), sequences is not None))
+
+    history: list[Epoch] = []
+    best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
+    shuffle = np.random.default_rng(spec.seed)
+    for epoch in range(1, spec.epochs + 1):
+        batches, weights = _batches(len(rows[TRAIN]), spec.batch_size, shuffle)
+        state, loss = steps.epoch(state, train_set, batches, weights, epoch, scanned=sequences is None)
+        history.append(Epoch(epoch, loss, steps.loss(state[0], valid_set)))
+        if on_epoch is not None:
+            on_epoch(history[-1])
+        if not math.isfinite(history[-1].valid_loss):
+            break
+        if history[-1].valid_loss < best_loss:
+            best, best_loss, best_epoch = flatten(state[0]), history[-1].valid_loss, epoch
+        stopped = cancelled is not None and cancelled()
+        if stopped or epoch - best_epoch >= spec.patience:
+            break
+    if best_epoch == 0:
+        raise EngineError(
+            f"The loss was not a number at learning rate {spec.rate:g}: choose a smaller learning_rate."
+        )
+    if scale is not None:
+        best[CHANNEL_SCALE] = scale
+    return Trained(best, history, len(history), best_epoch, time.perf_counter() - began, stopped)
+
+
+Batch = tuple[Any, Any, Any]
+State = tuple[Any, Any]
+
+
+class _Steps:
+    """The compiled halves of an epoch, for one architecture and one optimizer."""
+
+    def __init__(self, graph: Any, optimizer: optax.GradientTransformation, seed: int) -> None:
+        self.key = jax.random.key(seed, impl="rbg")
+
+        def forward(parameters: Any, batch: Batch, weights: Any, key: Any) -> Any:
+            features, sequences, labels = batch
+            logits = nnx.merge(graph, parameters)(features, sequences, key)
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return jnp.sum(losses * weights), jnp.sum(weights)
+
+        def mean(parameters: Any, batch: Batch, weights: Any, key: Any) -> Any:
+            total, weight = forward(parameters, batch, weights, key)
+            return total / weight
+
+        def step(state: State, batch: Batch, weights: Any, key: Any) -> tuple[State, Any]:
+            parameters, moments = state
+            loss, gradients = jax.value_and_grad(mean)(parameters, batch, weights, key)
+            updates, moments = optimizer.update(gradients, moments, parameters)
+            return (optax.apply_updates(parameters, updates), moments), loss * jnp.sum(weights)
+
+        def epoch(state: State, data: Batch, batches: Any, weights: Any, key: Any) -> tuple[State, Any]:
+            def one(carried: State, xs: Any) -> tuple[State, Any]:
+                rows, weight, number = xs
+                batch = jax.tree.map(lambda values: values[rows], data)
+                return step(carried, batch, weight, jax.random.fold_in(key, number))
+
+            state, losses = jax.lax.scan(one, state, (batches, weights, jnp.arange(len(batches))))
+            return state, jnp.sum(losses)
+
+        self._step = jax.jit(step, donate_argnums=0)
+        self._epoch = jax.jit(epoch, donate_argnums=0)
+        self._loss = jax.jit(partial(forward, key=None))
+
+    def epoch(
+        self,
+        state: State,
+        data: Batch,
+        batches: np.ndarray,
+        weights: np.ndarray,
+        epoch: int,
+        *,
+        scanned: bool,
+    ) -> tuple[State, float]:
+        """Step through all batches: in one scan, or, because a convolution's gradient is 20 to 70 times
+        slower inside a scan on XLA's CPU backend, from Python."""
+        key = jax.random.fold_in(self.key, epoch)
+        if scanned:
+            state, total = self._epoch(state, data, batches, weights, key)
+            return state, float(total) / float(weights.sum())
+        losses = []
+        for number, (rows, weight) in enumerate(zip(batches, weights, strict=True)):
+            batch = jax.tree.map(lambda values, rows=rows: values[rows], data)
+            state, loss = self._step(state, batch, weight, jax.random.fold_in(key, number))
+            losses.append(loss)
+        return state, float(sum(map(float, losses))) / float(weights.sum())
+
+    def loss(self, parameters: Any, tiles: list[tuple[Batch, np.ndarray]]) -> float:
+        """The mean cross-entropy over the tiles."""
+        sums = [self._loss(parameters, batch, weights) for batch, weights in tiles]
+        return sum(float(total) for total, _ in sums) / sum(float(weight) for _, weight in sums)
+
+
+def _optimizer(spec: TrainingSpec) -> optax.GradientTransformation:
+    """Weight decay is L2 in the gradient for adam and sgd, decoupled for adamw, and spares biases in all."""
+
+    def kernels(parameters: Any) -> Any:
+        return jax.tree.map(lambda values: values.ndim > 1, parameters)
+
+    if spec.optimizer == "adamw":
+        return optax.adamw(spec.rate, weight_decay=spec.weight_decay, mask=kernels)
+    rule = optax.adam(spec.rate) if spec.optimizer == "adam" else optax.sgd(spec.rate, momentum=MOMENTUM)
+    return optax.chain(optax.add_decayed_weights(spec.weight_decay, mask=kernels), rule)
+
+
+def _batches(n: int, size: int, shuffle: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A permutation cut into int32[steps, size], and float32 weights of 0 where the last batch is padded."""
+    size = min(size, n)
+    steps = -(-n // size)
+    rows = np.zeros(steps * size, np.int32)
+    rows[:n] = shuffle.permutation(n)
+    weights = (np.arange(steps * size) < n).astype(np.float32)
+    return rows.reshape(steps, size), weights.reshape(steps, size)
+
+
+def _gather(
+    features: np.ndarray | None, sequences: np.ndarray | None, labels: np.ndarray, rows: np.ndarray
+) -> Batch:
+    return (
+        None if features is None else features[rows],
+        None if sequences is None else sequences[rows],
+        labels[rows].astype(np.int32),
+    )
+
+
+def _tiles(data: Batch, sequences: bool) -> Iterator[tuple[Batch, np.ndarray]]:
+    """`data` in pieces of one shape, the last padded with its own first rows at weight 0."""
+    n = len(data[2])
+    size = min(n, SEQUENCE_TILE if sequences else FEATURE_TILE)
+    for start in range(0, n, size):
+        rows = np.arange(start, start + size)
+        weights = (rows < n).astype(np.float32)
+        yield jax.tree.map(lambda values, rows=rows: values[rows % n], data), weights
+
+
+def _scaled(model: Kind, inputs: Inputs, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The sequences on a signed logarithmic scale fitted on the training rows, and that scale (per
+    channel)."""
+    if not model.reads_sequences or inputs.sequences is None:
+        return None, None
+    sizes = np.abs(inputs.sequences[rows])
+    medians = [
+        np.median(channel[channel > 0]) if (channel > 0).any() else 1.0
+        for channel in np.moveaxis(sizes, 2, 0)
+    ]
+    scale = (1.0 / np.array(medians)).astype(np.float32)
+    return scale_sequences(inputs.sequences, scale), scale
+
+
+def _check(
+    model: Kind, inputs: Inputs, labels: np.ndarray, rows: dict[int, np.ndarray], n_labels: int
+) -> None:
+    n = len(labels)
+    read = {
+        "features": (model.reads_features, 2, inputs.features),
+        "sequences": (model.reads_sequences, 3, inputs.sequences),
+    }
+    for name, (needed, dimensions, values) in read.items():
+        if needed and (values is None or values.ndim != dimensions or len(values) != n):
+            shape = None if values is None else values.shape
+            raise EngineError(
+                f"A {model.name} model reads {name} of {n} users; what it was given is {shape}."
+            )
+        if needed and values is not None and not np.isfinite(values).all():
+            raise EngineError(f"The {name} hold a value that is not a number: encode them first.")
+    if n_labels < 2 or (n and labels.max() >= n_labels):
+        raise EngineError(f"There must be two labels or more, and every label below {n_labels}.")
+    for part, name in ((TRAIN, "training"), (VALID, "validation")):
+        if not len(rows[part]):
+            raise EngineError(f"There is no labelled user to use for {name}: more users are needed.")
+    if len(np.unique(labels[rows[TRAIN]])) < 2:
+        raise EngineError(
+            "All training users hold the same label, there is nothing to learn: change label or cutoff."
+        )
+
+
+def _parsed(name: str, text: str, like: Any) -> Any:
+    """`text` as a value of the kind that `like` is."""
+    try:
+        if isinstance(like, tuple):
+            return tuple(int(each) for each in text.split(","))
+        return int(text) if isinstance(like, int) else float(text)
+    except ValueError:
+        kinds = {tuple: "whole numbers with commas between", int: "a whole number", float: "a number"}
+        raise EngineError(f"The setting {name} must be {kinds[type(like)]}; it is {text!r}.") from None
+
+
+def _within(name: str, value: Any, kind: type, least: float, most: float) -> None:
+    right = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
+    if not right or not least <= value <= most:
+        whole = "whole, " if kind is int else ""
+        raise EngineError(
+            f"The training setting {name} must be {whole}from {least:g} to {most:g}; it is {value!r}."
+        )
+
+
+def _hash(values: np.ndarray) -> np.ndarray:
+    """SplitMix64's finaliser over uint64 (Steele, Lea, Flood 2014)."""
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
