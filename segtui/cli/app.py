@@ -1,0 +1,73 @@
+"""The program: its commands in the order of the help, its common options, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segtui import __version__
+from segtui.cli import begin, exporting, importing, learning, looking, proving, scoring, ui
+from segtui.cli.failures import DONE, MISUSED, end
+from segtui.cli.options import DEFAULT_STORE
+
+app = typer.Typer(
+    name="segtui",
+    help="Who is in which segment, who moved, and why, at any moment.",
+    epilog="Example: segtui demo    Without a command, segtui opens the terminal UI on the store.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for group in (begin, importing, learning, scoring, looking, exporting, proving, ui):
+    app.add_typer(group.commands)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"segtui {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    context: typer.Context,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            envvar="SEGTUI_STORE",
+            metavar="PATH",
+            help=f"The store, ./{DEFAULT_STORE} by default; every command takes it too.",
+            show_default=False,
+        ),
+    ] = None,
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Opens the terminal UI unless a command says otherwise."""
+    context.obj = store
+    if context.invoked_subcommand is None:
+        ui.open_ui(store or Path(DEFAULT_STORE))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code; never raises."""
+    try:
+        code = app(args=arguments, prog_name="segtui", standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:  # the outermost frame: nothing may reach a person as a traceback
+        return end(error)
+    if code == 130:
+        return end(KeyboardInterrupt())
+    return code if code in (DONE, 1, MISUSED) else DONE
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())

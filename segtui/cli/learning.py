@@ -1,0 +1,206 @@
+"""Learning: training models, judging them, making one current."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from segtui.cli.options import Json, Quiet, Store, flag, instant_if, model_kinds, output
+from segtui.cli.output import Column, Output
+from segtui.cli.shown import metric, when
+from segtui.operations import words
+
+commands = typer.Typer()
+PANEL = "Learn"
+METRICS = ("accuracy", "log_loss", "macro_f1", "auc", "ece", "value_capture_10")
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="M", help="Name or digest (default: the current model).")
+]
+Cutoff = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T", help="Learn from before T, judge by what came after (default: as late as can be)."
+    ),
+]
+
+
+def settings(given: list[str] | None) -> dict[str, str]:
+    """`key=value` texts as a mapping; the command was misused where one has no equals sign."""
+    pairs = [text.partition("=") for text in given or []]
+    for key, equals, value in pairs:
+        if not (key and equals):
+            raise typer.BadParameter(f"{key + equals + value!r} is not key=value", param_hint="--set")
+    return {key: value for key, _, value in pairs}
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui train --model mlp --horizon 90d --seed 1")
+def train(
+    context: typer.Context,
+    segmentation: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What it decides (default: value, or the label's name)."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="KIND", help="logistic, mlp or cnn.", autocompletion=model_kinds)
+    ] = "mlp",
+    cutoff: Cutoff = None,
+    horizon: Annotated[str, typer.Option(metavar="D", help="How far ahead the outcome lies.")] = "90d",
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Learn a label given by an imported table instead.")
+    ] = None,
+    optimizer: Annotated[Literal["adam", "sgd"], typer.Option(help="How it descends.")] = "adam",
+    seed: Annotated[int, typer.Option(metavar="N", help="Of every random draw.")] = 0,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
+    promote: Annotated[
+        bool | None,
+        flag("--promote/--no-promote", text="Make it current (default: when first or not worse)."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated."),
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Trains a model on the log, judges it on users it never saw, promotes it when it is not worse."""
+    from segtui.operations.session import open_session
+    from segtui.operations.train import train as operation
+
+    given = settings(options)
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(
+            s,
+            segmentation=segmentation,
+            kind=model,
+            cutoff=instant_if(s, cutoff),
+            horizon=horizon,
+            label=label,
+            optimizer=optimizer,
+            seed=seed,
+            name=name,
+            promote=promote,
+            options=given,
+            progress=progress,
+        )
+    if json:
+        out.document(result)
+    else:
+        _show_training(out, result)
+    word = "is current" if result["promoted"] else "is kept aside"
+    out.message(f"{result['name']} {word} ({result['why']}).")
+    out.next("segtui segments" if result["promoted"] else f"segtui promote {result['name']} --preview")
+
+
+def _show_training(out: Output, result: dict[str, Any]) -> None:
+    names = ("name", "segmentation", "kind", "cutoff", "horizon", "known_from", "users", "epochs", "seconds")
+    out.facts([(each.replace("_", " "), result[each]) for each in names])
+    _show_metrics(out, result["name"], result["metrics"]["test"], result["metrics"]["baselines"])
+
+
+def _show_metrics(out: Output, name: str, own: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:
+    columns = (Column("model"), *(Column(each, metric, right=True) for each in METRICS))
+    rows = [[who, *(values[each] for each in METRICS)] for who, values in ({name: own} | baselines).items()]
+    out.table(columns, rows)
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui models --json")
+def models(context: typer.Context, store: Store = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Lists the trained models, newest first."""
+    from segtui.operations.models import models as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(s)
+    if json:
+        out.document(result)
+    else:
+        columns = (
+            Column("name"),
+            Column("segmentation"),
+            Column("kind"),
+            Column("current", lambda promoted: "yes" if promoted else ""),
+            Column("trained", when),
+            Column("log_loss", metric, right=True),
+            Column("accuracy", metric, right=True),
+            Column("model", lambda digest: digest[:12]),
+        )
+        rows = [
+            [
+                each["name"],
+                each["segmentation"],
+                each["kind"],
+                each["promoted"],
+                each["trained_at"],
+                each["metrics"]["test"]["log_loss"],
+                each["metrics"]["test"]["accuracy"],
+                each["model"],
+            ]
+            for each in result["models"]
+        ]
+        out.table(columns, rows)
+    out.next("segtui evaluate" if result["models"] else "segtui train")
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui promote mlp-3f9a --preview")
+def promote(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Name or digest.")] = None,
+    previous: Annotated[bool, flag("--previous", text="Go back to the model before.")] = False,
+    preview: Annotated[bool, flag("--preview", text="Show who would move, write nothing.")] = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Makes a model current and rescores everyone with it."""
+    from segtui.operations.models import promote as operation
+    from segtui.operations.session import open_session
+
+    if (model is None) != previous:
+        raise typer.BadParameter("name one model of 'segtui models', or use --previous", param_hint="MODEL")
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, model, previous=previous, preview=preview, progress=progress)
+    if json:
+        out.document(result)
+    else:
+        show_flows(out, result["flows"])
+    name = result.get("name", result["model"])
+    out.message(f"{name} would move the users above." if preview else f"{name} is current.")
+    out.next(f"segtui promote {model or '--previous'}" if preview else "segtui segments")
+
+
+def show_flows(out: Output, flows: list[list[Any]]) -> None:
+    """[from, to, users] as a table; null is nobody's label."""
+    none = [["(none)" if end is None else end for end in flow[:-1]] + [flow[-1]] for flow in flows]
+    out.table((Column("from"), Column("to"), Column("users", words.count, right=True)), none)
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui evaluate --cutoff 1998-01-01")
+def evaluate(
+    context: typer.Context,
+    model: Model = None,
+    cutoff: Cutoff = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judges a model on outcomes after those it was trained on, and names the window."""
+    from segtui.operations.evaluate import evaluate as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress():
+        result = operation(s, model=model, cutoff=instant_if(s, cutoff))
+    if json:
+        out.document(result)
+    else:
+        _show_metrics(out, result.get("name", "model"), result["metrics"], result["baselines"])
+    window = result["window"]
+    out.message(
+        f"Judged from {when(window['cutoff'])} to {when(window['until'])} on {window['users']:,} users."
+    )
+    out.next("segtui segments")

@@ -1,0 +1,255 @@
+"""Looking: sizes, members, one user, who moved and between which labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from segtui.cli.options import (
+    At,
+    Cause,
+    From,
+    Json,
+    Limit,
+    Quiet,
+    Store,
+    To,
+    Where,
+    flag,
+    output,
+    tick,
+    tick_if,
+)
+from segtui.cli.output import Column, Output
+from segtui.cli.shown import probability, trend, value, when, whole
+from segtui.operations import words
+
+commands = typer.Typer()
+PANEL = "Look"
+CHANGES = (
+    Column("as_of", when, width=16),
+    Column("user", width=16),
+    Column("segmentation", width=12),
+    Column("from", width=10),
+    Column("to", width=10),
+    Column("probability", probability, right=True, width=11),
+    Column("cause", width=10),
+    Column("reason"),
+)
+MEMBERS = (
+    Column("user"),
+    Column("probability", probability, right=True),
+    Column("margin", probability, right=True),
+    Column("since", when),
+    Column("cause"),
+    Column("leaves", when),
+)
+WEIGHTS = (
+    Column("feature"),
+    Column("value", value, right=True),
+    Column("typical", value, right=True),
+    Column("weight", value, right=True),
+)
+SIZES = (
+    Column("segment"),
+    Column("users", words.count, right=True),
+    Column("share", words.share, right=True),
+    Column("expected", whole, right=True),
+    Column("reach", words.count, right=True),
+    Column("1 d", words.change, right=True),
+    Column("30 d", words.change, right=True),
+    Column("last 30 d", trend),
+)
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui segments --at 2026-03-01 --json")
+def segments(
+    context: typer.Context,
+    at: At = None,
+    position: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="As the log knew it at this position.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Shows how many users each segment has, now or then."""
+    from segtui.operations.segments import segments as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(s, at=tick_if(s, at), position=position)
+    if json:
+        out.document(result)
+    else:
+        shown = when(result["as_of"]) if result["as_of"] else "no events yet"
+        out.table(
+            SIZES, size_rows(result["segmentations"]), title=f"as of {shown}, counts {result['counts']}"
+        )
+    out.next("segtui members value=high" if result["as_of"] else "segtui import FILE")
+
+
+def size_rows(segmentations: list[dict[str, Any]]) -> list[list[Any]]:
+    """A row of SIZES per label of each segmentation."""
+    return [
+        [
+            f"{each['name']}={label['label']}",
+            label["users"],
+            label["share"],
+            label["expected"],
+            label["reach"],
+            label.get("change_1d"),
+            label.get("change_30d"),
+            label.get("trend"),
+        ]
+        for each in segmentations
+        for label in each["labels"]
+    ]
+
+
+@commands.command(
+    rich_help_panel=PANEL, epilog="Example: segtui members value=high --where 'margin < 0.05' --order margin"
+)
+def members(
+    context: typer.Context,
+    segment: Annotated[str, typer.Argument(metavar="SEGMENT", help="SEGMENTATION=LABEL, as value=high.")],
+    where: Where = None,
+    at: At = None,
+    limit: Limit = None,
+    offset: Annotated[int, typer.Option(min=0, metavar="N", help="Skip so many.")] = 0,
+    order: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Sort by a field, -FIELD downwards.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Lists who is in a segment."""
+    from segtui.operations.members import members as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(
+            s,
+            segment,
+            where=where,
+            at=tick_if(s, at),
+            limit=out.limit(limit),
+            offset=offset,
+            order=order,
+        )
+    found = result["members"]
+    if json:
+        out.document(result)
+    else:
+        out.table(MEMBERS, [[each[column.name] for column in MEMBERS] for each in found])
+    out.message(f"{len(found):,} of {words.plural(result['total'], 'member')} of {segment}.")
+    out.next(f"segtui user '{found[0]['user']}'" if found else "segtui segments")
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui user c-10442 --at 2026-03-01")
+def user(
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The external id, or #NUMBER for a surrogate.")],
+    at: At = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Shows one user: labels, features, events, and why each change was made."""
+    from segtui.operations.session import open_session
+    from segtui.operations.user import user as operation
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(s, id, at=tick_if(s, at))
+    if json:
+        out.document(result)
+    else:
+        _show_user(out, result)
+    out.next(f"segtui changes --user '{id}' --first")
+
+
+def _show_user(out: Output, result: dict[str, Any]) -> None:
+    out.facts([("user", result["user"]), ("tags", ", ".join(map(str, result["tags"])) or None)])
+    out.table(
+        (Column("feature"), Column("value", value, right=True)),
+        [list(pair) for pair in result["features"].items()],
+    )
+    explained = result["explanation"]
+    if explained:
+        title = f"why {explained['label']}, not {explained['against']}"
+        rows = [[each[column.name] for column in WEIGHTS] for each in explained["features"]]
+        out.table(WEIGHTS, rows, title=title)
+    if result["leaves"]:
+        out.message(f"Leaves {when(result['leaves']['as_of'])} to {result['leaves']['to']} if silent.")
+    if result["changes"]:
+        columns = tuple(column for column in CHANGES if column.name != "user")
+        out.table(columns, [[each[column.name] for column in columns] for each in result["changes"]])
+
+
+@commands.command(
+    rich_help_panel=PANEL, epilog="Example: segtui changes --from -7d --segment value=high --cause clock"
+)
+def changes(
+    context: typer.Context,
+    from_: From = None,
+    to: To = None,
+    segment: Annotated[
+        str | None, typer.Option(metavar="S", help="value, or value=high for moves in or out of it.")
+    ] = None,
+    cause: Annotated[Cause | None, typer.Option(help="Only changes with this cause.")] = None,
+    first: Annotated[bool, flag("--first", text="First assignments as well.")] = False,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only this user's.")] = None,
+    limit: Limit = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Lists who moved, when and why."""
+    from segtui.operations.changes import changes as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        found = operation(
+            s,
+            from_=tick_if(s, from_),
+            to=tick_if(s, to),
+            segment=segment,
+            cause=cause,
+            first=first,
+            user=user,
+            limit=out.limit(limit),
+        )
+        out.stream(found, CHANGES)
+    out.next("segtui replay --from -30d")
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui transitions --from 2026-01-01 --to now")
+def transitions(
+    context: typer.Context,
+    from_: Annotated[str, typer.Option("--from", metavar="T", help="The first instant.")],
+    to: Annotated[str, typer.Option("--to", metavar="T", help="The second instant.")],
+    segmentation: Annotated[str, typer.Option(metavar="S", help="Whose labels.")] = "value",
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Counts who held which label at one instant and which at another."""
+    from segtui.operations.session import open_session
+    from segtui.operations.transitions import transitions as operation
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(s, tick(s, from_), tick(s, to), segmentation=segmentation)
+    if json:
+        out.document(result)
+    else:
+        labels = ["(none)" if label is None else label for label in result["labels"]]
+        columns = (Column("from \\ to"), *(Column(label, words.count, right=True) for label in labels))
+        out.table(columns, [[label, *row] for label, row in zip(labels, result["matrix"], strict=True)])
+    out.next(f"segtui changes --from {from_} --to {to} --segment {segmentation}")

@@ -1,0 +1,111 @@
+"""The options that commands share, declared once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from segtui.cli.output import Output
+
+if TYPE_CHECKING:
+    from segtui.operations.session import Session
+
+DEFAULT_STORE = "segtui.db"
+Cause = Literal[
+    "model",
+    "definition",
+    "label",
+    "decision",
+    "erasure",
+    "consent",
+    "manual",
+    "identity",
+    "late_event",
+    "event",
+    "clock",
+]
+FORMATS = ("auto", "events", "cdnow", "online-retail", "rees46", "table")
+MODEL_KINDS = ("logistic", "mlp", "cnn")
+TIME = "T"
+SHARED = "Every command"
+
+
+def output(context: typer.Context, store: Path | None, *, json: bool, quiet: bool) -> Output:
+    """Where this command's answers go; `--store` may stand before the command or after it."""
+    default = Path(os.environ.get("SEGTUI_STORE") or DEFAULT_STORE)
+    path = store or context.obj or default
+    return Output(path, json=json, quiet=quiet, named=path != default)
+
+
+def tick(s: Session, text: str) -> int:
+    """What `--at`, `--from` or `--to` names, in µs UTC; `now` is the current as-of."""
+    return s.require_as_of() if text == "now" else s.instant(text)
+
+
+def tick_if(s: Session, text: str | None) -> int | None:
+    """`tick`, passing None through."""
+    return None if text is None else tick(s, text)
+
+
+def instant_if(s: Session, text: str | None) -> int | None:
+    """What `--cutoff` names, in µs UTC; None where it was not told."""
+    return None if text is None else s.instant(text)
+
+
+def formats(incomplete: str) -> list[str]:
+    """Import formats that begin with what was typed."""
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
+def model_kinds(incomplete: str) -> list[str]:
+    """Model kinds that begin with what was typed."""
+    return [name for name in MODEL_KINDS if name.startswith(incomplete)]
+
+
+def percentage(text: str) -> float:
+    """`5%` or `5` as 5.0; ValueError outside 0 to 100."""
+    value = float(text.strip().removesuffix("%"))
+    if not 0 <= value <= 100:
+        raise ValueError(f"{text!r} is not a percentage from 0% to 100%.")
+    return value
+
+
+def flag(*names: str, text: str, panel: str | None = None) -> Any:
+    """A switch, shown in the help without a value."""
+    return typer.Option(*names, metavar="", help=text, rich_help_panel=panel)
+
+
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="PATH",
+        help="The store (SEGTUI_STORE, else ./segtui.db).",
+        show_default=False,
+        rich_help_panel=SHARED,
+    ),
+]
+Json = Annotated[bool, flag("--json", text="Exact results as JSON on stdout.", panel=SHARED)]
+Quiet = Annotated[bool, flag("--quiet", "-q", text="No messages, no progress, no next:.", panel=SHARED)]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        "--as-of",
+        metavar=TIME,
+        help="The first tick end at or after T: 2026-03-01, now, yesterday, -7d, last-rescore.",
+    ),
+]
+From = Annotated[str | None, typer.Option("--from", metavar=TIME, help="After this tick end.")]
+To = Annotated[str | None, typer.Option("--to", metavar=TIME, help="Up to and with this tick end.")]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=0, metavar="N", help="At most so many (50 on a terminal, all in a pipe)."),
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", metavar="EXPR", help="Only users for whom the expression holds."),
+]

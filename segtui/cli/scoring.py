@@ -1,0 +1,148 @@
+"""Keeping memberships up to date, and going through them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from segtui.cli.learning import Model
+from segtui.cli.options import At, From, Json, Quiet, Store, To, flag, output, tick, tick_if
+from segtui.cli.output import Column, Output
+from segtui.cli.shown import counted, probability, sizes, when
+from segtui.operations import words
+
+commands = typer.Typer()
+PANEL = "Keep up to date"
+BAR_TICKS = (
+    Column("as_of", when, width=16),
+    Column("due", words.count, right=True, width=9),
+    Column("evaluated", words.count, right=True, width=9),
+    Column("changed", words.count, right=True, width=9),
+    Column("by_cause", counted),
+)
+FRAMES = (
+    Column("as_of", when, width=16),
+    Column("events", words.count, right=True, width=9),
+    Column("changes", words.count, right=True, width=9),
+    Column("sizes", sizes, width=40),
+    Column("by_cause", counted),
+)
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui rescore && segtui changes --from yesterday")
+def rescore(
+    context: typer.Context,
+    at: At = None,
+    full: Annotated[bool, flag("--full", text="Evaluate everyone, not only who is due.")] = False,
+    from_: From = None,
+    to: To = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Brings memberships up to now; with a range, goes over past ticks again in a new pass."""
+    from segtui.operations.rescore import rescore as operation
+    from segtui.operations.rescore import rescore_range
+    from segtui.operations.session import open_session
+
+    if at is not None and (from_ is not None or to is not None):
+        raise typer.BadParameter("stands alone: a range has --from and --to", param_hint="--at")
+    if to is not None and from_ is None:
+        raise typer.BadParameter("a range needs --from as well", param_hint="--to")
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        if from_ is None:
+            result = operation(s, at=tick_if(s, at), full=full, progress=progress)
+            out.document(result) if json else _show(out, result)
+        else:
+            end = tick_if(s, to)
+            ticks = rescore_range(s, tick(s, from_), end, full=full, progress=progress)
+            out.stream(ticks, BAR_TICKS)
+    out.next("segtui changes --from -1d" if from_ is None else f"segtui replay --from {from_}")
+
+
+def _show(out: Output, result: dict[str, Any]) -> None:
+    names = (
+        "as_of",
+        "position",
+        "due",
+        "evaluated",
+        "changed",
+        "by_cause",
+        "state_digest",
+        "hindsight",
+        "seconds",
+    )
+    shown = result | ({"by_cause": counted(result["by_cause"])} if out.terminal else {})
+    out.facts([(name.replace("_", " "), shown[name]) for name in names])
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui replay --from -30d --json | jq .changes")
+def replay(
+    context: typer.Context,
+    from_: From = None,
+    to: To = None,
+    _mode: Annotated[
+        Literal["recorded"], typer.Option("--mode", help="The changes as they were decided.")
+    ] = "recorded",
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Shows one frame per tick: sizes, flows and causes as they were recorded."""
+    from segtui.operations.replay import replay as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        start = tick_if(s, from_)
+        end = tick_if(s, to)
+        out.stream(operation(s, from_=start, to=end), FRAMES)
+    out.next("segtui changes --from -7d")
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui score --out scores.parquet")
+def score(
+    context: typer.Context,
+    model: Model = None,
+    at: At = None,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file instead.")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Gives every user's probabilities; writes nothing to the log."""
+    from segtui.operations.score import score as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        with out.progress():
+            results = operation(s, model=model, at=tick_if(s, at), out=out_file)
+            first = next(iter_results := iter(results), None)
+        if out_file is not None and first is not None:
+            out.document(first) if json else out.facts(list(first.items()))
+        elif first is not None:
+            _show_scores(out, first, iter_results)
+    out.next("segtui segments")
+
+
+def _show_scores(out: Output, first: dict[str, Any], rest: Iterator[dict[str, Any]]) -> None:
+    labels = tuple(first["probabilities"])
+    columns = [Column("user", width=16), Column("label", width=12)]
+    columns += [Column(f"p_{label}", probability, right=True, width=12) for label in labels]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        yield first
+        yield from rest
+
+    if out.json:
+        out.stream(rows(), ())
+    else:
+        flat = ({**row, **{f"p_{label}": row["probabilities"][label] for label in labels}} for row in rows())
+        out.stream(flat, columns)
