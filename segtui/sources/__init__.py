@@ -1,0 +1,77 @@
+"""Outside formats to behaviour: every row of a file is either accepted or rejected with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from segtui.sources import cdnow, delimited, events, files, ndjson, online_retail, rees46, table, times
+from segtui.sources.errors import SourceError
+from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
+
+__all__ = ["ATTRIBUTES", "FORMATS", "PARSED", "REJECTED", "Batch", "Options", "SourceError", "detect", "read"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A format: its name, what it holds, and how to read a file of it."""
+
+    name: str
+    title: str
+    read: Callable[[Path, Options], Iterator[Batch]]
+
+
+FORMATS: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(events.NAME, "events, one JSON object a line", events.read),
+        Source(cdnow.NAME, "CDNOW purchases (master or sample)", cdnow.read),
+        Source(online_retail.NAME, "UCI Online Retail invoice lines", online_retail.read),
+        Source(rees46.NAME, "REES46 clickstream", rees46.read),
+        Source(table.NAME, "one row per user, with attributes and perhaps a label", table.read),
+    )
+}
+
+
+def detect(path: Path) -> tuple[str, str]:
+    """The format of a file and why it is taken for that; SourceError when it is none of FORMATS."""
+    path = Path(path)
+    if not files.is_parquet(path):
+        lines = [line for line in files.head(path) if line.strip()]
+        if lines and lines[0].lstrip().startswith("{"):
+            why = events.recognise(ndjson.members(lines[0]))
+            if why:
+                return events.NAME, why
+            raise SourceError(
+                f"{path}, line 1: the JSON object has no user, time and kind, there are "
+                f"{', '.join(ndjson.members(lines[0])[:30]) or 'none'}: write a mapping file."
+            )
+        why = cdnow.recognise(lines)
+        if why:
+            return cdnow.NAME, why
+        names, _ = delimited.columns_of(path)
+    else:
+        names = next(files.parquet(path, 1))[1].columns
+    for source in (online_retail, rees46, table):
+        why = source.recognise(names)
+        if why:
+            return source.NAME, why
+    raise SourceError(
+        f"{path} has the columns {delimited.shown(names)}, which no format has: write a mapping file."
+    )
+
+
+def read(path: Path, format: str, options: Options, mapping: Path | None = None) -> Iterator[Batch]:
+    """The rows of a file, batch by batch, at least one batch; rows = accepted + rejected.
+
+    `format` is a name of FORMATS or `auto`; a mapping file decides by itself. Raises SourceError, before the
+    first batch where the header already shows it.
+    """
+    path = Path(path)
+    times.check_zone(options.timezone)
+    if format == "auto":
+        format, _ = detect(path)
+    if format not in FORMATS:
+        raise SourceError(f"There is no format '{format}': choose one of auto, {', '.join(FORMATS)}.")
+    return FORMATS[format].read(path, options)

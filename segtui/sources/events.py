@@ -1,0 +1,74 @@
+"""Event lines: one JSON object a line, as `ingest` and the simulator write them.
+
+user, time and kind are required; other known members may be missing or null; unknown members are dropped.
+Amounts are in major units, durations in seconds, ratings in stars from 0 to 5. The amount of a refund is
+made negative, whatever its sign in the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from segtui.sources import ndjson, numbers, times
+from segtui.sources.errors import SourceError
+from segtui.sources.judging import Judge, quoted
+from segtui.sources.schema import Batch, Options
+
+NAME = "events"
+REQUIRED = ("user", "time", "kind")
+MEMBERS = (
+    *REQUIRED,
+    *("item", "category", "order", "amount", "currency", "quantity", "rating", "duration"),
+    *("platform", "device", "region", "session", "id"),
+)
+TEXTS = ("order", "item", "category", "platform", "device", "region", "session", "id")
+
+
+def recognise(members: list[str]) -> str | None:
+    """Why an object with these members looks like an event, or None."""
+    if set(REQUIRED) <= set(members):
+        return "its lines are JSON objects with user, time and kind"
+    return None
+
+
+def read(path: Path, options: Options) -> Iterator[Batch]:
+    """The events of a file."""
+    checked = False
+    for chunk, texts in ndjson.read(path, MEMBERS):
+        if not checked and chunk.rows.height:
+            _require(path, chunk.rows, texts)
+            checked = True
+        judge = Judge(chunk.rows, chunk.lines, options, texts)
+        _user(judge)
+        judge.time(pl.col("raw:time"), times.iso(chunk.rows["time"], options.timezone))
+        judge.kind(pl.col("raw:kind"))
+        for name in TEXTS:
+            judge.text(name, pl.col(f"raw:{name}"))
+        judge.currency(pl.col("raw:currency"), pl.col("raw:amount"))
+        judge.amount(pl.col("raw:amount"))
+        judge.quantity(pl.col("raw:quantity"))
+        judge.rating(pl.col("raw:rating"))
+        judge.duration(pl.col("raw:duration"))
+        yield judge.batch(chunk.broken)
+
+
+def _require(path: Path, rows: pl.DataFrame, texts: pl.Series) -> None:
+    """Raises SourceError when a required member is in no line at all; says which the first line has."""
+    missing = [name for name in REQUIRED if rows[name].null_count() == rows.height]
+    if missing:
+        there = ndjson.members(texts[0])
+        raise SourceError(
+            f"{path}, line 1: events needs {', '.join(missing)}; there are {', '.join(there[:30]) or 'none'}: "
+            "choose another format or write a mapping file."
+        )
+
+
+def _user(judge: Judge) -> None:
+    user = pl.col("raw:user")
+    judge.user(user)
+    judge.reject(
+        user.str.contains(r"^\s*[\[{]"), pl.format("user {} is not a text or a number", quoted(user))
+    )

@@ -1,0 +1,170 @@
+"""Opening files: plain or gzip, text in whole lines, Parquet in slices."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from segtui.sources.errors import SourceError
+
+CHUNK_BYTES = 32 << 20
+LONGEST_LINE = 16 << 20
+PARQUET_ROWS = 500_000
+
+GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
+UTF8_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Some consecutive lines of a text file, without their ends; first is the number of the first line."""
+
+    first: int
+    texts: pl.Series
+    last: bool  # nothing follows
+
+    def numbers(self) -> pl.Series:
+        """The 1-based number of each line."""
+        return pl.int_range(self.first, self.first + len(self.texts), dtype=pl.Int64, eager=True)
+
+
+def check(path: Path) -> None:
+    """Raises SourceError unless path is a file with something in it that may be read."""
+    try:
+        if path.is_dir():
+            raise SourceError(f"{path} is a folder: name the files in it.")
+        if path.stat().st_size == 0:
+            raise SourceError(f"{path} is empty: there is nothing to import, export it again.")
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise SourceError(f"There is no file {path}: check its name and folder.") from None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} cannot be read ({_why(error)}): check its name and rights.") from error
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins as Parquet does; raises SourceError when it cannot be read."""
+    check(path)
+    with path.open("rb") as file:
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+
+
+def head(path: Path, size: int = 1 << 16) -> list[str]:
+    """The whole lines in the first `size` bytes of a text file, for recognising formats.
+
+    A last line without its end is left out unless it is all there is.
+    """
+    check(path)
+    with _open(path) as file:
+        raw = _read(file, size, path, 1)
+    _refuse_marks(raw, path)
+    if b"\n" in raw and len(raw) == size:
+        raw = raw[: raw.rindex(b"\n")]
+    return _decoded(raw.removeprefix(UTF8_MARK), path, 1).splitlines()
+
+
+def lines(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Lines]:
+    """The lines of a text file, plain or gzip, some megabytes at a time; CR LF counts as one end.
+
+    Raises SourceError for a file that is missing, empty, cut off, not UTF-8, or not made of lines.
+    """
+    check(path)
+    with _open(path) as file:
+        number, rest, start = 1, b"", True
+        while True:
+            read = _read(file, chunk_bytes, path, number)
+            raw = rest + read
+            if start:
+                _refuse_marks(raw, path)
+                raw = raw.removeprefix(UTF8_MARK)
+                start = False
+            if not read:
+                break
+            end = raw.rfind(b"\n") + 1
+            raw, rest = raw[:end], raw[end:]
+            if len(rest) > LONGEST_LINE:
+                raise SourceError(
+                    f"{path} has no line end within {LONGEST_LINE >> 20} MB (line {number + raw.count(10)}): "
+                    "it is not a text file of rows; check its format."
+                )
+            if raw:
+                texts = _texts(raw, path, number)
+                yield Lines(number, texts, last=False)
+                number += len(texts)
+        if number == 1 and not raw:
+            raise SourceError(f"{path} is empty: there is nothing to import, export it again.")
+        yield Lines(number, _texts(raw, path, number), last=True)
+
+
+def parquet(path: Path, rows: int = PARQUET_ROWS) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The rows of a Parquet file, `rows` at a time, each frame with the 1-based number of its first row."""
+    try:
+        scan = pl.scan_parquet(path)
+        total = int(scan.select(pl.len()).collect().item())
+        for start in range(0, max(total, 1), rows):
+            yield start + 1, scan.slice(start, rows).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise SourceError(
+            f"{path} begins as Parquet but cannot be read ({_why(error)}): it is damaged or cut off, "
+            "export it again."
+        ) from error
+
+
+def _open(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    with path.open("rb") as file:
+        zipped = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return gzip.open(path, "rb") if zipped else path.open("rb")
+
+
+def _read(file: gzip.GzipFile | io.BufferedReader, size: int, path: Path, number: int) -> bytes:
+    try:
+        return file.read(size)
+    except EOFError:
+        raise SourceError(
+            f"{path} is a gzip file that ends too early (after line {number - 1:,} or later): "
+            "it was cut off, copy it again."
+        ) from None
+    except (OSError, zlib.error) as error:
+        raise SourceError(
+            f"{path} cannot be read past line {number - 1:,} ({_why(error)}): copy it again."
+        ) from error
+
+
+def _refuse_marks(raw: bytes, path: Path) -> None:
+    if raw.startswith(UTF16_MARKS):
+        raise SourceError(f"{path} is UTF-16 text: save it as UTF-8.")
+    if raw.startswith(b"PK\x03\x04"):
+        raise SourceError(f"{path} is a zip archive or a spreadsheet: unpack it or save it as CSV.")
+
+
+def _texts(raw: bytes, path: Path, number: int) -> pl.Series:
+    _decoded(raw, path, number)
+    if not raw:
+        return pl.Series("text", [], dtype=pl.String)
+    return pl.read_lines(io.BytesIO(raw)).to_series().rename("text")
+
+
+def _decoded(raw: bytes, path: Path, number: int) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = number + raw.count(b"\n", 0, error.start)
+        column = error.start - raw.rfind(b"\n", 0, error.start)
+        raise SourceError(
+            f"{path}, line {line}, column {column}: byte 0x{raw[error.start]:02X} is not UTF-8 text; "
+            "save the file as UTF-8 (from Latin-1: iconv -f latin1 -t utf-8)."
+        ) from None
+
+
+def _why(error: Exception) -> str:
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join(text.split())[:120]

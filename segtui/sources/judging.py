@@ -1,0 +1,208 @@
+"""Telling good rows from bad ones: every row ends in one of the two, a bad one with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from segtui.sources import numbers, times
+from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
+
+SHOWN = 40  # characters of a value that a reason quotes
+TEXT_LIMIT = 256  # characters an id or a name may have
+
+GIVEN = "given"  # the private name of the lines as they stand in the file
+KIND_LIMIT = 64
+SNAKE_CASE = "^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$"
+
+NO_USER = "no customer: row cannot belong to a user"
+
+
+def quoted(text: pl.Expr) -> pl.Expr:
+    """A value as reasons show it: in single quotes, cut short, without quotes or control characters."""
+    clean = text.cast(pl.String).str.replace_all(r"\p{C}", "�").str.replace_all("'", "’", literal=True)
+    short = pl.when(clean.str.len_chars() > SHOWN).then(clean.str.head(SHOWN) + "…").otherwise(clean)
+    return pl.format("'{}'", short.fill_null(""))
+
+
+class Judge:
+    """Values derived from raw rows, and the first reason to reject each.
+
+    `raw` holds the columns as the file has them, `lines` their numbers. Values are put under a PARSED name
+    or a private one; expressions see the raw columns as `raw:NAME` and the values put so far by name.
+    """
+
+    def __init__(
+        self, raw: pl.DataFrame, lines: pl.Series, options: Options, texts: pl.Series | None = None
+    ) -> None:
+        self.raw = raw
+        self.options = options
+        self._frame = raw.rename({name: f"raw:{name}" for name in raw.columns}).with_columns(
+            lines.cast(pl.Int64).alias("line")
+        )
+        if texts is not None:
+            self.put(GIVEN, texts)
+        self._tests: list[tuple[str, pl.Expr]] = []
+
+    def series(self, expression: pl.Expr) -> pl.Series:
+        """An expression over raw columns and values, evaluated."""
+        return self._frame.select(expression.alias("value")).to_series()
+
+    def put(self, name: str, value: pl.Expr | pl.Series) -> None:
+        """Keeps a value under a name."""
+        self._frame = self._frame.with_columns(value.alias(name))
+
+    def reject(self, bad: pl.Expr, reason: pl.Expr | str) -> None:
+        """Rejects the rows for which `bad` is true, unless an earlier reason did; null is not bad."""
+        name = f"test:{len(self._tests)}"
+        self.put(name, bad.fill_null(False))
+        self._tests.append((name, pl.lit(reason) if isinstance(reason, str) else reason))
+
+    def user(self, text: pl.Expr | pl.Series) -> None:
+        """Puts the user; a row without one is rejected."""
+        self.put("user", numbers.plain_id(pl.lit(text) if isinstance(text, pl.Series) else text))
+        self.reject(pl.col("user").is_null(), NO_USER)
+        self._limit("user")
+
+    def text(self, name: str, text: pl.Expr) -> None:
+        """Puts a text of limited length, null when empty."""
+        self.put(name, numbers.trimmed(text))
+        self._limit(name)
+
+    def time(self, text: pl.Expr, instants: pl.Series, word: str = "time") -> None:
+        """Puts the time; rejects what is not one, lies before 1970 or more than a day after now."""
+        self.put("time", instants)
+        missing = numbers.trimmed(text).is_null()
+        self.reject(missing, f"no {word}")
+        value = pl.col("time")
+        self.reject(value.is_null(), pl.format(f"{word} {{}} is not a {word}", quoted(text)))
+        self.reject(value < 0, pl.format(f"{word} {{}} lies before 1970", quoted(text)))
+        ahead = value > self.options.now + times.DAY
+        self.reject(ahead, pl.format(f"{word} {{}} lies in the future", quoted(text)))
+
+    def number(self, name: str, text: pl.Expr, word: str) -> pl.Expr:
+        """Puts billionths under a private name and returns them; rejects texts that are not numbers."""
+        key = f"number:{name}"
+        given = numbers.trimmed(text)
+        self.put(key, numbers.billionths(text))
+        value = pl.col(key)
+        self.reject(
+            given.is_not_null() & value.is_null(), pl.format(f"{word} {{}} is not a number", quoted(text))
+        )
+        self.reject(numbers.too_large(value), pl.format(f"{word} {{}} is too large", quoted(text)))
+        return value
+
+    def quantity(self, text: pl.Expr, word: str = "quantity", *, signed: bool = False) -> None:
+        """Puts a whole quantity; unless signed, it may not be negative."""
+        value = self.number("quantity", text, word)
+        self.put("quantity", numbers.whole(value))
+        self.reject(
+            value.is_not_null() & pl.col("quantity").is_null(),
+            pl.format(f"{word} {{}} is not a whole number", quoted(text)),
+        )
+        if not signed:
+            self.reject(value < 0, f"negative {word}")
+
+    def kind(self, text: pl.Expr) -> None:
+        """Puts the kind; it must be there and in snake_case."""
+        self.put("kind", numbers.trimmed(text))
+        kind = pl.col("kind")
+        self.reject(kind.is_null(), "no kind")
+        self.reject(
+            ~kind.str.contains(SNAKE_CASE) | (kind.str.len_chars() > KIND_LIMIT),
+            pl.format("kind {} is not a name in snake_case, like add_to_cart", quoted(kind)),
+        )
+
+    def currency(self, text: pl.Expr, amount: pl.Expr) -> None:
+        """Puts the currency; a row that names none takes the default one when it has an amount."""
+        default = self.options.currency or self.options.default_currency
+        given = numbers.trimmed(text).str.to_uppercase()
+        implied = pl.when(numbers.trimmed(amount).is_not_null()).then(pl.lit(default))
+        self.put("currency", pl.coalesce(given, implied))
+        self.reject(
+            ~pl.col("currency").is_in(list(numbers.currencies())),
+            pl.format("currency {} is not an ISO 4217 code", quoted(text)),
+        )
+
+    def amount(self, text: pl.Expr) -> None:
+        """Puts the amount in minor units of the currency put before; refunds become negative."""
+        value = self.number("amount", text, "amount")
+        refund = pl.col("kind") == "refund"
+        self.reject(~refund & (value < 0), "negative amount outside a refund")
+        size = numbers.minor_units(value.abs(), pl.col("currency"))
+        self.put("amount", pl.when(refund).then(-size).otherwise(size))
+
+    def rating(self, text: pl.Expr, stars: int = 5) -> None:
+        """Puts the rating in hundredths of 0 to 5; the text counts from 0 to `stars`."""
+        value = self.number("rating", text, "rating")
+        self.reject(
+            (value < 0) | (value > stars * numbers.ONE),
+            pl.format(f"rating {{}} is not between 0 and {stars}", quoted(text)),
+        )
+        self.put("rating", numbers.rounded(numbers.bounded(value) * 500, stars * numbers.ONE))
+
+    def duration(self, text: pl.Expr) -> None:
+        """Puts the duration in milliseconds; the text is in seconds."""
+        value = self.number("duration", text, "duration")
+        self.reject(value < 0, "negative duration")
+        self.put("duration", numbers.scaled(value, 1000))
+
+    def batch(self, broken: pl.DataFrame | None = None, attributes: pl.DataFrame | None = None) -> Batch:
+        """The rows told apart; `broken` are REJECTED rows that never had columns.
+
+        `attributes` are those of any line; the ones of accepted lines are kept.
+        """
+        frame = self._frame
+        bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
+        accepted = frame.filter(~bad)
+        rejected = frame.filter(bad)
+        reason = pl.coalesce([pl.when(pl.col(name)).then(text) for name, text in self._tests])
+        parts = [
+            rejected.select(
+                "line",
+                reason.alias("reason"),
+                (rejected[GIVEN] if GIVEN in rejected.columns else as_json(rejected, self.raw.columns)).alias(
+                    "row"
+                ),
+            )
+            if rejected.height
+            else pl.DataFrame(schema=REJECTED)
+        ]
+        if broken is not None and broken.height:
+            parts.append(broken)
+        good = parsed(accepted)
+        if attributes is not None:
+            attributes = attributes.join(good.select("line"), on="line", how="semi")
+            attributes = attributes.select(list(ATTRIBUTES))
+        return Batch(good, pl.concat(parts).sort("line", maintain_order=True), attributes)
+
+    def _limit(self, name: str) -> None:
+        self.reject(
+            pl.col(name).str.len_chars() > TEXT_LIMIT,
+            pl.format(f"{name} {{}} is longer than {TEXT_LIMIT} characters", quoted(pl.col(name))),
+        )
+
+
+def parsed(frame: pl.DataFrame) -> pl.DataFrame:
+    """The PARSED columns of a frame; those it lacks are null."""
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in PARSED.items()
+    )
+
+
+def as_json(frame: pl.DataFrame, names: Iterable[str]) -> pl.Series:
+    """The raw columns of each row as one JSON object."""
+    columns = [pl.col(f"raw:{name}").alias(name) for name in names]
+    return frame.select(pl.struct(columns).struct.json_encode()).to_series()
+
+
+def broken(lines: pl.Series, reasons: pl.Series, texts: pl.Series) -> pl.DataFrame:
+    """REJECTED rows for texts that could not be split into columns."""
+    frame = pl.DataFrame({"line": lines, "reason": reasons, "text": texts})
+    return frame.select(
+        pl.col("line").cast(pl.Int64),
+        pl.col("reason").cast(pl.String),
+        pl.struct("text").struct.json_encode().alias("row"),
+    )

@@ -1,0 +1,135 @@
+"""Lines of JSON objects to text columns, keeping count of every line.
+
+Whole chunks are read at once; where a chunk does not read, it is halved until the lines at fault stand alone,
+and only those are looked at one by one. JSON numbers are exact to 15 digits; longer ones belong in quotes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from segtui.sources import files
+from segtui.sources.delimited import Chunk
+from segtui.sources.errors import SourceError
+from segtui.sources.judging import broken
+
+ALONE = 64  # lines: chunks this small are read one by one
+HALF_CHARACTER = r"\\u[dD][89a-fA-F]"  # escapes of surrogates, which Polars does not check
+
+
+def read(path: Path, names: Sequence[str]) -> Iterator[tuple[Chunk, pl.Series]]:
+    """The named members of each line's object as texts, and the lines themselves; blank lines are no rows."""
+    seen = False
+    for part in files.lines(path):
+        frame = pl.DataFrame({"line": part.numbers(), "text": part.texts})
+        frame = frame.filter(pl.col("text").str.contains(r"\S"))
+        if not seen and frame.height:
+            seen = True
+            if not frame["text"][0].lstrip().startswith("{"):
+                raise SourceError(
+                    f"{path}, line {frame['line'][0]}: not a JSON object; event files hold one object a line: "
+                    "choose another format or write a mapping file."
+                )
+        good, rows, bad = _objects(frame, names)
+        yield Chunk(good["line"], rows, bad), good["text"]
+
+
+def members(text: str) -> list[str]:
+    """The names in the object a line holds; none when it holds no object."""
+    found = _object(text)
+    return [] if isinstance(found, str) else list(found)
+
+
+def _objects(frame: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Lines that are objects, their members as text, and the broken lines (REJECTED)."""
+    kept: list[pl.DataFrame] = []
+    failed: list[tuple[int, str, str]] = []
+    pending = [frame]
+    while pending:
+        piece = pending.pop()
+        rows = _at_once(piece["text"], names)
+        if rows is None and piece.height > ALONE:
+            half = piece.height // 2
+            pending += [piece[half:], piece[:half]]
+        elif rows is None:
+            rows, good, wrong = _one_by_one(piece, names)
+            failed += wrong
+            kept.append(pl.concat([good, rows], how="horizontal"))
+        else:
+            kept.append(pl.concat([piece, rows], how="horizontal"))
+    whole = pl.concat(kept)
+    lines, reasons, texts = zip(*failed, strict=True) if failed else ((), (), ())
+    bad = broken(
+        pl.Series(lines, dtype=pl.Int64),
+        pl.Series(reasons, dtype=pl.String),
+        pl.Series(texts, dtype=pl.String),
+    )
+    return whole.select("line", "text"), whole.select(_key(name) for name in names).rename(_name), bad
+
+
+def _key(name: str) -> str:
+    """A column name no line number or text can collide with."""
+    return f"member:{name}"
+
+
+def _name(key: str) -> str:
+    return key.removeprefix("member:")
+
+
+def _at_once(texts: pl.Series, names: Sequence[str]) -> pl.DataFrame | None:
+    """The members of all lines, or None where a line is at fault."""
+    if texts.is_empty():
+        return pl.DataFrame(schema={_key(name): pl.String for name in names})
+    if texts.str.contains(HALF_CHARACTER).any() or not texts.str.contains(r"^\s*\{").all():
+        return None
+    raw = texts.str.join("\n").item().encode()
+    try:
+        rows = pl.read_ndjson(io.BytesIO(raw), schema=dict.fromkeys(names, pl.String()))
+    except pl.exceptions.PolarsError:
+        return None
+    return rows.rename(_key) if rows.height == len(texts) else None
+
+
+def _one_by_one(
+    frame: pl.DataFrame, names: Sequence[str]
+) -> tuple[pl.DataFrame, pl.DataFrame, list[tuple[int, str, str]]]:
+    good, members, failed = [], [], []
+    for line, text in frame.iter_rows():
+        found = _object(text)
+        if isinstance(found, str):
+            failed.append((line, found, text))
+        else:
+            good.append(line)
+            members.append([_text(found.get(name)) for name in names])
+    schema = {_key(name): pl.String for name in names}
+    rows = pl.DataFrame(members, schema=schema, orient="row") if members else pl.DataFrame(schema=schema)
+    return rows, frame.filter(pl.col("line").is_in(good)), failed
+
+
+def _object(text: str) -> dict[str, object] | str:
+    """The object a line holds, or why it holds none."""
+    try:
+        found = json.loads(text, parse_float=str, parse_int=str, parse_constant=_refuse)
+        json.dumps(found, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        return f"not JSON: {error.msg} at column {error.colno}"
+    except UnicodeEncodeError:
+        return "not JSON: half a character in an escape"
+    except (ValueError, RecursionError):
+        return "not JSON: a number that is none, or nested too deep"
+    return found if isinstance(found, dict) else "not a JSON object"
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,74 @@
+"""The frames every source gives, whatever the outside format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+PARSED: dict[str, pl.DataType] = {
+    "line": pl.Int64(),  # 1-based line in the file, header counted; Parquet: 1-based row
+    "user": pl.String(),
+    "time": pl.Int64(),  # µs since the epoch, UTC
+    "kind": pl.String(),
+    "order": pl.String(),
+    "item": pl.String(),
+    "category": pl.String(),
+    "platform": pl.String(),
+    "device": pl.String(),
+    "region": pl.String(),
+    "currency": pl.String(),  # ISO 4217
+    "session": pl.String(),
+    "id": pl.String(),  # the source's own event id
+    "amount": pl.Int64(),  # the line's net total in minor units of its currency; refunds negative
+    "quantity": pl.Int64(),
+    "rating": pl.Int64(),  # hundredths, 0 to 500
+    "duration": pl.Int64(),  # milliseconds
+    "email": pl.String(),  # trimmed, lower case; only where it identifies the user
+}
+
+REJECTED: dict[str, pl.DataType] = {
+    "line": pl.Int64(),
+    "reason": pl.String(),
+    "row": pl.String(),  # the raw row as JSON
+}
+
+ATTRIBUTES: dict[str, pl.DataType] = {
+    "line": pl.Int64(),
+    "name": pl.String(),
+    "number": pl.Float64(),  # exactly one of number and text is there
+    "text": pl.String(),
+}
+
+
+@dataclass
+class Batch:
+    """Some rows of a file: each is either accepted or rejected; both keep the order of the file.
+
+    accepted: PARSED. rejected: REJECTED. attributes: ATTRIBUTES of accepted lines, None where the format
+    has none.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+    attributes: pl.DataFrame | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows read, good and bad."""
+        return self.accepted.height + self.rejected.height
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a source has to be told from outside.
+
+    timezone: the zone of times that do not carry one. currency: the store's, for amounts that do not carry
+    one; None before the first import, then default_currency stands in where the format names none either.
+    now: µs UTC; the time of `identify` events, and nothing may lie more than a day after it.
+    """
+
+    now: int
+    timezone: str = "UTC"
+    currency: str | None = None
+    default_currency: str = "EUR"

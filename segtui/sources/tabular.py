@@ -1,0 +1,62 @@
+"""Tables with named columns, whether they stand in delimited text or in Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from segtui.sources import delimited, files
+from segtui.sources.delimited import Chunk
+from segtui.sources.errors import SourceError
+from segtui.sources.schema import REJECTED
+
+
+class Table:
+    """A file with named columns; numbers come as text, dates of Parquet as they are."""
+
+    def __init__(self, path: Path, delimiter: str | None = None) -> None:
+        self.path = path
+        self.parquet = files.is_parquet(path)
+        if self.parquet:
+            _, first = next(files.parquet(path, 1))
+            self.names, self.delimiter = first.columns, ","
+        else:
+            self.names, self.delimiter = delimited.columns_of(path, delimiter)
+
+    def require(self, needed: list[str], what: str) -> None:
+        """Raises SourceError unless the needed columns are there; says which are."""
+        missing = [name for name in needed if name not in self.names]
+        if missing:
+            where = self.path if self.parquet else f"{self.path}, line 1"
+            raise SourceError(
+                f"{where}: {what} needs the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+                f"there are {delimited.shown(self.names)}: choose another format or correct the mapping file."
+            )
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The rows of the file, some hundred thousand at a time, at least one chunk."""
+        if not self.parquet:
+            yield from delimited.read(self.path, self.names, self.delimiter)
+            return
+        for first, frame in files.parquet(self.path):
+            lines = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
+            yield Chunk(lines, frame.select(_as_text(frame[name]) for name in frame.columns), _NOTHING)
+
+
+_NOTHING = pl.DataFrame(schema=REJECTED)
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    if column.dtype.is_temporal() and column.dtype not in (pl.Duration, pl.Time):
+        return column
+    if column.dtype == pl.Binary:
+        return column.cast(pl.String, strict=False)
+    if column.dtype.is_nested():
+        return (
+            column.to_frame().select(pl.col(column.name).struct.json_encode()).to_series()
+            if isinstance(column.dtype, pl.Struct)
+            else column.cast(pl.String, strict=False)
+        )
+    return column.cast(pl.String)

@@ -1,0 +1,112 @@
+"""Time texts to microseconds since the epoch, UTC; null where a text is not a time."""
+
+from __future__ import annotations
+
+import zoneinfo
+
+import polars as pl
+
+from segtui.sources.errors import SourceError
+
+DAY = 86_400_000_000
+
+_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_ZONE = r" ?(?:Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})"
+_PLAIN = rf"^{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:Z| UTC)?$"
+_ISO = (
+    rf"^(?<date>{_DATE})(?:[T ](?<clock>[0-9]{{2}}:[0-9]{{2}})(?::(?<seconds>[0-5][0-9])"
+    rf"(?:[.,](?<fraction>[0-9]{{1,9}}))?)?(?<zone>{_ZONE})?)?$"
+)
+_UNITS = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
+
+
+def check_zone(name: str) -> None:
+    """Raises SourceError when there is no time zone of that name."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise SourceError(f"'{name}' is not a time zone: use a name like UTC or Europe/Paris.") from None
+
+
+def iso(texts: pl.Series, zone: str) -> pl.Series:
+    """ISO 8601 dates and times, with or without zone; those without stand in `zone`, dates at midnight."""
+    texts = texts.cast(pl.String).str.strip_chars()
+    plain = texts.str.contains(_PLAIN)
+    if plain.all():
+        clock = texts.str.head(19).str.replace(" ", "T", literal=True)
+        naive = clock.str.strptime(pl.Datetime("us"), "%Y-%m-%dT%H:%M:%S", strict=False)
+        utc = texts.str.len_bytes() > 19
+        return _instants(naive, pl.select(pl.when(utc).then(0)).to_series(), zone)
+    part = texts.str.extract_groups(_ISO).struct.unnest()
+    seconds = pl.col("seconds").fill_null("00")
+    micros = pl.col("fraction").str.pad_end(6, "0").str.head(6).cast(pl.Int64).fill_null(0)
+    offset = pl.col("zone").str.strip_chars().str.replace(":", "", literal=True)
+    size = (
+        (offset.str.slice(1, 2).cast(pl.Int64, strict=False) * 60)
+        + offset.str.slice(3, 2).cast(pl.Int64, strict=False)
+    ) * 60_000_000
+    parsed = part.select(
+        (
+            pl.format("{}T{}:{}", "date", pl.col("clock").fill_null("00:00"), seconds).str.strptime(
+                pl.Datetime("us"), "%Y-%m-%dT%H:%M:%S", strict=False
+            )
+            + pl.duration(microseconds=micros)
+        ).alias("naive"),
+        pl.when(offset.str.starts_with("-"))
+        .then(-size)
+        .when(offset.str.starts_with("+"))
+        .then(size)
+        .when(offset.is_not_null())
+        .then(0)
+        .alias("offset"),
+    )
+    return _instants(parsed["naive"], parsed["offset"], zone)
+
+
+def formatted(texts: pl.Series, format: str, zone: str) -> pl.Series:
+    """Times in a strftime format of the field; `iso`, or Unix `seconds`, `milliseconds`, `microseconds`."""
+    if format == "iso":
+        return iso(texts, zone)
+    texts = texts.cast(pl.String).str.strip_chars()
+    if format in _UNITS:
+        return (
+            texts.to_frame("t")
+            .select(pl.col("t").cast(pl.Decimal(38, 6), strict=False) * _UNITS[format])
+            .to_series()
+            .cast(pl.Int64, strict=False)
+        )
+    if "%z" in format:
+        aware = texts.str.strptime(pl.Datetime("us", "UTC"), format, strict=False)
+        return aware.to_physical()
+    naive = texts.str.strptime(pl.Datetime("us"), format, strict=False)
+    return _instants(naive, pl.Series([None], dtype=pl.Int64).new_from_index(0, len(naive)), zone)
+
+
+def typed(times: pl.Series, zone: str) -> pl.Series:
+    """Dates and datetimes of a Parquet column; those without a zone stand in `zone`."""
+    if isinstance(times.dtype, pl.Datetime) and times.dtype.time_zone is not None:
+        return times.dt.convert_time_zone("UTC").dt.cast_time_unit("us").to_physical()
+    naive = times.cast(pl.Datetime("us"))
+    return _instants(naive, pl.Series([None], dtype=pl.Int64).new_from_index(0, len(naive)), zone)
+
+
+def _instants(naive: pl.Series, offset: pl.Series, zone: str) -> pl.Series:
+    """Wall clock times less their offset, or read in `zone` where they carry none.
+
+    A time that a change of the clocks repeats is the first of the two; one that it skips is read with
+    the offset before the change.
+    """
+    wall = naive.to_physical()
+    if zone == "UTC":
+        return wall - offset.fill_null(0)
+    here = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    if here.null_count() > naive.null_count():
+        day = pl.duration(days=1)
+        before = naive.to_frame("t").select(
+            (pl.col("t") - day).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        )
+        shifted = before.to_series().dt.convert_time_zone("UTC").to_physical() + DAY
+        local = here.dt.convert_time_zone("UTC").to_physical().fill_null(shifted)
+    else:
+        local = here.dt.convert_time_zone("UTC").to_physical()
+    return (wall - offset).fill_null(local)
