@@ -132,7 +132,12 @@ def _attribute_bytes(records: Records, attributes: Records) -> dict[int, bytes]:
 
 
 def decision_leaf(rows: Sequence[tuple[int, str, str]]) -> Records:
-    """The single leaf of a commit's decisions: seq, then kind and body, each with its length before it."""
+    """The single leaf of a commit's decisions: seq, then kind and body, each with its length before it.
+
+    No leaf for no rows.
+    """
+    if not rows:
+        return np.zeros(0, dtype=LEAF)
     leaf = hashlib.sha256(bytes([ENCODING]) + b"d")
     for seq, kind, body in rows:
         leaf.update(seq.to_bytes(8, "little", signed=True))

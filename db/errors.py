@@ -1,4 +1,3 @@
-
 """What can go wrong with a store, each told in one sentence.
 
 StoreError

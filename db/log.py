@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from db import passes
+from db import passes, segments
 from db import summary as totals
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def behaviour(
 ) -> pl.DataFrame:
     """Behaviour with seq in (after_seq, position] and occurred_at in [since, before), by seq."""
     names = list(BEHAVIOUR) if columns is None else list(columns)
+    if users is None:
+        return _scanned_behaviour(store, position, after_seq, since, before, names)
     conditions = {
         "seq > ?": after_seq,
         "seq <= ?": position,
@@ -145,6 +148,53 @@ def behaviour(
         f"SELECT {_quoted(names)} FROM behaviour WHERE {' AND '.join(where)} ORDER BY seq",
         parameters,
         {name: BEHAVIOUR[name] for name in names},
+    )
+
+
+def _scanned_behaviour(
+    store: Store,
+    position: int | None,
+    after_seq: int,
+    since: int | None,
+    before: int | None,
+    names: list[str],
+) -> pl.DataFrame:
+    """Everyone's behaviour: from the columnar copies where there are, from the table for the rest."""
+    where = pl.lit(True)
+    if since is not None:
+        where &= pl.col("occurred_at") >= since
+    if before is not None:
+        where &= pl.col("occurred_at") < before
+
+    def from_rows(first: int, last: int) -> pl.DataFrame:
+        return store.frame(
+            f"SELECT {_quoted(names)} FROM behaviour WHERE seq BETWEEN ? AND ? "
+            "AND occurred_at >= coalesce(?, occurred_at) AND occurred_at < coalesce(?, occurred_at + 1) "
+            "ORDER BY seq",
+            (first, last, since, before),
+            {name: BEHAVIOUR[name] for name in names},
+        )
+
+    with store.reading():
+        last = store.last_seq("behaviour") if position is None else position
+        return segments.read(store, "behaviour", after_seq + 1, last, names, where, from_rows)
+
+
+def stored_behaviour(store: Store, first: int, last: int) -> pl.DataFrame:
+    """Behaviour rows with first <= seq <= last from the table itself, all columns."""
+    return store.frame(
+        f"SELECT {_quoted(list(BEHAVIOUR))} FROM behaviour WHERE seq BETWEEN ? AND ? ORDER BY seq",
+        (first, last),
+        BEHAVIOUR,
+    )
+
+
+def stored_changes(store: Store, first: int, last: int) -> pl.DataFrame:
+    """Membership changes with first <= seq <= last from the table itself, all columns, by seq."""
+    return store.frame(
+        f"SELECT {_quoted(list(CHANGES))} FROM membership_changes WHERE seq BETWEEN ? AND ? ORDER BY seq",
+        (first, last),
+        CHANGES,
     )
 
 
@@ -227,25 +277,36 @@ def changes(
 
     `governing`: only the rows a fold at `position` reads, those of the newest pass over each as-of.
     """
-    conditions = {
-        "segmentation = ?": segmentation,
-        "as_of > ?": as_of_from,
-        "as_of <= ?": as_of_to,
-        "seq <= ?": position,
-    }
-    where = ["1", *(condition for condition, value in conditions.items() if value is not None)]
-    parameters: list[Any] = [value for value in conditions.values() if value is not None]
+    given = [
+        (sql, column, compare, value)
+        for sql, column, compare, value in (
+            ("segmentation = ?", "segmentation", operator.eq, segmentation),
+            ("as_of > ?", "as_of", operator.gt, as_of_from),
+            ("as_of <= ?", "as_of", operator.le, as_of_to),
+        )
+        if value is not None
+    ]
+    where = ["1", *(sql for sql, _, _, _ in given)]
+    wanted = pl.all_horizontal(
+        pl.lit(True), *(compare(pl.col(column), value) for _, column, compare, value in given)
+    )
+    parameters: list[Any] = [value for _, _, _, value in given]
     if users is not None:
         condition, value = _among("user", users)
         where.append(condition)
         parameters.append(value)
+    sql = f"SELECT {_quoted(list(CHANGES))} FROM membership_changes WHERE {' AND '.join(where)} "
+
+    def from_rows(first: int, last: int) -> pl.DataFrame:
+        return store.frame(f"{sql} AND seq BETWEEN ? AND ? ORDER BY seq", (*parameters, first, last), CHANGES)
+
     with store.reading():
-        rows = store.frame(
-            f"SELECT {_quoted(list(CHANGES))} FROM membership_changes WHERE {' AND '.join(where)} "
-            "ORDER BY as_of, seq",
-            parameters,
-            CHANGES,
-        )
+        last = store.last_seq("membership_changes") if position is None else position
+        if users is None:
+            rows = segments.read(store, "changes", 1, last, list(CHANGES), wanted, from_rows)
+        else:
+            rows = from_rows(1, last)
+        rows = rows.sort("as_of", "seq")
         return passes.governing(store, rows, position) if governing else rows
 
 

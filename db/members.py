@@ -79,7 +79,8 @@ def save(store: Store, staging: Staging, segmentation: int, frame: pl.DataFrame)
 
 def _count(store: Store, table: str, key: dict[str, int], *, sign: int) -> None:
     """Adds (or takes away) the users of `table` to the counts of the labels they hold now."""
-    # CROSS JOIN keeps the staged rows outside and looks members up by key; the planner's own choice was quadratic.
+    # CROSS JOIN keeps the staged rows outside and looks members up by key: the planner chose the
+    # other way round, which is quadratic.
     store.connection.execute(
         "INSERT INTO member_counts SELECT :segmentation, m.label, :sign * count(*) "
         f"FROM {table} s CROSS JOIN members m ON m.segmentation = :segmentation AND m.user = s.user "

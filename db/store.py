@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import polars as pl
 from sqlite_utils import Database
 
-from db import bulk
+from db import bulk, log, segments
 from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
 from db.lock import writer_lock
@@ -26,6 +27,7 @@ from db.vault import KEY_BYTES, KEY_VARIABLE, Vault, find_key, key_check, write_
 __all__ = ["Store", "Transaction"]
 
 WAL_LIMIT = 64 * 1024 * 1024
+FETCHED_ROWS = 20_000
 
 
 class Store:
@@ -131,14 +133,20 @@ class Store:
 
     def frame(self, sql: str, parameters: Sequence[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:
         """The rows of a query as a frame of `schema`, whose columns stand in the query's order."""
-        rows = self.rows(sql, parameters)
-        columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
-        return pl.DataFrame(
-            [
-                pl.Series(name, values, dtype=dtype)
-                for (name, dtype), values in zip(schema.items(), columns, strict=True)
-            ]
-        )
+        parts = [pl.DataFrame(schema=schema)]
+        with explained(self.path):
+            cursor = self.connection.execute(sql, parameters)
+            # In chunks, so that a million rows never stand around as Python objects.
+            while rows := cursor.fetchmany(FETCHED_ROWS):
+                columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
+                parts.append(
+                    pl.DataFrame([pl.Series(name, values, dtype=dtype) for (name, dtype), values in columns])
+                )
+        return pl.concat(parts)
+
+    def last_seq(self, table: str) -> int:
+        """The last seq in the table of a stream, those of the open transaction included; 0 for none."""
+        return int(self.rows(f"SELECT coalesce(max(seq), 0) FROM {table}")[0][0])  # noqa: S608 (own names)
 
     def head(self) -> int:
         """The last committed seq, 0 when the log is empty."""
@@ -207,8 +215,11 @@ class Store:
                 self.open_transaction = None
                 tx.release()
             # The commit stands; what follows is upkeep that the next writer would do as well.
-            with suppress(sqlite3.OperationalError):
+            with suppress(sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
                 self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                segments.sweep(self)
+                segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)
+                segments.compact(self, "changes", partial(log.stored_changes, self), tx.changes)
 
 
 def _frozen(path: Path) -> bool:

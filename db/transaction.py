@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from db import encoding, members, summary
 from db.bulk import BULK_ROWS, Staging
-from db.encoding import Header, Records
+from db.encoding import Header
 from db.log import BEHAVIOUR, CHANGES
 from db.schema import BEHAVIOUR_INDEX, CHANGES_INDEXES, STREAMS, insert_trigger
 from db.vocabulary import KINDS
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from db.store import Store
 
 LOOKUP_CHUNK = 10_000
+ATTRIBUTES: dict[str, pl.DataType] = dict.fromkeys(("seq", "name", "value"), pl.Int64())
 INDEXES = {
     "behaviour": {"behaviour_by_user": BEHAVIOUR_INDEX},
     "membership_changes": dict(zip(("changes_by_as_of", "changes_by_user"), CHANGES_INDEXES, strict=True)),
@@ -37,9 +37,9 @@ class Transaction:
         self.next_seq = store.head() + 1
         self._staging = Staging(store)
         self._ranges: dict[str, tuple[int, int] | None] = dict.fromkeys(STREAMS)
-        self._behaviour: list[Records] = []
-        self._attributes: list[Records] = []
-        self._changes: list[Records] = []
+        self._behaviour: list[pl.DataFrame] = []
+        self._attributes: list[pl.DataFrame] = []
+        self._changes: list[pl.DataFrame] = []
         self._decisions: list[tuple[int, str, str]] = []
         self._vocabulary: list[tuple[int, str, str]] = []
         self._summary = summary.load(store)
@@ -131,7 +131,7 @@ class Transaction:
         rows, span = self._sequenced("behaviour", frame, BEHAVIOUR)
         self._summary = self._summary.extended(self.store, rows, span[1])
         self._insert("behaviour", rows)
-        self._behaviour.append(encoding.behaviour_records(rows))
+        self._behaviour.append(rows)
         if attributes is not None and attributes.height:
             told = attributes.select(
                 (pl.col("row").cast(pl.Int64) + span[0]).alias("seq"),
@@ -141,7 +141,7 @@ class Transaction:
             if not told["seq"].is_between(*span).all():
                 raise ValueError("attributes name rows that are not in the frame")
             self._insert("attributes", told)
-            self._attributes.append(encoding.attribute_records(told))
+            self._attributes.append(told)
         return span
 
     def append_decision(self, kind: str, body: dict[str, Any]) -> int:
@@ -166,7 +166,7 @@ class Transaction:
             return None
         rows, span = self._sequenced("changes", frame, CHANGES)
         self._insert("membership_changes", rows)
-        self._changes.append(encoding.change_records(rows))
+        self._changes.append(rows)
         return span
 
     def _take(self, stream: str, count: int) -> tuple[int, int]:
@@ -235,9 +235,13 @@ class Transaction:
         if vocabulary is None and not any(self._ranges.values()):
             return
         leaves = {
-            "behaviour": encoding.leaves("behaviour", _joined(self._behaviour), _joined(self._attributes)),
-            "decisions": encoding.decision_leaf(self._decisions) if self._decisions else _joined([]),
-            "changes": encoding.leaves("changes", _joined(self._changes)),
+            "behaviour": encoding.leaves(
+                "behaviour",
+                encoding.behaviour_records(self.behaviour),
+                encoding.attribute_records(_joined(self._attributes, ATTRIBUTES)),
+            ),
+            "decisions": encoding.decision_leaf(self._decisions),
+            "changes": encoding.leaves("changes", encoding.change_records(self.changes)),
         }
         digests = {
             name: encoding.stream_digest(found) if found.size else None for name, found in leaves.items()
@@ -267,11 +271,20 @@ class Transaction:
         if self._ranges["behaviour"]:
             self._summary.save(self.store)
 
+    @property
+    def behaviour(self) -> pl.DataFrame:
+        """The behaviour rows appended so far, with seq."""
+        return _joined(self._behaviour, BEHAVIOUR)
+
+    @property
+    def changes(self) -> pl.DataFrame:
+        """The membership changes appended so far, with seq."""
+        return _joined(self._changes, CHANGES)
+
     def release(self) -> None:
         """Removes staging files; Store.transaction calls it when the transaction has ended."""
         self._staging.release()
 
 
-def _joined(parts: Iterable[Records]) -> Records:
-    found = list(parts)
-    return np.concatenate(found) if found else np.zeros(0, dtype=encoding.LEAF)
+def _joined(parts: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)

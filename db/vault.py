@@ -190,6 +190,13 @@ class Vault:
             found.update((user, self._decrypt(user, name, blob)) for user, name, blob in rows)
         return found
 
+    def misplaced(self) -> int:
+        """How many entries stand under another look-up hash than their id's; raises StoreDamaged."""
+        wrong = 0
+        for lookup, user, name, blob in self._store.rows("SELECT lookup, user, name, ciphertext FROM vault"):
+            wrong += self.lookups([self._decrypt(user, name, blob)], name)[0] != lookup
+        return wrong
+
     def all_external(self) -> pl.DataFrame:
         """user Int64, external String: everyone's external id, by user; empty without the key."""
         found: dict[int, str] = {}

@@ -1,0 +1,289 @@
+"""Verifying a store: chain, sequence, vocabulary, vault, and that every projection is the fold of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from db import encoding, log, projections, segments, summary
+from db.content import content_digest
+from db.encoding import ENCODING, GENESIS, Header, Records
+from db.errors import StoreError
+from db.log import Commit
+from db.schema import STREAMS, triggers
+
+if TYPE_CHECKING:
+    from db.store import Store
+
+__all__ = ["Check", "content_digest", "verify"]
+
+BLOCK_ROWS = 200_000
+TABLES = {"behaviour": "behaviour", "decisions": "decisions", "changes": "membership_changes"}
+DECISIONS: dict[str, pl.DataType] = {"seq": pl.Int64(), "kind": pl.String(), "body": pl.String()}
+VOCABULARY: dict[str, pl.DataType] = {"id": pl.Int64(), "kind": pl.String(), "text": pl.String()}
+ATTRIBUTES: dict[str, pl.DataType] = {"seq": pl.Int64(), "name": pl.Int64(), "value": pl.Int64()}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: its name, whether it holds, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def verify(store: Store) -> list[Check]:
+    """Looks at everything the store promises; changes nothing.
+
+    The chain's check names the first commit, and the stream in it, whose rows are not those it was made of.
+    """
+    with store.reading():
+        return [
+            _integrity(store),
+            _triggers(store),
+            _sequence(store),
+            _chain(store),
+            _vault(store),
+            _totals(store),
+            _memberships(store),
+            _segments(store),
+        ]
+
+
+def _integrity(store: Store) -> Check:
+    found = str(store.rows("PRAGMA integrity_check(1)")[0][0])
+    return Check("integrity", found == "ok", "SQLite finds the file sound" if found == "ok" else found)
+
+
+def _triggers(store: Store) -> Check:
+    present = dict(store.rows("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"))
+    missing = [name for name, sql in triggers().items() if present.get(name) != sql]
+    detail = f"missing or changed: {', '.join(missing)}" if missing else "the log refuses changes"
+    return Check("triggers", not missing, detail)
+
+
+def _sequence(store: Store) -> Check:
+    """Ranges of commits join without a gap, and the tables hold exactly their rows."""
+    expected = 1
+    words = 1
+    totals = dict.fromkeys(STREAMS, 0)
+    for commit in log.commits(store):
+        for stream in STREAMS:
+            first, last = _range(commit, stream)
+            if first is None or last is None:
+                continue
+            if first != expected or last < first:
+                return Check(
+                    "sequence", False, f"{_named(commit)} starts its {stream} at {first}, not {expected}"
+                )
+            expected = last + 1
+            totals[stream] += last - first + 1
+        first, last = commit.vocabulary_first, commit.vocabulary_last
+        if first is not None and last is not None:
+            if first != words:
+                return Check(
+                    "sequence", False, f"{_named(commit)} starts its vocabulary at {first}, not {words}"
+                )
+            words = last + 1
+    for stream, table in TABLES.items():
+        count = store.rows(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 (own names)
+        if count != totals[stream]:
+            return Check("sequence", False, f"{table} has {count:,} rows, the commits {totals[stream]:,}")
+    count = store.rows("SELECT count(*) FROM vocabulary")[0][0]
+    if count != words - 1:
+        return Check("sequence", False, f"vocabulary has {count:,} entries, the commits {words - 1:,}")
+    return Check("sequence", True, f"seq 1 to {expected - 1} without a gap" if expected > 1 else "empty")
+
+
+def _range(commit: Commit, stream: str) -> tuple[int | None, int | None]:
+    return getattr(commit, f"{stream}_first"), getattr(commit, f"{stream}_last")
+
+
+def _named(commit: Commit) -> str:
+    moment = datetime.fromtimestamp(commit.recorded_at / 1e6, UTC)
+    return f"commit {commit.id} of {moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+# --- the chain ---------------------------------------------------------------------------------------
+
+
+def _chain(store: Store) -> Check:
+    previous, commits, attributes = GENESIS, 0, 0
+    for block in _blocks(log.commits(store)):
+        rows = _Rows(store, block)
+        attributes += rows.attributes.size
+        for commit in block:
+            fault = rows.fault(commit) or _header_fault(rows, commit, previous)
+            if fault is not None:
+                return Check("chain", False, f"{_named(commit)}: {fault}")
+            previous = commit.digest
+            commits += 1
+    count = store.rows("SELECT count(*) FROM attributes")[0][0]
+    if count != attributes:
+        return Check("chain", False, f"{count - attributes:,} attributes belong to no commit")
+    return Check("chain", True, f"{commits:,} commits, {previous.hex()}")
+
+
+def _blocks(commits: list[Commit]) -> Iterator[list[Commit]]:
+    """Whole commits in groups of about BLOCK_ROWS rows."""
+    block: list[Commit] = []
+    rows = 0
+    for commit in commits:
+        block.append(commit)
+        for stream in (*STREAMS, "vocabulary"):
+            first, last = _range(commit, stream)
+            rows += last - first + 1 if first is not None and last is not None else 0
+        if rows >= BLOCK_ROWS:
+            yield block
+            block, rows = [], 0
+    if block:
+        yield block
+
+
+class _Rows:
+    """The rows of a block of commits, encoded, and what is wrong with them."""
+
+    def __init__(self, store: Store, block: list[Commit]) -> None:
+        self.leaves: dict[str, int] = {}
+        behaviour, attributes = _span(block, "behaviour"), _span(block, "behaviour")
+        self.behaviour = encoding.behaviour_records(log.stored_behaviour(store, *behaviour))
+        self.attributes = encoding.attribute_records(
+            store.frame(
+                "SELECT seq, name, value FROM attributes WHERE seq BETWEEN ? AND ? ORDER BY seq, name",
+                attributes,
+                ATTRIBUTES,
+            )
+        )
+        self.changes = encoding.change_records(log.stored_changes(store, *_span(block, "changes")))
+        self.decisions = store.frame(
+            "SELECT seq, kind, body FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq",
+            _span(block, "decisions"),
+            DECISIONS,
+        ).rows()
+        self.vocabulary = store.frame(
+            "SELECT id, kind, text FROM vocabulary WHERE id BETWEEN ? AND ? ORDER BY id",
+            _span(block, "vocabulary"),
+            VOCABULARY,
+        ).rows()
+
+    def fault(self, commit: Commit) -> str | None:
+        """The first stream whose rows are not those the commit was made of."""
+        self.leaves = dict.fromkeys(STREAMS, 0)
+        if commit.encoding != ENCODING:
+            return f"its encoding {commit.encoding} is not known"
+        for name in (*STREAMS, "vocabulary"):
+            if self._digest(commit, name) != getattr(commit, f"{name}_digest"):
+                return f"its {name} rows were changed"
+        return None
+
+    def _digest(self, commit: Commit, name: str) -> bytes | None:
+        first, last = _range(commit, name)
+        if first is None or last is None:
+            return None
+        if name in ("decisions", "vocabulary"):
+            rows = self.decisions if name == "decisions" else self.vocabulary
+            own = [row for row in rows if first <= row[0] <= last]
+            if name == "vocabulary":
+                return encoding.vocabulary_digest(own)
+            found = encoding.decision_leaf(own)
+        elif name == "behaviour":
+            attributes = _between(self.attributes, first, last)
+            found = encoding.leaves(name, _between(self.behaviour, first, last), attributes)
+        else:
+            found = encoding.leaves(name, _between(self.changes, first, last))
+        self.leaves[name] = int(found.size)
+        return encoding.stream_digest(found)
+
+
+def _span(block: list[Commit], stream: str) -> tuple[int, int]:
+    """The seqs of a stream in a block: first and last, an empty range for none."""
+    ranges = [_range(commit, stream) for commit in block]
+    firsts = [first for first, _ in ranges if first is not None]
+    lasts = [last for _, last in ranges if last is not None]
+    return (firsts[0], lasts[-1]) if firsts else (1, 0)
+
+
+def _between(records: Records, first: int, last: int) -> Records:
+    """The records, sorted by seq, with first <= seq <= last."""
+    start, end = np.searchsorted(records["seq"], [first, last + 1])
+    return records[start:end]
+
+
+def _header_fault(rows: _Rows, commit: Commit, previous: bytes) -> str | None:
+    header = Header(
+        id=commit.id,
+        recorded_at=commit.recorded_at,
+        actor=commit.actor,
+        source=commit.source,
+        ranges={name: _pair(commit, name) for name in (*STREAMS, "vocabulary")},
+        leaves=rows.leaves,
+        digests={name: getattr(commit, f"{name}_digest") for name in (*STREAMS, "vocabulary")},
+        encoding=commit.encoding,
+    )
+    return None if header.digest(previous) == commit.digest else "it was rewritten"
+
+
+def _pair(commit: Commit, stream: str) -> tuple[int, int] | None:
+    first, last = _range(commit, stream)
+    return None if first is None or last is None else (first, last)
+
+
+# --- what is kept beside the log ---------------------------------------------------------------------
+
+
+def _vault(store: Store) -> Check:
+    """With the key: every entry opens, and is found under its own look-up hash."""
+    users = store.rows("SELECT count(*) FROM vault")[0][0]
+    try:
+        if not store.vault.available:
+            return Check("vault", True, f"{users:,} entries, not opened: the key is not here")
+        wrong = store.vault.misplaced()
+    except StoreError as error:
+        return Check("vault", False, str(error))
+    if wrong:
+        return Check("vault", False, f"{wrong:,} of {users:,} entries stand under another id's look-up hash")
+    return Check("vault", True, f"{users:,} entries open")
+
+
+def _totals(store: Store) -> Check:
+    kept, found = summary.load(store), summary.scan(store)
+    detail = f"{found.events:,} events of {found.users:,} users"
+    return Check("totals", kept == found, detail if kept == found else f"{detail}, kept are {kept}")
+
+
+def _memberships(store: Store) -> Check:
+    """The head's memberships and counts are the fold of the recorded changes."""
+    everything = log.changes(store)
+    folded = everything.partition_by("segmentation", as_dict=True)
+    numbers = {row[0] for row in store.rows("SELECT DISTINCT segmentation FROM member_counts")}
+    members = 0
+    for segmentation in sorted(numbers | {key[0] for key in folded}):
+        expected = projections.fold(folded.get((segmentation,), everything.clear()))
+        expected = expected.select("user", "label", "since", "seq")
+        kept = projections.memberships(store, segmentation).select("user", "label", "since", "seq")
+        name = f"segmentation {segmentation}"
+        if not kept.equals(expected):
+            return Check("memberships", False, f"{name} is not the fold of its changes: rebuild it")
+        counts = dict(expected.group_by("label").len().sort("label").iter_rows())
+        if projections.sizes(store, segmentation) != counts:
+            return Check("memberships", False, f"{name} has other counts than members: rebuild it")
+        members += expected.height
+    return Check("memberships", True, f"{members:,} are the fold of {everything.height:,} changes")
+
+
+def _segments(store: Store) -> Check:
+    """The columnar copies hold what the log holds."""
+    copies = 0
+    for stream, stored in (("behaviour", log.stored_behaviour), ("changes", log.stored_changes)):
+        for segment in segments.held(store, stream):
+            copy = segments.load(segment)
+            if copy is None or not copy.equals(stored(store, segment.first_seq, segment.last_seq)):
+                return Check("copies", False, f"{segment.path} is not what the log holds: delete it")
+            copies += 1
+    return Check("copies", True, f"{copies:,} columnar copies match the log")
