@@ -10,9 +10,9 @@ from platformdirs import user_cache_path
 
 def use_cache() -> None:
     """Turns on JAX's persistent compilation cache, in a folder of this user's own (mode 0700)."""
-    from engine.scoring import use_compilation_cache
+    from engine.jit import configure_cache
 
     configured = os.environ.get("SEGTUI_CACHE")
     folder = Path(configured) if configured else user_cache_path("segtui") / "compiled"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    use_compilation_cache(str(folder))
+    configure_cache(str(folder))

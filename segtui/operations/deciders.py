@@ -111,7 +111,7 @@ class ModelDecider:
     """A trained network behind fixed-shape tiles, with the switching margin."""
 
     def __init__(self, model: Model) -> None:
-        from engine.membership import Decision
+        from engine.membership import DecisionPolicy
         from engine.scoring import Scorer
 
         self.artefact = model
@@ -120,7 +120,7 @@ class ModelDecider:
         self.spec = model.feature_spec
         self.model: str | None = model.digest
         self.known_from: int | None = model.policy.get("known_from")
-        self.policy = Decision()
+        self.policy = DecisionPolicy()
 
     def sequences(self, evidence: Evidence, as_of: int, users: np.ndarray) -> np.ndarray | None:
         """float32[users, bins, channels], None for a model that reads statistics only."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from engine.features import features
-from engine.labels import VALUE_LABELS, future_value, labels_by
+from engine.labels import VALUE_LABELS, apply_thresholds, future_value
 from segtui.operations.compilation import use_cache
 from segtui.operations.deciders import load_model
 from segtui.operations.definitions import definitions
@@ -50,15 +50,15 @@ def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None)
     if at < known_from or until > end:
         raise OperationError(
             f"No unseen window: {body['name']} knows outcomes up to {s.iso(known_from)[:10]} and needs "
-            f"{horizon} d after a cutoff from then on, the data end is {s.iso(end)[:10]}: import later events, or train "
-            "with an earlier --cutoff."
+            f"{horizon} d after a cutoff from then on, the data end is "
+            f"{s.iso(end)[:10]}: import later events, or train with an earlier --cutoff."
         )
     events = s.events()
     past = events.filter(pl.col("occurred_at") < at)
     frame = features(past, s.identity(), at, artefact.feature_spec, s.attributes())
     users = frame["user"].to_numpy()
     outcomes = future_value(events, s.identity(), at, until, users)
-    targets = labels_by(outcomes, artefact.policy["thresholds"])
+    targets = apply_thresholds(outcomes, artefact.policy["thresholds"])
     trained_at = int(artefact.policy["cutoff"])
     first = past.group_by("user").agg(pl.col("occurred_at").min()).sort("user")
     newcomer = (first["occurred_at"] >= trained_at).to_numpy()

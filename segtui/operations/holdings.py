@@ -10,7 +10,7 @@ import polars as pl
 
 from db.log import CHANGES
 from engine.features import longest_window
-from engine.membership import causes, due, margins
+from engine.membership import causes, due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
 
@@ -211,7 +211,9 @@ class Holdings:
         own_scores = self.scores[at]
         held = np.clip(self.shown[at], 0, len(self.labels) - 1)
         probability = np.take_along_axis(own_scores, held[:, None], 1)[:, 0].astype(np.int64)
-        margin = margins(own_scores, held)
+        others = own_scores.copy()
+        np.put_along_axis(others, held[:, None], NONE, 1)
+        margin = probability - others.max(axis=1)
         raw = np.ascontiguousarray(own_scores, "<i4")
         return pl.DataFrame(
             {

@@ -259,7 +259,7 @@ def _fit(
     if KINDS[kind].reads_sequences:
         from engine.sequences import sequence_spec_for, sequences
 
-        sequence_spec = sequence_spec_for(task.events, task.spec.zone)
+        sequence_spec = sequence_spec_for(task.spec)
         binned = sequences(task.events, _nobody(), task.as_of, sequence_spec, task.users)
 
     def on_epoch(epoch: Any) -> None:

@@ -1,0 +1,108 @@
+"""Idempotence on frames: multiplicities without ids, verdicts with ids, attributes."""
+
+from collections import Counter
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segtui.operations.deduplication import (
+    CONTENT,
+    compare_by_id,
+    compensations,
+    new_copies,
+    same_attributes,
+    within,
+)
+
+SCHEMA = dict.fromkeys(CONTENT, pl.Int64)
+
+contents = st.tuples(st.integers(1, 3), st.integers(0, 2), st.sampled_from([None, 100, 250]))
+files = st.lists(st.lists(contents, max_size=8), min_size=1, max_size=3)
+
+
+def rows(values, **extra):
+    """CONTENT rows from (user, occurred_at, amount), the other columns null but kind."""
+    data = {name: [None] * len(values) for name in CONTENT}
+    data["user"] = [value[0] for value in values]
+    data["occurred_at"] = [value[1] for value in values]
+    data["kind"] = [1] * len(values)
+    data["amount"] = [value[2] for value in values]
+    return pl.DataFrame(data, schema=SCHEMA).with_columns(**extra)
+
+
+def imported(brought, held):
+    """The rows of several files that are new, as new_copies marks them."""
+    flat = [value for one in brought for value in one]
+    numbers = [index for index, one in enumerate(brought) for _ in one]
+    frame = rows(flat).with_columns(pl.Series("file", numbers, dtype=pl.Int64))
+    marks = new_copies(frame, rows(held)).to_list()
+    return [value for value, new in zip(flat, marks, strict=True) if new]
+
+
+@given(files, st.lists(contents, max_size=8))
+def test_a_content_ends_at_its_highest_multiplicity(brought, held):
+    """Naively: the log then holds the maximum over the files and what it held, per content."""
+    after = Counter(held) + Counter(imported(brought, held))
+    wanted = Counter(held)
+    for one in brought:
+        for value, count in Counter(one).items():
+            wanted[value] = max(wanted[value], count)
+    assert after == wanted
+
+
+@given(files, st.lists(contents, max_size=8))
+def test_importing_again_adds_nothing(brought, held):
+    first = imported(brought, held)
+    assert imported(brought, held + first) == []
+
+
+def test_equal_rows_inside_one_file_all_count():
+    assert len(imported([[(1, 0, 100)] * 3], [])) == 3
+
+
+def by_id(values):
+    """Rows with a one-letter id: (id, user, occurred_at, amount)."""
+    frame = rows([value[1:] for value in values])
+    return frame.with_columns(
+        pl.Series("source_id", [value[0].encode() * 16 for value in values], dtype=pl.Binary)
+    )
+
+
+def test_a_known_id_with_the_same_content_is_a_duplicate():
+    verdicts = compare_by_id(by_id([("a", 1, 0, 100)]), by_id([("a", 1, 0, 100)]))
+    assert verdicts["verdict"].to_list() == ["duplicate"]
+
+
+def test_a_known_id_with_a_lower_amount_becomes_a_refund_of_the_difference():
+    incoming = by_id([("a", 1, 5, 40), ("b", 1, 5, 10)])
+    verdicts = compare_by_id(incoming, by_id([("a", 1, 0, 100)]))
+    assert verdicts["verdict"].to_list() == ["changed", "new"]
+    assert verdicts["delta"][0] == -60
+    changed = pl.concat([incoming, verdicts], how="horizontal").filter(pl.col("verdict") == "changed")
+    event = compensations(changed.drop("verdict"), purchase=1, refund=2).row(0, named=True)
+    assert (event["kind"], event["amount"], event["occurred_at"]) == (2, -60, 5)
+
+
+def test_a_change_already_compensated_is_a_duplicate():
+    logged = by_id([("a", 1, 0, 100), ("a", 1, 5, -60)])
+    assert compare_by_id(by_id([("a", 1, 5, 40)]), logged)["verdict"].to_list() == ["duplicate"]
+
+
+def test_an_id_that_changes_twice_within_one_file_is_compensated_step_by_step():
+    verdicts = compare_by_id(by_id([("a", 1, 5, 40), ("a", 1, 6, 70)]), by_id([("a", 1, 0, 100)]))
+    assert verdicts["verdict"].to_list() == ["changed", "changed"]
+    assert verdicts["delta"].to_list() == [-60, 30]
+
+
+def test_attributes_equal_to_the_users_newest_are_duplicates():
+    logged = pl.DataFrame({"seq": [1, 1, 2], "user": [7, 7, 7], "name": [1, 2, 1], "value": [10, 20, 11]})
+    again = pl.DataFrame({"row": [0, 1, 1], "user": [7, 7, 7], "name": [1, 1, 2], "value": [11, 10, 20]})
+    assert same_attributes(again, logged).to_list() == [0]
+
+
+@given(st.lists(st.integers(0, 30), max_size=20))
+def test_within_agrees_with_looking_at_every_range(seqs):
+    ranges = [(2, 4), (9, 9), (15, 21)]
+    marks = within(pl.Series(seqs, dtype=pl.Int64), ranges).to_list()
+    assert marks == [any(first <= seq <= last for first, last in ranges) for seq in seqs]
