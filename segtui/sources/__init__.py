@@ -6,8 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from segtui.sources import cdnow, delimited, events, files, ndjson, online_retail, rees46, table, times
+from segtui.sources import (
+    cdnow,
+    delimited,
+    events,
+    files,
+    mapped,
+    ndjson,
+    online_retail,
+    rees46,
+    table,
+    times,
+)
 from segtui.sources.errors import SourceError
+from segtui.sources.mapping import load as load_mapping
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
 
 __all__ = ["ATTRIBUTES", "FORMATS", "PARSED", "REJECTED", "Batch", "Options", "SourceError", "detect", "read"]
@@ -70,8 +82,9 @@ def read(path: Path, format: str, options: Options, mapping: Path | None = None)
     """
     path = Path(path)
     times.check_zone(options.timezone)
-    if format == "auto":
-        format, _ = detect(path)
-    if format not in FORMATS:
-        raise SourceError(f"There is no format '{format}': choose one of auto, {', '.join(FORMATS)}.")
-    return FORMATS[format].read(path, options)
+    if mapping is not None:
+        return mapped.read(path, options, load_mapping(Path(mapping)))
+    name = detect(path)[0] if format == "auto" else format
+    if name not in FORMATS:
+        raise SourceError(f"There is no format '{name}': choose one of auto, {', '.join(FORMATS)}.")
+    return FORMATS[name].read(path, options)

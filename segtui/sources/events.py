@@ -12,9 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
-from segtui.sources import ndjson, numbers, times
-from segtui.sources.errors import SourceError
-from segtui.sources.judging import Judge, quoted
+from segtui.sources import ndjson, times
+from segtui.sources.judging import Judge, told
 from segtui.sources.schema import Batch, Options
 
 NAME = "events"
@@ -39,7 +38,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
     checked = False
     for chunk, texts in ndjson.read(path, MEMBERS):
         if not checked and chunk.rows.height:
-            _require(path, chunk.rows, texts)
+            ndjson.require(path, chunk.rows, texts, REQUIRED, NAME)
             checked = True
         judge = Judge(chunk.rows, chunk.lines, options, texts)
         _user(judge)
@@ -48,27 +47,14 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         for name in TEXTS:
             judge.text(name, pl.col(f"raw:{name}"))
         judge.currency(pl.col("raw:currency"), pl.col("raw:amount"))
-        judge.amount(pl.col("raw:amount"))
+        judge.amount(judge.number("amount", pl.col("raw:amount"), "amount"))
         judge.quantity(pl.col("raw:quantity"))
         judge.rating(pl.col("raw:rating"))
         judge.duration(pl.col("raw:duration"))
         yield judge.batch(chunk.broken)
 
 
-def _require(path: Path, rows: pl.DataFrame, texts: pl.Series) -> None:
-    """Raises SourceError when a required member is in no line at all; says which the first line has."""
-    missing = [name for name in REQUIRED if rows[name].null_count() == rows.height]
-    if missing:
-        there = ndjson.members(texts[0])
-        raise SourceError(
-            f"{path}, line 1: events needs {', '.join(missing)}; there are {', '.join(there[:30]) or 'none'}: "
-            "choose another format or write a mapping file."
-        )
-
-
 def _user(judge: Judge) -> None:
     user = pl.col("raw:user")
     judge.user(user)
-    judge.reject(
-        user.str.contains(r"^\s*[\[{]"), pl.format("user {} is not a text or a number", quoted(user))
-    )
+    judge.reject(user.str.contains(r"^\s*[\[{]"), told("user", user, "is not a text or a number"))

@@ -9,6 +9,7 @@ import polars as pl
 from segtui.sources import numbers, times
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
 
+DIGITS = r"^\s*[+-]?[0-9]{20,}(?:\.[0-9]*)?\s*$"  # a number too long for billionths
 SHOWN = 40  # characters of a value that a reason quotes
 TEXT_LIMIT = 256  # characters an id or a name may have
 
@@ -24,6 +25,11 @@ def quoted(text: pl.Expr) -> pl.Expr:
     clean = text.cast(pl.String).str.replace_all(r"\p{C}", "�").str.replace_all("'", "’", literal=True)
     short = pl.when(clean.str.len_chars() > SHOWN).then(clean.str.head(SHOWN) + "…").otherwise(clean)
     return pl.format("'{}'", short.fill_null(""))
+
+
+def told(word: str, text: pl.Expr, fault: str) -> pl.Expr:
+    """A reason that quotes the value: `date '1997-13-01' is not a date`."""
+    return pl.lit(f"{word} ") + quoted(text) + pl.lit(f" {fault}")
 
 
 class Judge:
@@ -76,31 +82,31 @@ class Judge:
         missing = numbers.trimmed(text).is_null()
         self.reject(missing, f"no {word}")
         value = pl.col("time")
-        self.reject(value.is_null(), pl.format(f"{word} {{}} is not a {word}", quoted(text)))
-        self.reject(value < 0, pl.format(f"{word} {{}} lies before 1970", quoted(text)))
-        ahead = value > self.options.now + times.DAY
-        self.reject(ahead, pl.format(f"{word} {{}} lies in the future", quoted(text)))
+        self.reject(value.is_null(), told(word, text, f"is not a {word}"))
+        self.reject(value < 0, told(word, text, "lies before 1970"))
+        self.reject(value > self.options.now + times.DAY, told(word, text, "lies in the future"))
 
     def number(self, name: str, text: pl.Expr, word: str) -> pl.Expr:
         """Puts billionths under a private name and returns them; rejects texts that are not numbers."""
         key = f"number:{name}"
-        given = numbers.trimmed(text)
-        self.put(key, numbers.billionths(text))
+        self.put(key, numbers.billionths(self.plain(text)))
         value = pl.col(key)
-        self.reject(
-            given.is_not_null() & value.is_null(), pl.format(f"{word} {{}} is not a number", quoted(text))
-        )
-        self.reject(numbers.too_large(value), pl.format(f"{word} {{}} is too large", quoted(text)))
+        unread = numbers.trimmed(text).is_not_null() & value.is_null()
+        huge = numbers.too_large(value) | (unread & text.cast(pl.String).str.contains(DIGITS))
+        self.reject(huge, told(word, text, "is too large"))
+        self.reject(unread, told(word, text, "is not a number"))
         return value
+
+    def plain(self, text: pl.Expr) -> pl.Expr:
+        """The text of a number with a decimal point and no grouping; sources may write them otherwise."""
+        return text
 
     def quantity(self, text: pl.Expr, word: str = "quantity", *, signed: bool = False) -> None:
         """Puts a whole quantity; unless signed, it may not be negative."""
         value = self.number("quantity", text, word)
         self.put("quantity", numbers.whole(value))
-        self.reject(
-            value.is_not_null() & pl.col("quantity").is_null(),
-            pl.format(f"{word} {{}} is not a whole number", quoted(text)),
-        )
+        fraction = value.is_not_null() & pl.col("quantity").is_null()
+        self.reject(fraction, told(word, text, "is not a whole number"))
         if not signed:
             self.reject(value < 0, f"negative {word}")
 
@@ -111,7 +117,7 @@ class Judge:
         self.reject(kind.is_null(), "no kind")
         self.reject(
             ~kind.str.contains(SNAKE_CASE) | (kind.str.len_chars() > KIND_LIMIT),
-            pl.format("kind {} is not a name in snake_case, like add_to_cart", quoted(kind)),
+            told("kind", kind, "is not a name in snake_case, like add_to_cart"),
         )
 
     def currency(self, text: pl.Expr, amount: pl.Expr) -> None:
@@ -122,12 +128,11 @@ class Judge:
         self.put("currency", pl.coalesce(given, implied))
         self.reject(
             ~pl.col("currency").is_in(list(numbers.currencies())),
-            pl.format("currency {} is not an ISO 4217 code", quoted(text)),
+            told("currency", text, "is not an ISO 4217 code"),
         )
 
-    def amount(self, text: pl.Expr) -> None:
-        """Puts the amount in minor units of the currency put before; refunds become negative."""
-        value = self.number("amount", text, "amount")
+    def amount(self, value: pl.Expr) -> None:
+        """Puts billionths as minor units of the currency put before; those of refunds become negative."""
         refund = pl.col("kind") == "refund"
         self.reject(~refund & (value < 0), "negative amount outside a refund")
         size = numbers.minor_units(value.abs(), pl.col("currency"))
@@ -138,15 +143,15 @@ class Judge:
         value = self.number("rating", text, "rating")
         self.reject(
             (value < 0) | (value > stars * numbers.ONE),
-            pl.format(f"rating {{}} is not between 0 and {stars}", quoted(text)),
+            told("rating", text, f"is not between 0 and {stars}"),
         )
         self.put("rating", numbers.rounded(numbers.bounded(value) * 500, stars * numbers.ONE))
 
-    def duration(self, text: pl.Expr) -> None:
-        """Puts the duration in milliseconds; the text is in seconds."""
+    def duration(self, text: pl.Expr, unit: int = 1000) -> None:
+        """Puts the duration in milliseconds; the text counts units of so many milliseconds."""
         value = self.number("duration", text, "duration")
         self.reject(value < 0, "negative duration")
-        self.put("duration", numbers.scaled(value, 1000))
+        self.put("duration", numbers.scaled(value, unit))
 
     def batch(self, broken: pl.DataFrame | None = None, attributes: pl.DataFrame | None = None) -> Batch:
         """The rows told apart; `broken` are REJECTED rows that never had columns.
@@ -180,7 +185,7 @@ class Judge:
     def _limit(self, name: str) -> None:
         self.reject(
             pl.col(name).str.len_chars() > TEXT_LIMIT,
-            pl.format(f"{name} {{}} is longer than {TEXT_LIMIT} characters", quoted(pl.col(name))),
+            told(name, pl.col(name), f"is longer than {TEXT_LIMIT} characters"),
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -32,11 +32,22 @@ def read(path: Path, names: Sequence[str]) -> Iterator[tuple[Chunk, pl.Series]]:
             seen = True
             if not frame["text"][0].lstrip().startswith("{"):
                 raise SourceError(
-                    f"{path}, line {frame['line'][0]}: not a JSON object; event files hold one object a line: "
+                    f"{path}, line {frame['line'][0]}: not a JSON object; events are one object a line: "
                     "choose another format or write a mapping file."
                 )
         good, rows, bad = _objects(frame, names)
         yield Chunk(good["line"], rows, bad), good["text"]
+
+
+def require(path: Path, rows: pl.DataFrame, texts: pl.Series, needed: Iterable[str], what: str) -> None:
+    """Raises SourceError when a needed member is in none of the rows; says which the first line has."""
+    missing = [name for name in needed if rows[name].null_count() == rows.height]
+    if missing:
+        there = ", ".join(members(texts[0])[:30]) or "none"
+        raise SourceError(
+            f"{path}, line 1: {what} needs {', '.join(missing)}; there are {there}: "
+            "choose another format or correct the mapping file."
+        )
 
 
 def members(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from segtui.sources import numbers, times
-from segtui.sources.judging import Judge, quoted
+from segtui.sources.judging import Judge, told
 from segtui.sources.schema import Batch, Options
 from segtui.sources.tabular import Table
 
@@ -49,10 +49,8 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         judge.reject(price.is_null(), "no price")
         judge.reject(price < 0, "negative price")
         judge.reject(price == 0, "price is 0: a gift or a correction, not a sale")
-        total = price.abs() * quantity.abs()
-        judge.reject(
-            numbers.too_large(total), pl.format("quantity {} is too large", quoted(pl.col("raw:Quantity")))
-        )
+        total = numbers.bounded(price).abs() * quantity.abs()
+        judge.reject(numbers.too_large(total), told("quantity", pl.col("raw:Quantity"), "is too large"))
         sign = pl.when(refund).then(-1).otherwise(1)
         judge.put("amount", numbers.scaled(total, 100) * sign)
         judge.put("quantity", quantity.abs())

@@ -1,7 +1,7 @@
 """REES46: the clickstream of a multi-category shop, as CSV or Parquet.
 
-`cart` is add_to_cart. A row is one unit: a purchase has quantity 1 and its price as amount, and the purchases of
-one session are one order, for the file names none. The prices of other rows are no amounts and are dropped.
+`cart` is add_to_cart. A row is one unit: a purchase has quantity 1 and its price as amount, and the purchases
+of one session are one order, for the file names none. The prices of other rows are dropped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from segtui.sources import numbers, times
-from segtui.sources.judging import Judge, quoted
+from segtui.sources.judging import Judge, told
 from segtui.sources.schema import Batch, Options
 from segtui.sources.tabular import Table
 
@@ -49,7 +49,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         judge.put("kind", kind.replace_strict(KINDS, default=None, return_dtype=pl.String))
         judge.reject(
             pl.col("kind").is_null(),
-            pl.format("event_type {} is not view, cart, remove_from_cart or purchase", quoted(kind)),
+            told("event_type", kind, "is not view, cart, remove_from_cart or purchase"),
         )
         bought = pl.col("kind") == "purchase"
         price = judge.number("price", pl.col("raw:price"), "price")

@@ -15,7 +15,7 @@ import polars as pl
 from segtui.sources import numbers
 from segtui.sources.delimited import Chunk
 from segtui.sources.errors import SourceError
-from segtui.sources.judging import TEXT_LIMIT, Judge, quoted
+from segtui.sources.judging import TEXT_LIMIT, Judge, told
 from segtui.sources.schema import ATTRIBUTES, Batch, Options
 from segtui.sources.tabular import Table
 
@@ -139,14 +139,14 @@ def _row_numbers(chunk: Chunk, before: int) -> pl.Series:
 def _refuse_impossible(judge: Judge, name: str, value: pl.Expr, raw: pl.Expr) -> None:
     word = f"_{name.lower()}_"
     if any(f"_{part}_" in word for part in BROWSE_TIME.split("|")):
-        judge.reject(value <= 0, pl.format(f"{name} {{}} is not above 0", quoted(raw)))
+        judge.reject(value <= 0, told(name, raw, "is not above 0"))
     elif any(f"_{part}_" in word for part in STARS.split("|")):
         judge.reject(
             (value < 0) | (value > 5 * numbers.ONE),
-            pl.format(f"{name} {{}} is not between 0 and 5", quoted(raw)),
+            told(name, raw, "is not between 0 and 5"),
         )
     elif any(f"_{part}_" in word for part in NOT_NEGATIVE.split("|")):
-        judge.reject(value < 0, pl.format(f"{name} {{}} is negative", quoted(raw)))
+        judge.reject(value < 0, told(name, raw, "is negative"))
 
 
 def _attribute(lines: pl.Series, name: str, number: pl.Series | None, text: pl.Series | None) -> pl.DataFrame:

@@ -14,7 +14,10 @@ from segtui.sources.schema import REJECTED
 
 
 class Table:
-    """A file with named columns; numbers come as text, dates of Parquet as they are."""
+    """A file with named columns; numbers come as text, dates of Parquet as they are.
+
+    names: the columns. texts: those that are text in the file itself.
+    """
 
     def __init__(self, path: Path, delimiter: str | None = None) -> None:
         self.path = path
@@ -22,8 +25,10 @@ class Table:
         if self.parquet:
             _, first = next(files.parquet(path, 1))
             self.names, self.delimiter = first.columns, ","
+            self.texts = {name for name in first.columns if first[name].dtype == pl.String}
         else:
             self.names, self.delimiter = delimited.columns_of(path, delimiter)
+            self.texts = set(self.names)
 
     def require(self, needed: list[str], what: str) -> None:
         """Raises SourceError unless the needed columns are there; says which are."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 
 import polars as pl
 
+from segtui.sources import numbers
 from segtui.sources.errors import SourceError
 
 DAY = 86_400_000_000
+FARTHEST = 10**18  # µs: beyond any year, well inside Int64
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r" ?(?:Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})"
@@ -17,6 +20,7 @@ _ISO = (
     rf"^(?<date>{_DATE})(?:[T ](?<clock>[0-9]{{2}}:[0-9]{{2}})(?::(?<seconds>[0-5][0-9])"
     rf"(?:[.,](?<fraction>[0-9]{{1,9}}))?)?(?<zone>{_ZONE})?)?$"
 )
+_DIRECTIVES = "YymbBdHIMSfpz"
 _UNITS = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
 
 
@@ -26,6 +30,19 @@ def check_zone(name: str) -> None:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         raise SourceError(f"'{name}' is not a time zone: use a name like UTC or Europe/Paris.") from None
+
+
+def check_format(format: str, where: str) -> None:
+    """Raises SourceError unless a format tells a date; `where` names the file that asks for it."""
+    directives = re.findall(r"%(.?)", format.replace("%%", ""))
+    unknown = [letter for letter in directives if letter not in _DIRECTIVES or not letter]
+    dated = all(set(directives) & set(part) for part in ("Yy", "mbB", "d"))
+    fraction = "f" in directives and ".%f" not in format
+    if format != "iso" and format not in _UNITS and (unknown or not dated or fraction):
+        raise SourceError(
+            f"{where}: time format '{format}' does not tell a date: use iso, {', '.join(_UNITS)}, "
+            "or one like %d.%m.%Y %H:%M:%S.%f with day, month and year."
+        )
 
 
 def iso(texts: pl.Series, zone: str) -> pl.Series:
@@ -69,16 +86,17 @@ def formatted(texts: pl.Series, format: str, zone: str) -> pl.Series:
         return iso(texts, zone)
     texts = texts.cast(pl.String).str.strip_chars()
     if format in _UNITS:
-        return (
-            texts.to_frame("t")
-            .select(pl.col("t").cast(pl.Decimal(38, 6), strict=False) * _UNITS[format])
-            .to_series()
-            .cast(pl.Int64, strict=False)
-        )
+        count = numbers.billionths(pl.col("t"))
+        micros = pl.when(count.abs() <= FARTHEST * numbers.ONE).then(count) * _UNITS[format]
+        near = pl.when(micros.abs() <= FARTHEST * numbers.ONE).then(micros)
+        return texts.to_frame("t").select(numbers.rounded(near, numbers.ONE)).to_series()
+    strptime = format.replace(".%f", "%.f")
     if "%z" in format:
-        aware = texts.str.strptime(pl.Datetime("us", "UTC"), format, strict=False)
+        aware = texts.str.replace("Z$", "+0000").str.strptime(
+            pl.Datetime("us", "UTC"), strptime, strict=False
+        )
         return aware.to_physical()
-    naive = texts.str.strptime(pl.Datetime("us"), format, strict=False)
+    naive = texts.str.strptime(pl.Datetime("us"), strptime, strict=False)
     return _instants(naive, pl.Series([None], dtype=pl.Int64).new_from_index(0, len(naive)), zone)
 
 
