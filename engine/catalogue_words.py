@@ -1,0 +1,356 @@
+"""The words of the catalogue: one entry per statistic, {W} for a window's days, {cap} for the cap in days."""
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """What engine.catalogue.Feature says, for a family of names."""
+
+    unit: str
+    meaning: str
+    formula: str
+    up: str
+    down: str
+    group: str
+
+
+WINDOWED: dict[str, Words] = {
+    "orders": Words(
+        "orders",
+        "different orders with a purchase in the last {W} d",
+        "distinct order of purchases with A - {W} d <= t",
+        "an order in the last {W} d",
+        "an order left the {W} d window",
+        "purchases {W} d",
+    ),
+    "spend": Words(
+        "minor units",
+        "net spend in the last {W} d, refunds subtracted",
+        "sum of amount of purchases and refunds with A - {W} d <= t",
+        "more spent in the last {W} d",
+        "spend of the last {W} d went down",
+        "purchases {W} d",
+    ),
+    "trend": Words(
+        "share",
+        "orders of the last {W} d against those of the {W} d before: 1 all new, -1 all old",
+        "(new - old) / (new + old); new: orders_{W}d; old: those last bought in the {W} d before",
+        "more orders than in the {W} d before",
+        "fewer orders than in the {W} d before",
+        "purchases {W} d",
+    ),
+    "active_days": Words(
+        "days",
+        "days with any event in the last {W} d",
+        "distinct day of events with A - {W} d <= t",
+        "active on more days of the last {W} d",
+        "an active day left the {W} d window",
+        "activity {W} d",
+    ),
+    "sessions": Words(
+        "sessions",
+        "sessions with an event in the last {W} d",
+        "distinct session of events with A - {W} d <= t",
+        "a session in the last {W} d",
+        "a session left the {W} d window",
+        "activity {W} d",
+    ),
+    "duration": Words(
+        "ms",
+        "time spent in the last {W} d",
+        "sum of duration of events with A - {W} d <= t",
+        "more time spent in the last {W} d",
+        "less time spent in the last {W} d",
+        "activity {W} d",
+    ),
+}
+"""Named STEM_Wd."""
+
+PLAIN: dict[str, Words] = {
+    "recency_days": Words(
+        "days",
+        "since the last purchase, the day of the as-of being 1",
+        "day(A) - day(last purchase) + 1, at most {cap}; {cap} without a purchase",
+        "no order for longer",
+        "a new order",
+        "recency",
+    ),
+    "silence_days": Words(
+        "days",
+        "since the last event of any kind, the day of the as-of being 1",
+        "day(A) - day(last event) + 1, at most {cap}; {cap} without an event",
+        "silent for longer",
+        "active again",
+        "recency",
+    ),
+    "overdue": Words(
+        "ratio",
+        "time since the last purchase against the user's own mean gap",
+        "recency_days / gap_mean_days",
+        "no order for longer than usual",
+        "ordering as usual again",
+        "recency",
+    ),
+    "tenure_days": Words(
+        "days",
+        "since the first event of any kind",
+        "day(A) - day(first event) + 1, at most {cap}; 0 without an event",
+        "known for longer",
+        "known for less long",
+        "tenure",
+    ),
+    "customer_days": Words(
+        "days",
+        "since the first purchase",
+        "day(A) - day(first purchase) + 1, at most {cap}; 0 without a purchase",
+        "a customer for longer",
+        "a customer for less long",
+        "tenure",
+    ),
+    "orders": Words(
+        "orders",
+        "different orders ever",
+        "distinct order of purchases; a purchase without a number is its own order",
+        "a new order",
+        "fewer orders",
+        "purchases",
+    ),
+    "purchase_lines": Words(
+        "lines", "purchase lines ever", "count of purchases", "a new purchase", "fewer purchases", "purchases"
+    ),
+    "purchase_days": Words(
+        "days",
+        "days with a purchase ever",
+        "distinct day of purchases",
+        "a new day with an order",
+        "fewer days with an order",
+        "rhythm",
+    ),
+    "spend": Words(
+        "minor units",
+        "net spend ever, refunds subtracted",
+        "sum of amount of purchases and refunds",
+        "more spent",
+        "spend went down",
+        "purchases",
+    ),
+    "order_value_mean": Words(
+        "minor units",
+        "mean value of an order",
+        "sum of amount of purchases / orders",
+        "larger orders",
+        "smaller orders",
+        "amounts",
+    ),
+    "amount_mean": Words(
+        "minor units",
+        "mean amount of a purchase line",
+        "sum of amount / count",
+        "larger purchases",
+        "smaller purchases",
+        "amounts",
+    ),
+    "amount_variance": Words(
+        "minor units squared",
+        "variance of the amounts of purchase lines",
+        "(n sum of squares - square of sum) / (n (n - 1))",
+        "more uneven purchases",
+        "more even purchases",
+        "amounts",
+    ),
+    "amount_min": Words(
+        "minor units",
+        "smallest purchase line",
+        "min of amount of purchases",
+        "larger smallest purchase",
+        "a smaller purchase than ever",
+        "amounts",
+    ),
+    "amount_max": Words(
+        "minor units",
+        "largest purchase line",
+        "max of amount of purchases",
+        "a larger purchase than ever",
+        "smaller largest purchase",
+        "amounts",
+    ),
+    "amount_last": Words(
+        "minor units",
+        "latest purchase line",
+        "amount of the purchase with the largest (t, seq)",
+        "a larger latest purchase",
+        "a smaller latest purchase",
+        "amounts",
+    ),
+    "quantity_mean": Words(
+        "pieces",
+        "mean pieces of a purchase line",
+        "sum of quantity of purchases / count",
+        "more pieces a purchase",
+        "fewer pieces a purchase",
+        "quantities",
+    ),
+    "quantity_max": Words(
+        "pieces",
+        "most pieces of a purchase line",
+        "max of quantity of purchases",
+        "more pieces than ever",
+        "fewer pieces at most",
+        "quantities",
+    ),
+    "refund_share": Words(
+        "share",
+        "refunded of what was paid",
+        "- sum of amount of refunds / sum of amount of purchases",
+        "a refund",
+        "a smaller share refunded",
+        "refunds",
+    ),
+    "gap_mean_days": Words(
+        "days",
+        "mean days from one purchase day to the next",
+        "(last - first purchase day) / (purchase days - 1)",
+        "orders further apart",
+        "orders closer together",
+        "rhythm",
+    ),
+    "gap_spread_days": Words(
+        "days",
+        "standard deviation of the gaps between purchase days",
+        "square root of the sample variance of gaps",
+        "orders less regular",
+        "orders more regular",
+        "rhythm",
+    ),
+    "gap_max_days": Words(
+        "days",
+        "longest gap between purchase days",
+        "max of gaps",
+        "a longer gap than ever between orders",
+        "a shorter longest gap",
+        "rhythm",
+    ),
+    "weekend_share": Words(
+        "share",
+        "purchase days on a Saturday or Sunday",
+        "weekend purchase days / purchase days",
+        "more orders at weekends",
+        "fewer orders at weekends",
+        "rhythm",
+    ),
+    "conversion": Words(
+        "ratio",
+        "orders for each view",
+        "orders / views",
+        "more orders for each view",
+        "fewer orders for each view",
+        "activity",
+    ),
+    "active_days": Words(
+        "days",
+        "days with any event ever",
+        "distinct day of events",
+        "a new active day",
+        "fewer active days",
+        "activity",
+    ),
+    "sessions": Words(
+        "sessions",
+        "sessions ever",
+        "distinct session of events",
+        "a new session",
+        "fewer sessions",
+        "activity",
+    ),
+    "duration_mean": Words(
+        "ms",
+        "mean time spent on an event",
+        "sum of duration / count",
+        "longer visits",
+        "shorter visits",
+        "activity",
+    ),
+    "duration_max": Words(
+        "ms",
+        "longest time spent on an event",
+        "max of duration",
+        "a longer visit than ever",
+        "a shorter longest visit",
+        "activity",
+    ),
+    "rating_mean": Words(
+        "stars",
+        "mean rating given",
+        "sum of rating / (100 count)",
+        "better ratings",
+        "worse ratings",
+        "ratings",
+    ),
+    "rating_min": Words(
+        "stars",
+        "worst rating given",
+        "min of rating / 100",
+        "a better worst rating",
+        "a worse rating than ever",
+        "ratings",
+    ),
+    "rating_max": Words(
+        "stars",
+        "best rating given",
+        "max of rating / 100",
+        "a better rating than ever",
+        "a worse best rating",
+        "ratings",
+    ),
+    "rating_last": Words(
+        "stars",
+        "latest rating given",
+        "rating with the largest (t, seq) / 100",
+        "a better latest rating",
+        "a worse latest rating",
+        "ratings",
+    ),
+    "items": Words(
+        "items", "different items ever", "distinct item of events", "a new item", "fewer items", "variety"
+    ),
+    "categories": Words(
+        "categories",
+        "different categories ever",
+        "distinct category of events",
+        "a new category",
+        "fewer categories",
+        "variety",
+    ),
+    "platform_share": Words(
+        "share",
+        "events on the most used platform",
+        "count on it / count with a platform",
+        "more on one platform",
+        "more platforms used",
+        "habits",
+    ),
+    "device_share": Words(
+        "share",
+        "events on the most used device",
+        "count on it / count with a device",
+        "more on one device",
+        "more devices used",
+        "habits",
+    ),
+}
+"""Named as they stand."""
+
+SINGULAR: dict[str, str] = {
+    "list_views": "list view",
+    "views": "view",
+    "clicks": "click",
+    "searches": "search",
+    "carts": "item put into the cart",
+    "cart_removals": "item taken out of the cart",
+    "wishlists": "item put on the wish list",
+    "checkouts": "checkout begun",
+    "refunds": "refund",
+    "reviews": "review",
+    "shares": "share",
+}
+"""One of what a plural of engine.feature_spec counts."""
