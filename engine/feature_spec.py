@@ -1,5 +1,6 @@
 """What is computed for a user: windows, kinds and columns, and the names of the features that follow."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -34,7 +35,8 @@ PLURALS = {
 
 def plural(kind: str) -> str:
     """The stem of a kind's counts: `views` for view, `count_KIND` for a kind without a name here."""
-    return PLURALS.get(kind, f"count_{kind}")
+    # A kind that ends like a window must not take the name of another kind's count in that window.
+    return PLURALS.get(kind, f"count_{kind}_" if re.search(r"_[0-9]+d_*$", kind) else f"count_{kind}")
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,14 @@ def feature_names(spec: FeatureSpec) -> tuple[str, ...]:
 def attribute_columns(spec: FeatureSpec) -> dict[str, str]:
     """Column of each attribute: its own name, or `attribute_NAME` where that is taken."""
     taken = {"user", *_statistics(spec)}
-    names = (*spec.attributes_number, *spec.attributes_text)
-    return {name: f"attribute_{name}" if name in taken else name for name in names}
+    columns: dict[str, str] = {}
+    for name in (*spec.attributes_number, *spec.attributes_text):
+        column = name
+        while column in taken:
+            column = f"attribute_{column}"
+        columns[name] = column
+        taken.add(column)
+    return columns
 
 
 def _statistics(spec: FeatureSpec) -> list[str]:

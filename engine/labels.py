@@ -76,7 +76,7 @@ def apply_thresholds(outcomes: pl.DataFrame, thresholds: Mapping[str, float]) ->
 def given_labels(
     attributes: pl.DataFrame, name: str, users: Sequence[int] | npt.NDArray[np.int64]
 ) -> tuple[Labels, tuple[str, ...]]:
-    """The newest value of the attribute `name` of each of `users`, as an index into the names; -1 without one.
+    """Each user's newest value of the attribute `name`, as an index into the names; -1 without one.
 
     attributes: ATTRIBUTES, by canonical user. Names: VALUE_LABELS in their order where nothing else occurs,
     numbers ascending, else texts ascending. EngineError when the attribute has no value.
