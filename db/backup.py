@@ -43,7 +43,7 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
                 "chain_digest": copied.chain_digest().hex(),
             }
         with explained(path):
-            os.link(draft, path)
+            draft.replace(path)
     finally:
         for left in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
             left.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ import adbc_driver_sqlite.dbapi
 import polars as pl
 
 from db.errors import StoreError
-from db.sqlite import explain
+from db.sqlite import explain, explained
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -54,13 +54,14 @@ class Staging:
         """Stages the frame; returns the SQL name of a table with its columns."""
         path = self._store.path.parent / f"{_prefix(self._store.path)}{secrets.token_hex(8)}"
         name = f"staging{len(self._attached)}"
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
-            _ingest(self._store.path, path, frame)
-            self._store.connection.execute(f"ATTACH ? AS {name}", (str(path),))
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        with explained(self._store.path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            try:
+                _ingest(self._store.path, path, frame)
+                self._store.connection.execute(f"ATTACH ? AS {name}", (str(path),))
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
         self._attached[name] = path
         return f"{name}.rows"
 

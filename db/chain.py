@@ -15,6 +15,7 @@ from db.content import content_digest
 from db.encoding import ENCODING, GENESIS, Header, Records
 from db.errors import StoreError
 from db.log import Commit
+from db.passes import governing
 from db.schema import STREAMS, triggers
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def verify(store: Store) -> list[Check]:
             _vault(store),
             _totals(store),
             _memberships(store),
+            _sizes(store),
             _segments(store),
         ]
 
@@ -275,6 +277,20 @@ def _memberships(store: Store) -> Check:
             return Check("memberships", False, f"{name} has other counts than members: rebuild it")
         members += expected.height
     return Check("memberships", True, f"{members:,} are the fold of {everything.height:,} changes")
+
+
+def _sizes(store: Store) -> Check:
+    """The sizes kept per scored tick are those of the fold."""
+    ticks = 0
+    for (segmentation,), changes in log.changes(store).partition_by("segmentation", as_dict=True).items():
+        scored = projections.rescores(store, segmentation)
+        folded = projections.fold_sizes(changes, governing(store, scored)).filter(pl.col("users") > 0)
+        kept = projections.size_history(store, segmentation).filter(pl.col("users") > 0)
+        columns = ["as_of", "label", "users"]
+        if not kept.select(columns).sort(columns).equals(folded.select(columns).sort(columns)):
+            return Check("sizes", False, f"segmentation {segmentation} had other sizes: rebuild it")
+        ticks += kept["as_of"].n_unique()
+    return Check("sizes", True, f"{ticks:,} scored ticks are the fold of the changes")
 
 
 def _segments(store: Store) -> Check:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "digest_of",
     "fold",
+    "fold_sizes",
     "history",
     "memberships",
     "passes",
@@ -88,8 +89,35 @@ def sizes(
             (segmentation,),
         )
         return dict(rows)
+    kept = _kept_sizes(store, segmentation, as_of) if as_of is not None and position is None else None
+    if kept is not None:
+        return kept
     held = memberships(store, segmentation, as_of=as_of, position=position)
     return dict(held.group_by("label").len().sort("label").iter_rows())
+
+
+def _kept_sizes(store: Store, segmentation: int, as_of: int) -> dict[int, int] | None:
+    """Sizes as kept for the last scored tick; None when a change was recorded after it."""
+    with store.reading():
+        ticks = store.frame(
+            'SELECT DISTINCT segmentation, "pass", as_of FROM sizes WHERE segmentation = ? AND as_of <= ?',
+            (segmentation, as_of),
+            {"segmentation": pl.Int64(), "pass": pl.Int64(), "as_of": pl.Int64()},
+        )
+        ticks = governing(store, ticks).sort("as_of", "pass")
+        newest = store.rows(
+            "SELECT max(as_of) FROM membership_changes WHERE segmentation = ? AND as_of <= ?",
+            (segmentation, as_of),
+        )[0][0]
+        if ticks.is_empty() or (newest is not None and newest > ticks["as_of"][-1]):
+            return None
+        return dict(
+            store.rows(
+                'SELECT label, users FROM sizes WHERE segmentation = ? AND as_of = ? AND "pass" = ? '
+                "AND users > 0 ORDER BY label",
+                (segmentation, ticks["as_of"][-1], ticks["pass"][-1]),
+            )
+        )
 
 
 def size_history(store: Store, segmentation: int, *, since: int | None = None) -> pl.DataFrame:
@@ -199,12 +227,16 @@ def rebuild(store: Store, tx: Transaction) -> None:
                 pl.col("seq").alias("change_seq"),
             ),
         )
-        tx.save_sizes(_refolded_sizes(segmentation, changes, rescores(store, segmentation)))
+        tx.save_sizes(fold_sizes(changes, governing(store, rescores(store, segmentation))))
     summary.scan(store).save(store)
 
 
-def _refolded_sizes(segmentation: int, changes: pl.DataFrame, ticks: pl.DataFrame) -> pl.DataFrame:
-    """Sizes at every governing scored tick, from the moves in and out of each label."""
+def fold_sizes(changes: pl.DataFrame, ticks: pl.DataFrame) -> pl.DataFrame:
+    """Sizes at every governing scored tick, from the moves in and out of each label.
+
+    `changes`, `ticks`: one segmentation's governing changes and rescores. Returns segmentation, pass,
+    as_of, label, users, expected (null: the log does not hold it).
+    """
     moves = pl.concat(
         [
             changes.select("as_of", pl.col("to_label").alias("label"), pl.lit(1, pl.Int64).alias("users")),
@@ -215,7 +247,7 @@ def _refolded_sizes(segmentation: int, changes: pl.DataFrame, ticks: pl.DataFram
             ),
         ]
     ).filter(pl.col("label").is_not_null())
-    scored = ticks.group_by("as_of").agg(pl.col("pass").max()).sort("as_of")
+    scored = ticks.group_by("as_of").agg(pl.col("segmentation").first(), pl.col("pass").max())
     grid = scored.join(moves.select(pl.col("label").unique()), how="cross").sort("as_of")
     running = (
         moves.group_by("as_of", "label")
@@ -226,7 +258,7 @@ def _refolded_sizes(segmentation: int, changes: pl.DataFrame, ticks: pl.DataFram
     return grid.join_asof(
         running, on="as_of", by="label", strategy="backward", check_sortedness=False
     ).select(
-        pl.lit(segmentation, pl.Int64).alias("segmentation"),
+        "segmentation",
         "pass",
         "as_of",
         "label",

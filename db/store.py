@@ -20,7 +20,7 @@ from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
 from db.lock import writer_lock
 from db.schema import APPLICATION_ID, SCHEMA_VERSION, migrations
-from db.sqlite import connect, explain, explained, read_only
+from db.sqlite import connect, explain, explained
 from db.transaction import Transaction
 from db.vault import KEY_BYTES, KEY_VARIABLE, Vault, find_key, key_check, write_key
 
@@ -194,32 +194,41 @@ class Store:
         """
         if self.open_transaction is not None:
             raise ValueError("a transaction of this store is open already")
-        with writer_lock(self.path, wait), explained(self.path):
-            bulk.sweep(self.path)
-            self.connection.execute("BEGIN IMMEDIATE")
+        with writer_lock(self.path, wait):
+            with explained(self.path):
+                bulk.sweep(self.path)
+                self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                self.connection.execute("BEGIN IMMEDIATE")
             moment = time.time_ns() // 1000 if recorded_at is None else recorded_at
-            tx = Transaction(self, actor=actor, source=source, recorded_at=moment)
-            self.open_transaction = tx
+            tx: Transaction | None = None
             try:
+                tx = Transaction(self, actor=actor, source=source, recorded_at=moment)
+                self.open_transaction = tx
                 yield tx
-                tx.finish()
-                self.connection.execute("COMMIT")
+                with explained(self.path):
+                    tx.finish()
+                    self.connection.execute("COMMIT")
             except BaseException as error:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
-                story = explain(error, self.path) if isinstance(error, Exception) else None
+                # Files the caller reads inside may fail too: only SQLite's errors are about the store.
+                story = explain(error, self.path) if isinstance(error, sqlite3.Error) else None
                 if story is not None:
                     raise story from error
                 raise
             finally:
                 self.open_transaction = None
-                tx.release()
-            # The commit stands; what follows is upkeep that the next writer would do as well.
-            with suppress(sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
-                self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-                segments.sweep(self)
-                segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)
-                segments.compact(self, "changes", partial(log.stored_changes, self), tx.changes)
+                if tx is not None:
+                    tx.release()
+            self._keep_up(tx)
+
+    def _keep_up(self, tx: Transaction) -> None:
+        """Checkpoints and copies. The commit stands: what fails here the next writer does as well."""
+        with suppress(sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
+            self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            segments.sweep(self)
+            segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)
+            segments.compact(self, "changes", partial(log.stored_changes, self), tx.changes)
 
 
 def _frozen(path: Path) -> bool:
@@ -254,9 +263,3 @@ def _configure(connection: sqlite3.Connection) -> None:
         "cache_size = -65536",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
-
-
-def refuse_read_only(path: Path) -> None:
-    """Raises StoreFull when the store or its folder cannot be written."""
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        raise read_only(path)
