@@ -120,13 +120,13 @@ def models(context: typer.Context, store: Store = None, json: Json = False, quie
     else:
         columns = (
             Column("name"),
-            Column("segmentation"),
+            Column("of"),
             Column("kind"),
             Column("current", lambda promoted: "yes" if promoted else ""),
-            Column("trained", when),
+            Column("trained", lambda moment: when(moment)[:10]),
             Column("log_loss", metric, right=True),
             Column("accuracy", metric, right=True),
-            Column("model", lambda digest: digest[:12]),
+            Column("model", lambda digest: digest[:8]),
         )
         rows = [
             [

@@ -45,6 +45,15 @@ MEMBERS = (
     Column("cause"),
     Column("leaves", when),
 )
+EVENTS = (
+    Column("occurred_at", when),
+    Column("kind"),
+    Column("item"),
+    Column("order"),
+    Column("amount", value, right=True),
+    Column("quantity", value, right=True),
+)
+EVENTS_SHOWN = 10
 WEIGHTS = (
     Column("feature"),
     Column("value", value, right=True),
@@ -184,6 +193,8 @@ def _show_user(out: Output, result: dict[str, Any]) -> None:
         title = f"why {explained['label']}, not {explained['against']}"
         rows = [[each[column.name] for column in WEIGHTS] for each in explained["features"]]
         out.table(WEIGHTS, rows, title=title)
+    events = [[each[column.name] for column in EVENTS] for each in result["events"]]
+    out.table(EVENTS, events[:EVENTS_SHOWN] if out.terminal else events, title="amounts in minor units")
     if result["leaves"]:
         out.message(f"Leaves {when(result['leaves']['as_of'])} to {result['leaves']['to']} if silent.")
     if result["changes"]:

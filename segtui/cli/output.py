@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ class Output:
         self.json = json
         self.quiet = quiet
         self._named = named
+        self._page = 0
         self.terminal = sys.stdout.isatty() and not json
 
     def limit(self, asked: int | None) -> int | None:
         """How many rows a list shows: what was asked for, else 50 on a terminal and all in a pipe."""
-        return PAGE if asked is None and sys.stdout.isatty() else asked
+        if asked is None and sys.stdout.isatty():
+            self._page = PAGE
+            return PAGE
+        return asked
 
     def document(self, result: dict[str, Any]) -> None:
         """One JSON object on one line."""
@@ -57,16 +62,20 @@ class Output:
             for result in results:
                 self.document(result)
             return
-        rows = ([result[column.name] for column in columns] for result in results)
+        rows = _begun([result[column.name] for column in columns] for result in results)
         if not self.terminal:
             self.table(columns, rows)
             return
+        shown = 0
         write("  ".join(_padded(column.name.upper(), column) for column in columns).rstrip() + "\n")
         for row in rows:
+            shown += 1
             cells = (
                 _padded(_human(value, column), column) for value, column in zip(row, columns, strict=True)
             )
             write("  ".join(cells).rstrip() + "\n")
+        if shown == self._page:
+            self.message(f"The first {shown}; --limit N shows more, a pipe all.")
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[Any]], title: str = "") -> None:
         """A table: drawn on a terminal, tab-separated with a header line in a pipe."""
@@ -121,6 +130,12 @@ class Output:
             return
         with Bar() as bar:
             yield bar.report
+
+
+def _begun(rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    """The same rows, the first of them made already: what is refused comes before any header."""
+    first = next(rows, None)
+    return rows if first is None else chain([first], rows)
 
 
 def write(text: str) -> None:

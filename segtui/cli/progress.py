@@ -60,6 +60,7 @@ class Bar:
 
     def _update(self) -> None:
         if self._drawn is not None:
-            task = self._drawn.task_ids[0]
-            total = None if self._share is None else 1.0
-            self._drawn.update(task, description=self._what, total=total, completed=self._share or 0.0)
+            task = self._drawn.tasks[0]
+            # `update` takes a total of None for "as it was"
+            task.total = None if self._share is None else 1.0
+            self._drawn.update(task.id, description=self._what, completed=self._share or 0.0)

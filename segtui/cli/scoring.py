@@ -16,7 +16,7 @@ from segtui.operations import words
 
 commands = typer.Typer()
 PANEL = "Keep up to date"
-BAR_TICKS = (
+TICKS = (
     Column("as_of", when, width=16),
     Column("due", words.count, right=True, width=9),
     Column("evaluated", words.count, right=True, width=9),
@@ -53,14 +53,16 @@ def rescore(
     if to is not None and from_ is None:
         raise typer.BadParameter("a range needs --from as well", param_hint="--to")
     out = output(context, store, json=json, quiet=quiet)
-    with open_session(out.store) as s, out.progress() as progress:
+    with open_session(out.store) as s:
         if from_ is None:
-            result = operation(s, at=tick_if(s, at), full=full, progress=progress)
+            with out.progress() as progress:
+                result = operation(s, at=tick_if(s, at), full=full, progress=progress)
             out.document(result) if json else _show(out, result)
         else:
-            end = tick_if(s, to)
-            ticks = rescore_range(s, tick(s, from_), end, full=full, progress=progress)
-            out.stream(ticks, BAR_TICKS)
+            start, end = tick(s, from_), tick_if(s, to)
+            with out.progress() as progress:
+                ticks = rescore_range(s, start, end, full=full, progress=progress)
+            out.stream(ticks, TICKS)
     out.next("segtui changes --from -1d" if from_ is None else f"segtui replay --from {from_}")
 
 

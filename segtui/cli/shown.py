@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 BARS = "▁▂▃▄▅▆▇█"
+TREND_BARS = 10
 
 
 def when(text: str) -> str:
@@ -49,8 +50,11 @@ def value(anything: Any) -> str:
 
 
 def trend(history: list[int]) -> str:
-    """A size over time as a sparkline; a flat one runs along the bottom."""
+    """A size over time as a sparkline of at most ten bars; a flat one runs along the bottom."""
     if not history:
         return ""
-    low, span = min(history), max(history) - min(history)
-    return "".join(BARS[(each - low) * (len(BARS) - 1) // span if span else 0] for each in history)
+    step = -(-len(history) // TREND_BARS)
+    # counted from the newest, which always shows
+    points = history[::-1][::step][::-1]
+    low, span = min(points), max(points) - min(points)
+    return "".join(BARS[(each - low) * (len(BARS) - 1) // span if span else 0] for each in points)

@@ -24,6 +24,10 @@ def open_ui(store: Path) -> None:
         raise typer.BadParameter(
             "the terminal UI needs a terminal: see 'segtui --help' for commands", param_hint="segtui"
         )
-    from segtui.tui import run
+    from segtui.operations.session import open_session
+    from segtui.tui.app import SegtuiApp
 
-    run(store)
+    # what is wrong with the store is said here, while the terminal still scrolls
+    with open_session(store):
+        pass
+    SegtuiApp(store).run()

@@ -1,0 +1,81 @@
+"""The help is true: the commands it lists, and an example for each that can be typed as it stands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import typer.main
+
+from segtui import __version__
+from segtui.cli.app import app
+
+PROGRAM = typer.main.get_command(app)
+COMMANDS = {
+    "init",
+    "status",
+    "import",
+    "train",
+    "models",
+    "promote",
+    "evaluate",
+    "score",
+    "rescore",
+    "replay",
+    "segments",
+    "members",
+    "user",
+    "changes",
+    "transitions",
+    "export",
+    "verify",
+    "demo",
+    "tui",
+}
+
+
+def test_the_commands_there_are(cli: Callable[..., Any]) -> None:
+    assert set(PROGRAM.commands) == COMMANDS
+    listed = cli("--help").out
+    assert all(f" {name} " in listed for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_help_with_an_example_that_parses(name: str, cli: Callable[..., Any]) -> None:
+    ended = cli(name, "--help")
+    assert ended.code == 0
+    assert "Example: segtui" in ended.out
+    assert ended.err == ""
+    command = PROGRAM.commands[name]
+    example = command.epilog.removeprefix("Example: ")
+    for part in example.split(" | ")[0].split(" && "):
+        program, called, *arguments = shlex.split(part)
+        assert program == "segtui"
+        parsed = PROGRAM.commands[called].make_context(called, arguments)
+        assert parsed.args == []
+    assert f"segtui {name}" in example
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_each_command_has_the_common_options(name: str) -> None:
+    options = {option for parameter in PROGRAM.commands[name].params for option in parameter.opts}
+    common = {"--json", "--quiet"} if name == "demo" else {"--store", "--json", "--quiet"}
+    assert common <= options
+
+
+def test_version(cli: Callable[..., Any]) -> None:
+    assert cli("--version").out == f"segtui {__version__}\n"
+
+
+def test_the_shell_can_complete_formats_and_kinds() -> None:
+    from segtui.cli.options import formats, model_kinds
+
+    assert formats("re") == ["rees46"]
+    assert "mlp" in model_kinds("")
+
+
+def test_as_of_is_another_word_for_at() -> None:
+    context = PROGRAM.commands["segments"].make_context("segments", ["--as-of", "-7d"])
+    assert context.params["at"] == "-7d"
