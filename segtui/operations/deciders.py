@@ -72,9 +72,9 @@ class Decider(Protocol):
 class StarterDecider:
     """The rule on recency and spend that decides `value` until a model is promoted."""
 
-    labels = VALUE_LABELS
-    model = None
-    known_from = None
+    labels: tuple[str, ...] = VALUE_LABELS
+    model: str | None = None
+    known_from: int | None = None
 
     def __init__(self, starter: Starter, spec: FeatureSpec) -> None:
         self.starter = starter

@@ -110,7 +110,7 @@ def _new_plain(s: Session, rows: pl.DataFrame, source: str) -> pl.DataFrame:
     if rows.is_empty():
         return rows
     ranges = [
-        (commit.behaviour_first, commit.behaviour_last)
+        (commit.behaviour_first, commit.behaviour_last or 0)
         for commit in log.commits(s.store)
         if commit.source == source and commit.behaviour_first is not None
     ]

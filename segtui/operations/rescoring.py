@@ -149,7 +149,8 @@ class Run:
             if members.height:
                 self.tx.save_members(held.number, members)
         if self._sizes:
-            self.tx.save_sizes(pl.concat(self._sizes))
+            keys = ["segmentation", "pass", "as_of", "label"]
+            self.tx.save_sizes(pl.concat(self._sizes).unique(keys, keep="last", maintain_order=True))
         causes: Counter[str] = Counter()
         for step in self.steps:
             causes.update(step["by_cause"])

@@ -1,0 +1,156 @@
+"""A small shop made of event lines, and a small model, for tests of the operations."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from segtui.operations.ingest import import_files
+from segtui.operations.init import init
+from segtui.operations.session import Session, open_session
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class Shop:
+    """A store in a folder, fed with event lines; a wall clock that the test sets."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, clock: str = "wall") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "shop.db"
+        self._monkeypatch = monkeypatch
+        self._numbers = count()
+        init(self.path, currency="EUR", clock=clock)
+
+    def at(self, day: float) -> None:
+        """Sets the wall clock to that many days after START."""
+        instant = START + timedelta(days=day)
+        self._monkeypatch.setenv("SEGTUI_NOW", str(int(instant.timestamp()) * 1_000_000))
+
+    def open(self):
+        """A session, to be used in a with statement."""
+        return open_session(self.path)
+
+    def events(self, rows):
+        """Imports (user, day, kind, amount) rows as one file; returns what the import said."""
+        path = self.path.with_name(f"events-{next(self._numbers)}.ndjson")
+        path.write_text("".join(json.dumps(line(*row)) + "\n" for row in rows))
+        with self.open() as s:
+            return import_files(s, [path], format="events")
+
+
+def line(user, day, kind="purchase", amount=None, **more):
+    """One event line."""
+    at = START + timedelta(days=day)
+    fields = {"user": user, "time": at.isoformat(), "kind": kind, **more}
+    if amount is not None:
+        fields |= {"amount": amount, "currency": "EUR"}
+    return fields
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """An empty shop at its first day."""
+    made = Shop(tmp_path / "shop", monkeypatch)
+    made.at(0)
+    return made
+
+
+@pytest.fixture
+def make_shop(tmp_path_factory, monkeypatch):
+    """Makes shops, each in a folder of its own."""
+    return lambda **options: Shop(tmp_path_factory.mktemp("shop"), monkeypatch, **options)
+
+
+@pytest.fixture(scope="session")
+def model():
+    """A logistic model of `value`, trained for a moment on made events; built once."""
+    from engine.encoding import Encoder
+    from engine.features import FeatureSpec, features
+    from engine.model import Model
+    from engine.training import Inputs, TrainingSpec, train
+
+    draw = np.random.default_rng(5)
+    users = draw.integers(1, 300, 2_000)
+    day = 86_400_000_000
+    start = int(START.timestamp()) * 1_000_000
+    frame = pl.DataFrame(
+        {
+            "seq": np.arange(1, 2_001),
+            "user": users,
+            "occurred_at": start + draw.integers(0, 60 * day, 2_000),
+            "kind": np.where(draw.random(2_000) < 0.5, "purchase", "view"),
+            "amount": draw.integers(100, 9_000, 2_000),
+        }
+    )
+    nothing = (
+        "order",
+        "item",
+        "category",
+        "platform",
+        "device",
+        "region",
+        "session",
+        "quantity",
+        "rating",
+        "duration",
+    )
+    frame = frame.with_columns(
+        pl.col("kind").cast(pl.Categorical), *(pl.lit(None, dtype=pl.Int64).alias(name) for name in nothing)
+    )
+    spec = FeatureSpec(zone="UTC", kinds=("purchase", "view"), fields=("amount",))
+    known = features(frame, None, start + 60 * day, spec)
+    spend = known["spend_28d"].to_numpy()
+    labels = np.where(spend > 9_000, 0, np.where(spend > 3_000, 1, 2)).astype(np.int32)
+    names = [name for name in known.columns if name != "user"]
+    encoder = Encoder.fit(known, names)
+    parts = (np.arange(known.height) % 5 == 0).astype(np.int8)
+    settings = TrainingSpec(epochs=20, learning_rate=0.05)
+    fitted = train("logistic", Inputs(encoder.transform(known)), labels, parts, 3, settings)
+    return Model(
+        kind="logistic",
+        labels=("high", "medium", "low"),
+        feature_spec=spec,
+        sequence_spec=None,
+        encoder=encoder,
+        policy={"label": "future_value", "known_from": start, "horizon_days": 30, "cutoff": start, "seed": 0},
+        options={},
+        parameters=fitted.parameters,
+    )
+
+
+def record_model(s: Session, model, name="small") -> None:
+    """Records a model in a store as `train` would, without promoting it."""
+    with s.store.transaction(actor="test", source="train") as tx:
+        tx.put_model(model.digest, model.spec_json(), model.parameter_bytes())
+        tx.append_decision(
+            "model_trained",
+            {
+                "model": model.digest,
+                "name": name,
+                "segmentation": "value",
+                "kind": model.kind,
+                "labels": list(model.labels),
+                "thresholds": {},
+                "horizon": None,
+                "known_from": None,
+                "metrics": {},
+                "previous": None,
+            },
+        )
+
+
+@pytest.fixture
+def give_model(model):
+    """Records and promotes the small model in a session's store."""
+    from segtui.operations.models import promote
+
+    def give(s: Session) -> dict:
+        record_model(s, model)
+        return promote(s, "small")
+
+    return give

@@ -1,0 +1,235 @@
+"""Rescoring: incremental equals full, batching inside a tick changes nothing, every change has its cause."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from db import log, projections, vocabulary
+from segtui.operations.changes import changes
+from segtui.operations.errors import OperationError
+from segtui.operations.replay import replay
+from segtui.operations.rescore import rescore, rescore_range
+from segtui.operations.segments import segments
+from segtui.operations.verify import verify
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+SLOW = settings(
+    max_examples=40 if os.environ.get("SEGTUI_SOAK") else 5,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+event = st.tuples(
+    st.sampled_from(["ann", "bob", "cat", "dan", "eve"]),
+    st.floats(0, 0.99),
+    st.sampled_from(["purchase", "purchase", "view"]),
+    st.sampled_from([5.0, 40.0, 120.0]),
+)
+days = st.lists(
+    st.tuples(
+        st.integers(1, 40),  # days since the last visit
+        st.lists(event, max_size=5),
+        st.lists(st.tuples(event, st.integers(2, 60)), max_size=2),  # late ones, days back
+        st.booleans(),  # whether to rescore
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+def instant(day):
+    return int((START + timedelta(days=day)).timestamp()) * 1_000_000
+
+
+def held(s, as_of):
+    """Who holds which label of `value` at an as-of, by names: surrogates depend on the order of imports."""
+    frame = projections.memberships(s.store, vocabulary.number(s.store, "segmentation", "value"), as_of=as_of)
+    names, labels = s.external(frame["user"].to_list()), vocabulary.texts(s.store, "label")
+    return {names[row["user"]]: labels[row["label"]] for row in frame.iter_rows(named=True)}
+
+
+def play(shop, story, *, full, give_model=None, promote_after=None):
+    """Lives through the story on one store; returns the state digest after each rescore."""
+    shop.at(0)
+    shop.events([("zoe", 0.0, "purchase", 80.0), ("yan", 0.1, "purchase", 10.0)])
+    today, digests = 0, []
+    for index, (pause, fresh, late, scores) in enumerate(story):
+        today += pause
+        shop.at(today + 0.995)
+        rows = [(user, today + offset, kind, amount) for user, offset, kind, amount in fresh]
+        rows += [
+            (user, max(0, today - back) + offset, kind, amount) for (user, offset, kind, amount), back in late
+        ]
+        if rows:
+            shop.events(rows)
+        with shop.open() as s:
+            if give_model is not None and index == promote_after:
+                give_model(s)
+            if scores:
+                digests.append(rescore(s, full=full)["state_digest"])
+    with shop.open() as s:
+        digests.append(rescore(s, full=full)["state_digest"])
+    return digests
+
+
+@SLOW
+@given(story=days)
+def test_incremental_equals_full_under_the_starter_rule(make_shop, story):
+    assert play(make_shop(), story, full=False) == play(make_shop(), story, full=True)
+
+
+@SLOW
+@given(story=days, promote_after=st.integers(0, 3))
+def test_incremental_equals_full_under_a_model(make_shop, give_model, story, promote_after):
+    once = play(make_shop(), story, full=False, give_model=give_model, promote_after=promote_after)
+    again = play(make_shop(), story, full=True, give_model=give_model, promote_after=promote_after)
+    assert once == again
+
+
+@SLOW
+@given(story=days, cuts=st.integers(1, 3))
+def test_batches_inside_a_tick_change_no_label_at_its_close(make_shop, give_model, story, cuts):
+    """The same events once in one import, once in several with a rescore after each."""
+    digests = []
+    for pieces in (1, cuts):
+        shop = make_shop()
+        shop.at(0)
+        shop.events([("zoe", 0.0, "purchase", 80.0)])
+        with shop.open() as s:
+            give_model(s)
+        today, closed = 0, []
+        for pause, fresh, _, _ in story:
+            today += pause
+            shop.at(today + 0.5)
+            rows = [(user, today + offset, kind, amount) for user, offset, kind, amount in fresh]
+            for piece in range(pieces):
+                part = rows[piece::pieces]
+                if part:
+                    shop.events(part)
+                with shop.open() as s:
+                    rescore(s)
+            with shop.open() as s:
+                shop.at(today + 1.5)
+                rescore(s)
+                closed.append(held(s, s.ticks.end_holding(instant(today))))
+        digests.append(closed)
+    assert digests[0] == digests[1]
+
+
+@SLOW
+@given(story=days)
+def test_every_change_resolves_to_its_cause_and_the_store_verifies(make_shop, give_model, story):
+    shop = make_shop()
+    play(shop, story, full=False, give_model=give_model, promote_after=1)
+    with shop.open() as s:
+        told = list(changes(s, first=True))
+        events = set(log.behaviour(s.store)["seq"])
+        decisions = {each.seq: each.kind for each in log.decisions(s.store)}
+        for change in told:
+            assert change["reason"]
+            match change["cause"]:
+                case "clock":
+                    assert change["cause_seq"] is None
+                case "event" | "late_event":
+                    assert change["cause_seq"] in events
+                case "model":
+                    assert decisions[change["cause_seq"]] == "model_promoted"
+                case other:
+                    raise AssertionError(other)
+        found = verify(s)
+        assert found["ok"], found["checks"]
+        assert sum(each["users"] for each in segments(s)["segmentations"][0]["labels"]) >= 2
+
+
+def test_silence_moves_a_user_at_the_tick_the_rule_names(shop):
+    """A user who bought on day 0 is low once the order is more than 90 days old, and not a day later."""
+    shop.events([("ann", 0.5, "purchase", 50.0), ("bob", 0.5, "purchase", 10.0)])
+    with shop.open() as s:
+        rescore(s)
+    for day in range(1, 95):
+        shop.at(day + 0.5)
+        with shop.open() as s:
+            rescore(s)
+    with shop.open() as s:
+        moves = [each for each in changes(s) if each["user"] == "ann"]
+    assert [(each["as_of"][:10], each["to"], each["cause"]) for each in moves] == [
+        ("2026-04-06", "low", "clock")
+    ]
+    assert "90" in moves[0]["reason"]
+
+
+def test_ticks_that_ended_meanwhile_are_closed_one_by_one(shop):
+    shop.events([("ann", 0.5, "purchase", 50.0), ("bob", 0.5, "purchase", 10.0)])
+    with shop.open() as s:
+        rescore(s)
+    shop.at(100.5)
+    with shop.open() as s:
+        told = rescore(s)
+        move = next(each for each in changes(s) if each["user"] == "ann")
+    assert len(told["ticks"]) >= 100
+    assert move["as_of"][:10] == "2026-04-06"
+
+
+def test_a_late_event_is_flagged_and_moves_its_user_now(shop):
+    shop.events([("ann", 0.1, "purchase", 50.0), ("bob", 0.1, "purchase", 90.0)])
+    shop.at(120.5)
+    with shop.open() as s:
+        rescore(s)
+    told = shop.events([("ann", 100.0, "purchase", 20.0)])
+    assert told["late"] == 1
+    with shop.open() as s:
+        rescore(s)
+        move = list(changes(s, newest_first=True, limit=1))[0]
+    assert (move["user"], move["from"], move["cause"]) == ("ann", "low", "late_event")
+    assert move["as_of"][:10] == "2026-05-06"
+
+
+def test_twice_in_a_row_records_nothing_new(shop):
+    shop.events([("ann", 0.1, "purchase", 50.0)])
+    with shop.open() as s:
+        rescore(s)
+        head = s.store.head()
+        told = rescore(s)
+        assert (told["due"], told["evaluated"], told["changed"]) == (0, 0, 0)
+        assert s.store.head() == head
+
+
+def test_a_range_opens_a_pass_that_the_fold_reads_and_keeps_the_old_rows(shop):
+    shop.events([("ann", 0.1, "purchase", 50.0), ("bob", 2.0, "purchase", 90.0)])
+    shop.at(100.5)
+    with shop.open() as s:
+        rescore(s)
+        before = log.changes(s.store, governing=False).height
+        head = projections.state_digest(s.store)
+        ticks = list(rescore_range(s, instant(1), instant(20)))
+        assert ticks[-1]["as_of"][:10] == "2026-04-16", "a range runs on to the last recorded as-of"
+        assert projections.state_digest(s.store) == head
+        everything = log.changes(s.store, governing=False)
+        assert everything.height > before
+        assert everything.filter(pl.col("pass") == 1).height == before
+        assert all(each["backfilled"] for each in changes(s, first=True))
+        last = list(replay(s, from_=instant(1), to=instant(50)))[-1]
+        then = segments(s, at=instant(50))["segmentations"][0]["labels"]
+        assert last["sizes"]["value"] == {each["label"]: each["users"] for each in then}
+        assert verify(s)["ok"]
+
+
+def test_what_cannot_be_rescored_is_said(shop):
+    shop.at(0.5)
+    with shop.open() as s:
+        rescore(s)
+        with pytest.raises(OperationError, match="past the current as-of"):
+            rescore(s, at=instant(30))
+    shop.events([("ann", 0.1, "purchase", 50.0)])
+    shop.at(30)
+    with shop.open() as s:
+        rescore(s)
+        with pytest.raises(OperationError, match="--from and --to"):
+            rescore(s, at=instant(3))
+        with pytest.raises(OperationError, match="holds no tick"):
+            rescore_range(s, instant(20), instant(10))
