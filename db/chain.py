@@ -263,7 +263,10 @@ def _memberships(store: Store) -> Check:
     """The head's memberships and counts are the fold of the recorded changes."""
     everything = log.changes(store)
     folded = everything.partition_by("segmentation", as_dict=True)
-    numbers = {row[0] for row in store.rows("SELECT DISTINCT segmentation FROM member_counts")}
+    numbers = {
+        row[0]
+        for row in store.rows("SELECT segmentation FROM member_counts UNION SELECT segmentation FROM members")
+    }
     members = 0
     for segmentation in sorted(numbers | {key[0] for key in folded}):
         expected = projections.fold(folded.get((segmentation,), everything.clear()))
