@@ -184,7 +184,7 @@ def test_a_late_event_is_flagged_and_moves_its_user_now(shop):
     assert told["late"] == 1
     with shop.open() as s:
         rescore(s)
-        move = list(changes(s, newest_first=True, limit=1))[0]
+        move = next(changes(s, newest_first=True, limit=1))
     assert (move["user"], move["from"], move["cause"]) == ("ann", "low", "late_event")
     assert move["as_of"][:10] == "2026-05-06"
 
