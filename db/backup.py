@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from db.chain import verify
-from db.errors import StoreDamaged, StoreExists
+from db.errors import StoreDamaged, StoreExists, StoreMissing
 from db.sqlite import connect, explained
 from db.store import Store
 
@@ -17,12 +17,15 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     """Copies the store to a new file at `path`, mode 0600, while others go on reading and writing.
 
     The key is not copied: keep it elsewhere. Returns path, position, chain_digest. Raises StoreExists,
-    StoreFull, and StoreDamaged when the copy does not verify; then there is no file at `path`.
+    StoreMissing for a missing folder, StoreFull, and StoreDamaged when the copy does not verify; then
+    there is no file at `path`.
     """
     path = Path(path)
     draft = path.with_name(f"{path.name}.draft")
     if path.exists():
         raise StoreExists(f"{path} is there already: choose another name for the backup.")
+    if not path.parent.is_dir():
+        raise StoreMissing(f"There is no folder {path.parent}: make it first.")
     try:
         with explained(path):
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))

@@ -132,7 +132,7 @@ def compact(store: Store, stream: str, from_rows: Read, fresh: pl.DataFrame | No
     if rows < SEGMENT_ROWS:
         return
     merged: list[Segment] = []
-    while segments and _rows(segments[-1]) <= rows and rows + _rows(segments[-1]) <= MOST_ROWS:
+    while segments and _rows(segments[-1]) <= 2 * rows and rows + _rows(segments[-1]) <= MOST_ROWS:
         merged.append(segments.pop())
         rows += _rows(merged[-1])
     parts: list[pl.DataFrame] = []
