@@ -6,7 +6,7 @@ integers, so neither the order of rows nor the company of other users can change
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,40 +21,69 @@ Bools = npt.NDArray[np.bool_]
 NEVER = np.iinfo(np.int64).max
 """Stands for the instant of a next occurrence that has not come."""
 
-LARGEST = 2**63 - 1
+NO_KIND = np.iinfo(np.uint32).max
 
 
 @dataclass(frozen=True)
 class Track:
-    """Some of the rows, still by user and time: user i has rows bounds[i] to bounds[i + 1]."""
+    """Some of the rows, still by user and time.
+
+    rows: their indices. before: how many of them stand before each of all rows, and before the end; None
+    where they are all rows. begins: each user's first, as an index into `rows`.
+    """
 
     rows: Int64s
-    time: Int64s
-    bounds: Int64s
+    begins: Int64s
+    before: npt.NDArray[np.signedinteger] | None = None
 
-    def until(self, instant: int) -> Int64s:
-        """For each user the first row at or after `instant`, as an index into this track."""
-        before = running(self.time < instant)
-        first = self.bounds[:-1]
-        return np.asarray(first + before[self.bounds[1:]] - before[first], dtype=np.int64)
-
-    def subset(self, keep: Bools) -> "Track":
-        """The track of those rows only; `keep` has one flag per row of this track."""
-        return Track(self.rows[keep], self.time[keep], running(keep)[self.bounds])
+    def at(self, row: Int64s) -> Int64s:
+        """The index into `rows` of the first that is at or after each of these rows."""
+        return row if self.before is None else self.before[row].astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of some users: `users` ascending, `base` their track, columns in its order."""
+    """All rows of some users, by user, time and seq.
+
+    users: ascending. bounds: user i has rows bounds[i] to bounds[i + 1]. order: where the rows stood in the
+    frame, whose columns (`given`, nulls as 0; `known`) stay in its order. owner: each row's index into users.
+    """
 
     users: Int64s
-    base: Track
+    bounds: Int64s
+    owner: Int64s
+    time: Int64s
     day: Int64s
-    columns: dict[str, Int64s]
-    present: dict[str, Bools]
-    original: Int64s
+    order: Int64s
+    given: dict[str, Int64s]
+    known: dict[str, Bools]
     kind: npt.NDArray[np.uint32]
-    kinds: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int]
+
+    def every(self) -> Track:
+        """The track of all rows."""
+        return Track(np.arange(len(self.time)), self.bounds[:-1])
+
+    def where(self, keep: Bools) -> Track:
+        """The track of the rows that are flagged."""
+        # Half the width where it suffices: every track of a prepared log keeps one of these.
+        width = np.dtype(np.int32 if len(keep) < 2**31 else np.int64)
+        before = np.zeros(len(keep) + 1, dtype=width)
+        np.cumsum(keep, dtype=width, out=before[1:])
+        return Track(np.flatnonzero(keep), before[self.bounds[:-1]].astype(np.int64), before)
+
+    def having(self, name: str, track: Track) -> Track:
+        """The track's rows that have a value in the column `name`."""
+        has = self.known[name][self.order[track.rows]]
+        if has.all():
+            return track
+        keep = np.zeros(len(self.time), dtype=np.bool_)
+        keep[track.rows[has]] = True
+        return self.where(keep)
+
+    def values(self, name: str, track: Track) -> Int64s:
+        """The column `name` on the track's rows."""
+        return self.given[name][self.order[track.rows]]
 
     def of_kind(self, *kinds: str) -> Bools:
         """Which rows are of one of `kinds`."""
@@ -64,9 +93,11 @@ class Rows:
                 mask |= self.kind == self.kinds[kind]
         return mask
 
-    def owner(self, track: Track) -> Int64s:
-        """The position in `users` of each of the track's rows."""
-        return np.repeat(np.arange(len(self.users), dtype=np.int64), np.diff(track.bounds))
+    def until(self, instant: int) -> Int64s:
+        """Each user's first row at or after `instant`; the next user's first where there is none."""
+        before = running(self.time < instant)
+        first = self.bounds[:-1]
+        return np.asarray(first + before[self.bounds[1:]] - before[first], dtype=np.int64)
 
 
 def running(values: npt.NDArray[np.bool_] | Int64s) -> Int64s:
@@ -90,28 +121,31 @@ def lay_out(
     if users is not None:
         keep = owner.is_in(pl.Series(np.asarray(users, dtype=np.int64)).unique().implode())
         events, owner = events.filter(keep), owner.filter(keep)
-    order = _by_user_and_time(owner.to_numpy(), events["occurred_at"].to_numpy(), events["seq"].to_numpy())
-    by_user = owner.to_numpy()[order]
-    time = events["occurred_at"].to_numpy()[order]
-    first = np.flatnonzero(np.diff(by_user, prepend=by_user[:1] - 1))
     kind = events["kind"].cast(pl.Categorical)
     names = kind.unique().drop_nulls()
-    values: dict[str, Int64s] = {}
-    present: dict[str, Bools] = {}
-    for name in columns:
-        column = events[name].cast(pl.Int64)
-        present[name] = column.is_not_null().to_numpy()[order]
-        values[name] = column.fill_null(0).to_numpy()[order]
+    plain = events.select(
+        "user",
+        "occurred_at",
+        "seq",
+        kind.to_physical().fill_null(NO_KIND).alias("kind"),
+        *(pl.col(name).is_not_null().alias(f"has {name}") for name in columns),
+        *(pl.col(name).cast(pl.Int64).fill_null(0).alias(f"the {name}") for name in columns),
+    )
+    array = {name: plain[name].to_numpy() for name in plain.columns}
+    order = _by_user_and_time(owner.to_numpy(), array["occurred_at"], array["seq"])
+    by_user, time = owner.to_numpy()[order], array["occurred_at"][order]
+    first = np.flatnonzero(np.diff(by_user, prepend=by_user[:1] - 1))
+    bounds = np.append(first, len(order)).astype(np.int64)
     return Rows(
         users=by_user[first],
-        base=Track(
-            np.arange(len(order), dtype=np.int64), time, np.append(first, len(order)).astype(np.int64)
-        ),
+        bounds=bounds,
+        owner=np.repeat(np.arange(len(first)), np.diff(bounds)),
+        time=time,
         day=_days(time, zone),
-        columns=values,
-        present=present,
-        original=events["user"].to_numpy()[order],
-        kind=kind.to_physical().fill_null(np.iinfo(np.uint32).max).to_numpy()[order],
+        order=order,
+        given={"user": array["user"], **{name: array[f"the {name}"] for name in columns}},
+        known={name: array[f"has {name}"] for name in columns},
+        kind=array["kind"][order],
         kinds=dict(zip(names.cast(pl.String).to_list(), names.to_physical().to_list(), strict=True)),
     )
 
@@ -119,52 +153,67 @@ def lay_out(
 def behaviour(rows: Rows) -> Track:
     """The rows that are something a user did: all but those of bookkeeping kinds."""
     said = rows.of_kind(*BOOKKEEPING)
-    return rows.base.subset(~said) if said.any() else rows.base
+    return rows.where(~said) if said.any() else rows.every()
 
 
-def next_occurrence(owner: Int64s, key: Int64s, time: Int64s) -> tuple[Int64s, Int64s]:
-    """For each row when its owner has its key again (else NEVER), and the how-manieth time this is.
+@dataclass(frozen=True)
+class Repeats:
+    """Rows of equal owner and key brought together: the order that does it, and which follow their like."""
 
-    Rows stand in their owner's order of time. A row is the last occurrence before an instant T when it is
-    before T and its next one is not.
-    """
-    n = len(time)
-    again = np.full(n, NEVER, dtype=np.int64)
-    nth = np.ones(n, dtype=np.int64)
-    if n < 2:
-        return again, nth
-    order = _stable_order(owner, key)
-    same = (owner[order][1:] == owner[order][:-1]) & (key[order][1:] == key[order][:-1])
-    again[order[:-1][same]] = time[order[1:][same]]
-    begins = np.flatnonzero(np.concatenate(([True], ~same)))
-    nth[order] = np.arange(n) - np.repeat(begins, np.diff(np.append(begins, n))) + 1
-    return again, nth
+    order: Int64s
+    same: Bools
 
-
-def _stable_order(major: Int64s, minor: Int64s) -> Int64s:
-    """The order by (major, minor, position)."""
-    n = len(major)
-    low, high = int(minor.min()), int(minor.max())
-    width = high - low + 1
-    first, last = int(major.min()), int(major.max())
-    if (last - first + 1) * width * n <= LARGEST:
-        # One plain sort of unique packed keys is several times faster than a stable sort of pairs.
-        packed = ((major - first) * width + (minor - low)) * n + np.arange(n, dtype=np.int64)
+    @classmethod
+    def of(cls, owner: Int64s, key: Int64s) -> "Repeats":
+        """For rows that stand in their owner's order of time; within each group they stay so."""
+        n = len(owner)
+        if n == 0:
+            return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
+        low, first = int(key.min()), int(owner.min())
+        place = (n - 1).bit_length()
+        width = (int(key.max()) - low).bit_length()
+        if (int(owner.max()) - first).bit_length() + width + place > 63:
+            order = np.lexsort((key, owner)).astype(np.int64)
+            same = (owner[order][1:] == owner[order][:-1]) & (key[order][1:] == key[order][:-1])
+            return cls(order, same)
+        # One plain sort of packed numbers, all different, is several times faster than a stable one of pairs.
+        packed = ((((owner - first) << width) | (key - low)) << place) | np.arange(n)
         packed.sort()
-        packed %= n
-        return packed
-    return np.lexsort((minor, major)).astype(np.int64)
+        order = packed & ((1 << place) - 1)
+        packed >>= place
+        return cls(order, packed[1:] == packed[:-1])
+
+    def again(self, time: Int64s) -> Int64s:
+        """For each row the time of the next of its group, NEVER without one.
+
+        So a row is the last of its group before an instant when it is before it and its next one is not.
+        """
+        found = np.full(len(self.order), NEVER, dtype=np.int64)
+        found[self.order[:-1][self.same]] = time[self.order[1:][self.same]]
+        return found
+
+    def nth(self) -> Int64s:
+        """For each row the how-manieth of its group it is, from 1."""
+        begins = np.flatnonzero(np.concatenate(([True], ~self.same)))
+        within = np.arange(len(self.order)) - np.repeat(begins, np.diff(np.append(begins, len(self.order))))
+        found = np.empty(len(self.order), dtype=np.int64)
+        found[self.order] = within + 1
+        return found
+
+    def first(self) -> Bools:
+        """Which rows are the first of their group."""
+        found = np.ones(len(self.order), dtype=np.bool_)
+        found[self.order[1:][self.same]] = False
+        return found
 
 
 def _by_user_and_time(user: Int64s, time: Int64s, seq: Int64s) -> Int64s:
-    n = len(user)
-    if n == 0:
-        return np.zeros(0, dtype=np.int64)
+    nobody = np.zeros(len(user), dtype=np.int64)
     later = (time[1:] > time[:-1]) | ((time[1:] == time[:-1]) & (seq[1:] > seq[:-1]))
     if bool(later.all()):
-        return _stable_order(np.zeros(1, dtype=np.int64).repeat(n), user)
+        return Repeats.of(nobody, user).order
     by_time = np.lexsort((seq, time)).astype(np.int64)
-    return np.asarray(by_time[_stable_order(np.zeros(1, dtype=np.int64).repeat(n), user[by_time])])
+    return np.asarray(by_time[Repeats.of(nobody, user[by_time]).order])
 
 
 def _days(time: Int64s, zone: str) -> Int64s:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from engine.errors import EngineError
-from engine.feature_folds import Folds, Prepared, activity_features, purchase_features
+from engine.feature_folds import Folds, activity_features, purchase_features
+from engine.feature_prepared import Prepared
 from engine.feature_rows import lay_out
 from engine.feature_spec import (
     FIELDS,
@@ -79,11 +80,8 @@ def features(
     folds = Folds(prepared, as_of)
     columns = {**purchase_features(folds), **activity_features(folds)}
     present = folds.present()
-    frame = pl.DataFrame(
-        {"user": prepared.rows.users, **columns},
-        schema={"user": pl.Int64()} | {name: _type(values) for name, values in columns.items()},
-        nan_to_null=True,
-    )
+    named = {"user": prepared.rows.users, **columns}
+    frame = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in named.items()])
     if prepared.attributes is not None or attribute_columns(spec):
         frame = _with_attributes(frame, prepared.attributes, as_of, spec)
     frame = frame.select("user", *feature_names(spec))
@@ -118,7 +116,3 @@ def _with_attributes(
         one = newest.filter(pl.col("name") == name).select("user", pl.col(value).alias(column))
         frame = frame.join(one, on="user", how="left", maintain_order="left")
     return frame
-
-
-def _type(values: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> pl.DataType:
-    return pl.Float64() if values.dtype == np.float64 else pl.Int64()

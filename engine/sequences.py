@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from engine.errors import EngineError
-from engine.feature_rows import NEVER, Bools, Int64s, Rows, lay_out, next_occurrence
+from engine.feature_rows import NEVER, Bools, Int64s, Repeats, Rows, lay_out
 from engine.feature_spec import FeatureSpec, plural
 from engine.ticks import days_before, zone_of
 
@@ -78,11 +78,11 @@ def sequences(
     edges = [days_before(as_of, back * spec.bin_days, spec.zone) for back in range(spec.bins, -1, -1)]
     known = events.filter(pl.col("occurred_at").is_between(edges[0], as_of, closed="left"))
     rows = lay_out(known, identity, spec.zone, ("order", "amount"), asked)
-    if not len(rows.base.rows) or not len(asked):
+    if not len(rows.time):
         return cells
-    owner = rows.owner(rows.base)
-    cell = owner * spec.bins + np.searchsorted(np.asarray(edges), rows.base.time, side="right") - 1
+    cell = rows.owner * spec.bins + np.searchsorted(np.asarray(edges), rows.time, side="right") - 1
     once = np.ones(len(cell), dtype=np.int64)
+    amount = rows.given["amount"][rows.order]
     kinds = {plural(kind): kind for kind in rows.kinds}
     place = np.minimum(np.searchsorted(rows.users, asked), len(rows.users) - 1)
     here = rows.users[place] == asked
@@ -91,19 +91,20 @@ def sequences(
         values = once
         if channel == "orders":
             keep = rows.of_kind("purchase")
-            keep[keep] = _closing(rows, owner, keep)
+            keep[keep] = _closing(rows, keep)
         elif channel == "spend":
-            keep, values = rows.of_kind("purchase", "refund"), rows.columns["amount"]
+            keep, values = rows.of_kind("purchase", "refund"), amount
         totals = _totals(cell[keep], values[keep], len(rows.users) * spec.bins)
         cells[here, :, index] = totals.reshape(-1, spec.bins)[place[here]]
     return cells
 
 
-def _closing(rows: Rows, owner: Int64s, bought: Bools) -> Bools:
+def _closing(rows: Rows, bought: Bools) -> Bools:
     """Which of the purchases are the latest of their order."""
-    number, known = rows.columns["order"][bought], rows.present["order"][bought]
+    lines = rows.order[bought]
+    number, known = rows.given["order"][lines], rows.known["order"][lines]
     closing = np.ones(len(number), dtype=np.bool_)
-    again, _ = next_occurrence(owner[bought][known], number[known], rows.base.time[bought][known])
+    again = Repeats.of(rows.owner[bought][known], number[known]).again(rows.time[bought][known])
     closing[known] = again == NEVER
     return closing
 
