@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -52,7 +52,7 @@ def frames(
     names: Mapping[int, str],
     events: Mapping[int, int] | None = None,
     position: int = 0,
-    state_digests: bool = True,
+    digest_of: Callable[[dict[str, dict[str, np.ndarray]]], str] | None = None,
 ) -> Iterator[Frame]:
     """One frame per tick end in `ticks`, ascending.
 
@@ -78,28 +78,10 @@ def frames(
             sizes=fold.sizes(index),
             flows=[(segmentation, left, came, len(users)) for segmentation, left, came, users in flows],
             frame_digest=_frame_digest(as_of, flows),
-            state_digest=state_digest(fold.state()) if state_digests else None,
+            state_digest=digest_of(fold.state()) if digest_of is not None else None,
             backfilled=bool(net["backfilled"].any()),
             hindsight=bool(net["hindsight"].any()),
         )
-
-
-def state_digest(states: Mapping[str, Mapping[str, np.ndarray]]) -> str:
-    """The digest of all memberships: SHA-256, in hex, over segmentations by name and in them labels by name.
-
-    `states` has the users of each label of each segmentation, in any order. A segmentation is its name and
-    the number of its labels; a label its name, the number of its users and the sorted users; numbers and
-    users are int64, little-endian; a name is preceded by its length in bytes, uint32. What has no users is
-    left out.
-    """
-    digest = hashlib.sha256()
-    for segmentation, labels in sorted(states.items()):
-        held = {label: users for label, users in sorted(labels.items()) if len(users)}
-        if held:
-            digest.update(_text(segmentation) + len(held).to_bytes(8, "little"))
-        for label, users in held.items():
-            digest.update(_text(label) + _users(users))
-    return digest.hexdigest()
 
 
 Flow = tuple[str, "str | None", "str | None", np.ndarray]

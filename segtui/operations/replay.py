@@ -46,7 +46,7 @@ def replay(
         _start(s, start),
         names=names,
         events=_events(s, start, ticks),
-        state_digests=True,
+        digest_of=projections.digest_of,
     ):
         position, backfilled, hindsight = marks.get(frame.as_of, (position, False, False))
         yield _worded(s, frame, labels, position, backfilled, hindsight) | (

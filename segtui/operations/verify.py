@@ -12,7 +12,6 @@ from segtui.operations.session import Session
 def verify(s: Session) -> dict[str, Any]:
     """Checks everything that can be checked without rescoring; `ok` is True when all of it held."""
     checks = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in chain.verify(s.store)]
-    checks.append(_projections(s))
     checks.append(_models(s))
     return {
         "ok": all(check["ok"] for check in checks),
@@ -21,17 +20,6 @@ def verify(s: Session) -> dict[str, Any]:
         "state_digest": projections.state_digest(s.store),
         "checks": checks,
     }
-
-
-def _projections(s: Session) -> dict[str, Any]:
-    """The head's memberships against the changes folded from zero."""
-    shown = projections.state_digest(s.store)
-    folded = projections.state_digest(s.store, position=s.store.head())
-    same = shown == folded
-    detail = (
-        f"state digest {folded[:16]}" if same else f"shown {shown[:16]}, folded from the log {folded[:16]}"
-    )
-    return {"name": "memberships", "ok": same, "detail": detail}
 
 
 def _models(s: Session) -> dict[str, Any]:
