@@ -64,7 +64,7 @@ def detect(path: Path) -> tuple[str, str]:
             return cdnow.NAME, why
         names, _ = delimited.columns_of(path)
     else:
-        names = next(files.parquet(path, 1))[1].columns
+        names = list(files.parquet_columns(path))
     for source in (online_retail, rees46, table):
         why = source.recognise(names)
         if why:

@@ -35,9 +35,9 @@ def recognise(lines: list[str]) -> str | None:
 def read(path: Path, options: Options) -> Iterator[Batch]:
     """The purchases of a file in either layout."""
     names: tuple[str, ...] | None = None
-    for part in files.lines(path):
-        frame = pl.DataFrame({"line": part.numbers(), "text": part.texts})
-        frame = frame.filter(pl.col("text").str.contains(r"\S"))
+    for frame in files.filled(path):
+        if names is None and frame.is_empty():
+            continue
         if names is None:
             names, headed = _layout(path, frame["text"])
             frame = frame[1:] if headed else frame

@@ -36,7 +36,7 @@ class Chunk:
 
 def header(line: str, delimiter: str) -> list[str]:
     """The column names of a header line; unnamed columns are called by their place."""
-    cells = next(csv.reader([line], delimiter=delimiter), [])
+    cells = _cells(line, delimiter)
     return [cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1)]
 
 
@@ -45,11 +45,16 @@ def sniff(line: str) -> str:
     return max(DELIMITERS, key=lambda delimiter: len(header(line, delimiter)))
 
 
+def literal(character: str) -> str:
+    """A regular expression for one character, also inside brackets."""
+    return f"\\x{{{ord(character):x}}}"
+
+
 def columns_of(path: Path, delimiter: str | None = None) -> tuple[list[str], str]:
     """The column names and the delimiter of a file; SourceError when a name stands twice."""
     first = next((line for line in files.head(path) if line.strip()), None)
     if first is None:
-        raise SourceError(f"{path} holds only blank lines: there is nothing to import, export it again.")
+        raise files.blank(path)
     delimiter = delimiter or sniff(first)
     names = header(first, delimiter)
     for name in names:
@@ -89,7 +94,7 @@ def _records(
     """
     nothing = frame.clear()
     text = pl.col("text")
-    sep = "\\" + delimiter
+    sep = literal(delimiter)
     field = rf'(?:"(?:[^"]|"")*"(?:[^"{sep}][^{sep}]*)?|[^"{sep}][^{sep}]*)?'
     opens = frame.select(text.str.contains(rf'^(?:{field}{sep})*"(?:[^"]|"")*$')).to_series()
     if not opens.any():
@@ -161,8 +166,11 @@ def _quoted(records: pl.DataFrame, width: int, delimiter: str) -> tuple[pl.DataF
 
 
 def _cells(text: str, delimiter: str) -> list[str]:
-    """The cells of one record, which may hold line ends inside quotes."""
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    """The cells of one record, which may hold line ends inside quotes; none where it cannot be split."""
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error:
+        return []
     return rows[0] if len(rows) == 1 else []
 
 
@@ -171,6 +179,9 @@ def _miscounted(records: pl.DataFrame, delimiter: str, width: int) -> pl.DataFra
         return pl.DataFrame(schema=REJECTED)
     counts = pl.Series([len(_cells(text, delimiter)) for text in records["text"]], dtype=pl.Int64)
     reasons = counts.to_frame("n").select(
-        pl.format(f"the line has {{}} columns, the header {width}", "n").alias("reason")
+        pl.when(pl.col("n") == 0)
+        .then(pl.lit("the line cannot be split into columns"))
+        .otherwise(pl.format(f"the line has {{}} columns, the header {width}", "n"))
+        .alias("reason")
     )
     return broken(records["line"], reasons.to_series(), records["text"])

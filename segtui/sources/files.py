@@ -6,8 +6,10 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -58,21 +60,23 @@ def is_parquet(path: Path) -> bool:
         return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
 
 
-def head(path: Path, size: int = 1 << 16) -> list[str]:
+def head(path: Path, size: int = 1 << 20) -> list[str]:
     """The whole lines in the first `size` bytes of a text file, for recognising formats.
 
-    A last line without its end is left out unless it is all there is.
+    A last line that is cut there is left out.
     """
     check(path)
     with _open(path) as file:
         raw = _read(file, size, path, 1)
     _refuse_marks(raw, path)
-    if b"\n" in raw and len(raw) == size:
+    if len(raw) == size:
+        _refuse_endless(raw, path, 1)
         raw = raw[: raw.rindex(b"\n")]
-    return _decoded(raw.removeprefix(UTF8_MARK), path, 1).splitlines()
+    text = _decoded(raw.removeprefix(UTF8_MARK), path, 1)
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def lines(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Lines]:
+def lines(path: Path) -> Iterator[Lines]:
     """The lines of a text file, plain or gzip, some megabytes at a time; CR LF counts as one end.
 
     Raises SourceError for a file that is missing, empty, cut off, not UTF-8, or not made of lines.
@@ -81,7 +85,7 @@ def lines(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Lines]:
     with _open(path) as file:
         number, rest, start = 1, b"", True
         while True:
-            read = _read(file, chunk_bytes, path, number)
+            read = _read(file, CHUNK_BYTES, path, number)
             raw = rest + read
             if start:
                 _refuse_marks(raw, path)
@@ -92,10 +96,7 @@ def lines(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Lines]:
             end = raw.rfind(b"\n") + 1
             raw, rest = raw[:end], raw[end:]
             if len(rest) > LONGEST_LINE:
-                raise SourceError(
-                    f"{path} has no line end within {LONGEST_LINE >> 20} MB (line {number + raw.count(10)}): "
-                    "it is not a text file of rows; check its format."
-                )
+                _refuse_endless(rest, path, number + raw.count(b"\n"))
             if raw:
                 texts = _texts(raw, path, number)
                 yield Lines(number, texts, last=False)
@@ -105,14 +106,57 @@ def lines(path: Path, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Lines]:
         yield Lines(number, _texts(raw, path, number), last=True)
 
 
-def parquet(path: Path, rows: int = PARQUET_ROWS) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The rows of a Parquet file, `rows` at a time, each frame with the 1-based number of its first row."""
+def filled(path: Path) -> Iterator[pl.DataFrame]:
+    """Line number and text of the lines that are not blank, as `lines` gives them; frames may be empty.
+
+    Raises SourceError at the end when there was none.
+    """
+    seen = False
+    for part in lines(path):
+        frame = pl.DataFrame({"line": part.numbers(), "text": part.texts})
+        frame = frame.filter(pl.col("text").str.contains(r"\S"))
+        seen = seen or frame.height > 0
+        if part.last and not seen:
+            raise blank(path)
+        yield frame
+
+
+def blank(path: Path) -> SourceError:
+    """The error for a file of blank lines."""
+    return SourceError(f"{path} holds only blank lines: there is nothing to import, export it again.")
+
+
+def parquet_columns(path: Path) -> dict[str, bool]:
+    """The columns of a Parquet file, and whether each is text."""
+    with _arrow(path) as file:
+        schema = pl.from_arrow(file.schema_arrow.empty_table())
+        assert isinstance(schema, pl.DataFrame)
+        return {name: dtype == pl.String for name, dtype in schema.schema.items()}
+
+
+def parquet(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The rows of a Parquet file, PARQUET_ROWS at a time, with the 1-based number of each frame's first."""
+    with _arrow(path) as file:
+        first = 1
+        for batch in file.iter_batches(PARQUET_ROWS):
+            frame = pl.from_arrow(batch)
+            assert isinstance(frame, pl.DataFrame)
+            yield first, frame
+            first += frame.height
+        if first == 1:
+            yield first, pl.DataFrame(pl.from_arrow(file.schema_arrow.empty_table()))
+
+
+@contextmanager
+def _arrow(path: Path) -> Iterator[Any]:
+    """A Parquet file through Arrow, whose reader refuses damaged files where the one of Polars panics."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     try:
-        scan = pl.scan_parquet(path)
-        total = int(scan.select(pl.len()).collect().item())
-        for start in range(0, max(total, 1), rows):
-            yield start + 1, scan.slice(start, rows).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with ParquetFile(path) as file:
+            yield file
+    except (ArrowException, OSError, pl.exceptions.PolarsError) as error:
         raise SourceError(
             f"{path} begins as Parquet but cannot be read ({_why(error)}): it is damaged or cut off, "
             "export it again."
@@ -139,7 +183,17 @@ def _read(file: gzip.GzipFile | io.BufferedReader, size: int, path: Path, number
         ) from error
 
 
+def _refuse_endless(raw: bytes, path: Path, number: int) -> None:
+    if b"\n" not in raw:
+        raise SourceError(
+            f"{path}, line {number} has no end within {max(len(raw) >> 20, 1)} MB: "
+            "it is not a text file of rows; check its format."
+        )
+
+
 def _refuse_marks(raw: bytes, path: Path) -> None:
+    if raw.startswith(PARQUET_MAGIC):
+        raise SourceError(f"{path} is Parquet, this format is text: choose another format.")
     if raw.startswith(UTF16_MARKS):
         raise SourceError(f"{path} is UTF-16 text: save it as UTF-8.")
     if raw.startswith(b"PK\x03\x04"):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from segtui.sources import files, ndjson, numbers, times
-from segtui.sources.delimited import Chunk
+from segtui.sources.delimited import Chunk, literal
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import NO_USER, Judge
 from segtui.sources.mapping import DURATIONS, Mapping
@@ -51,9 +50,9 @@ class MappedJudge(Judge):
         if text.meta.output_name() not in self.written:
             return text
         plain = numbers.trimmed(text)
-        decimal = re.escape(mapping.decimal)
+        decimal = literal(mapping.decimal)
         if mapping.thousands is not None:
-            mark = r"\s" if mapping.thousands.isspace() else re.escape(mapping.thousands)
+            mark = r"\s" if mapping.thousands.isspace() else literal(mapping.thousands)
             grouped = plain.str.contains(rf"^[+-]?[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+(?:{decimal}[0-9]*)?$")
             plain = pl.when(grouped).then(plain.str.replace_all(mark, "")).otherwise(plain)
         if mapping.decimal != ".":

@@ -25,9 +25,7 @@ HALF_CHARACTER = r"\\u[dD][89a-fA-F]"  # escapes of surrogates, which Polars doe
 def read(path: Path, names: Sequence[str]) -> Iterator[tuple[Chunk, pl.Series]]:
     """The named members of each line's object as texts, and the lines themselves; blank lines are no rows."""
     seen = False
-    for part in files.lines(path):
-        frame = pl.DataFrame({"line": part.numbers(), "text": part.texts})
-        frame = frame.filter(pl.col("text").str.contains(r"\S"))
+    for frame in files.filled(path):
         if not seen and frame.height:
             seen = True
             if not frame["text"][0].lstrip().startswith("{"):

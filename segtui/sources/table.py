@@ -1,8 +1,8 @@
 """A table with one row per user: every column becomes an attribute of the user, a given label too.
 
 The user is the first of the columns user_id, customer_id, id; else the trimmed lower-case e-mail; else the
-number of the row. A column is a number column when nearly all its values in the first chunk are numbers; a
-text in one is then an error of that row. Columns that identify a person directly never become attributes.
+number of the row. A column is a number column when nine in ten of its values are numbers; a text in one is
+then an error of that row. Columns that identify a person directly never become attributes.
 """
 
 from __future__ import annotations
@@ -69,23 +69,25 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
     user = next((by_lower[name] for name in USER_COLUMNS if name in by_lower), None)
     email = next((by_lower[name] for name in EMAIL_COLUMNS if name in by_lower), None)
     columns = [name for name in table.names if name != user and name.lower() not in IDENTIFYING]
-    numeric: set[str] | None = None
+    numeric = _numeric(table, columns)
     before = 0
     for chunk in table.chunks():
-        if numeric is None:
-            numeric = {name for name in columns if _numeric(chunk.rows[name])}
         yield _batch(chunk, before, columns, numeric, user, email, options)
         before += chunk.rows.height + chunk.broken.height
 
 
-def _numeric(values: pl.Series) -> bool:
-    """Whether nearly all values that are there are numbers."""
-    judged = values.to_frame("v").select(
-        numbers.trimmed(pl.col("v")).is_not_null().sum().alias("there"),
-        numbers.billionths(pl.col("v")).is_not_null().sum().alias("numbers"),
-    )
-    there, good = judged.row(0)
-    return bool(there) and bool(good >= NUMERIC_SHARE * there)
+def _numeric(table: Table, columns: list[str]) -> set[str]:
+    """The columns in which nearly all values that are there are numbers, over the whole file."""
+    there, good = dict.fromkeys(columns, 0), dict.fromkeys(columns, 0)
+    for chunk in table.chunks():
+        for name in columns:
+            values = chunk.rows[name].to_frame("value")
+            filled = numbers.trimmed(pl.col("value")).is_not_null().sum()
+            numeric = numbers.billionths(pl.col("value")).is_not_null().sum()
+            counts = values.select(filled.alias("there"), numeric.alias("good")).row(0)
+            there[name] += counts[0]
+            good[name] += counts[1]
+    return {name for name in columns if there[name] and good[name] >= NUMERIC_SHARE * there[name]}
 
 
 def _batch(

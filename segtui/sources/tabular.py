@@ -23,9 +23,9 @@ class Table:
         self.path = path
         self.parquet = files.is_parquet(path)
         if self.parquet:
-            _, first = next(files.parquet(path, 1))
-            self.names, self.delimiter = first.columns, ","
-            self.texts = {name for name in first.columns if first[name].dtype == pl.String}
+            columns = files.parquet_columns(path)
+            self.names, self.delimiter = list(columns), ","
+            self.texts = {name for name, text in columns.items() if text}
         else:
             self.names, self.delimiter = delimited.columns_of(path, delimiter)
             self.texts = set(self.names)
@@ -47,21 +47,19 @@ class Table:
             return
         for first, frame in files.parquet(self.path):
             lines = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)
-            yield Chunk(lines, frame.select(_as_text(frame[name]) for name in frame.columns), _NOTHING)
+            yield Chunk(
+                lines, frame.select(_as_text(frame[name], self.path) for name in frame.columns), _NOTHING
+            )
 
 
 _NOTHING = pl.DataFrame(schema=REJECTED)
 
 
-def _as_text(column: pl.Series) -> pl.Series:
-    if column.dtype.is_temporal() and column.dtype not in (pl.Duration, pl.Time):
+def _as_text(column: pl.Series, path: Path) -> pl.Series:
+    if column.dtype in (pl.Date, pl.Datetime):
         return column
-    if column.dtype == pl.Binary:
-        return column.cast(pl.String, strict=False)
-    if column.dtype.is_nested():
-        return (
-            column.to_frame().select(pl.col(column.name).struct.json_encode()).to_series()
-            if isinstance(column.dtype, pl.Struct)
-            else column.cast(pl.String, strict=False)
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        raise SourceError(
+            f"{path}: column '{column.name}' holds {column.dtype}, not texts, numbers or dates: leave it out."
         )
     return column.cast(pl.String)

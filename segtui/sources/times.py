@@ -15,7 +15,7 @@ FARTHEST = 10**18  # µs: beyond any year, well inside Int64
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ZONE = r" ?(?:Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})"
-_PLAIN = rf"^{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:Z| UTC)?$"
+_PLAIN = rf"^{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:\.[0-9]{{3}}|\.[0-9]{{6}})?(?:Z| UTC)?$"
 _ISO = (
     rf"^(?<date>{_DATE})(?:[T ](?<clock>[0-9]{{2}}:[0-9]{{2}})(?::(?<seconds>[0-5][0-9])"
     rf"(?:[.,](?<fraction>[0-9]{{1,9}}))?)?(?<zone>{_ZONE})?)?$"
@@ -48,12 +48,25 @@ def check_format(format: str, where: str) -> None:
 def iso(texts: pl.Series, zone: str) -> pl.Series:
     """ISO 8601 dates and times, with or without zone; those without stand in `zone`, dates at midnight."""
     texts = texts.cast(pl.String).str.strip_chars()
-    plain = texts.str.contains(_PLAIN)
-    if plain.all():
-        clock = texts.str.head(19).str.replace(" ", "T", literal=True)
-        naive = clock.str.strptime(pl.Datetime("us"), "%Y-%m-%dT%H:%M:%S", strict=False)
-        utc = texts.str.len_bytes() > 19
-        return _instants(naive, pl.select(pl.when(utc).then(0)).to_series(), zone)
+    usual = texts.str.contains(_PLAIN).fill_null(True)
+    if usual.all():
+        return _plain(texts, zone)
+    instants = _plain(texts.set(~usual, None), zone)
+    return instants.scatter(usual.not_().arg_true(), _general(texts.filter(~usual), zone))
+
+
+def _plain(texts: pl.Series, zone: str) -> pl.Series:
+    """Dates with seconds, and perhaps milliseconds or microseconds, in UTC or in `zone`."""
+    utc = texts.str.ends_with("Z") | texts.str.ends_with("UTC")
+    clock = texts.str.replace("(?:Z| UTC)$", "").str.replace(" ", "T", literal=True)
+    whole = (clock.str.len_bytes() == 19).all()
+    shape = "%Y-%m-%dT%H:%M:%S" if whole else "%Y-%m-%dT%H:%M:%S%.f"
+    naive = clock.str.strptime(pl.Datetime("us"), shape, strict=False)
+    return _instants(naive, pl.select(pl.when(utc).then(0)).to_series(), zone)
+
+
+def _general(texts: pl.Series, zone: str) -> pl.Series:
+    """Everything _ISO allows: dates alone, times to the minute, fractions, offsets."""
     part = texts.str.extract_groups(_ISO).struct.unnest()
     seconds = pl.col("seconds").fill_null("00")
     micros = pl.col("fraction").str.pad_end(6, "0").str.head(6).cast(pl.Int64).fill_null(0)
