@@ -120,7 +120,7 @@ def models(context: typer.Context, store: Store = None, json: Json = False, quie
     else:
         columns = (
             Column("name"),
-            Column("of"),
+            Column("segmentation", heading="OF"),
             Column("kind"),
             Column("current", lambda promoted: "yes" if promoted else ""),
             Column("trained", lambda moment: when(moment)[:10]),

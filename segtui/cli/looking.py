@@ -28,13 +28,13 @@ from segtui.operations import words
 commands = typer.Typer()
 PANEL = "Look"
 CHANGES = (
-    Column("as_of", when, width=16),
-    Column("user", width=16),
-    Column("segmentation", width=12),
-    Column("from", width=10),
-    Column("to", width=10),
-    Column("probability", probability, right=True, width=11),
-    Column("cause", width=10),
+    Column("as_of", when, width=10),
+    Column("user", width=9),
+    Column("segmentation", width=6, heading="OF"),
+    Column("from", width=6),
+    Column("to", width=6),
+    Column("probability", probability, right=True, width=4, heading="P"),
+    Column("cause", width=6),
     Column("reason"),
 )
 MEMBERS = (

@@ -26,12 +26,21 @@ class ClosedPipe(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its name, how a person reads its values, and which side they stand on."""
+    """One column of a table: its name in results, how a person reads it, and how it stands on a terminal.
+
+    `width` is the least one, for rows that are written as they come.
+    """
 
     name: str
     show: Callable[[Any], str] = str
     right: bool = False
     width: int = 0
+    heading: str = ""
+
+    @property
+    def head(self) -> str:
+        """What stands above it on a terminal."""
+        return self.heading or self.name.upper()
 
 
 class Output:
@@ -67,7 +76,7 @@ class Output:
             self.table(columns, rows)
             return
         shown = 0
-        write("  ".join(_padded(column.name.upper(), column) for column in columns).rstrip() + "\n")
+        write("  ".join(_padded(column.head, column) for column in columns).rstrip() + "\n")
         for row in rows:
             shown += 1
             cells = (
@@ -91,7 +100,7 @@ class Output:
 
         drawn = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
         for column in columns:
-            drawn.add_column(column.name.upper(), justify="right" if column.right else "left")
+            drawn.add_column(column.head, justify="right" if column.right else "left")
         for row in rows:
             cells = [Text(_human(value, column)) for value, column in zip(row, columns, strict=True)]
             drawn.add_row(*cells)
@@ -117,7 +126,7 @@ class Output:
         """What one would do next; commands carry the store that this one was told to use."""
         if not hint:
             return
-        if self._named and hint.startswith("segtui "):
+        if self._named and hint.split()[0] == "segtui":
             command, mark, comment = hint.partition("  #")
             hint = f"{command} --store {self.store}{mark}{comment}"
         self.message(f"next: {hint}")

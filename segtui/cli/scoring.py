@@ -17,17 +17,17 @@ from segtui.operations import words
 commands = typer.Typer()
 PANEL = "Keep up to date"
 TICKS = (
-    Column("as_of", when, width=16),
-    Column("due", words.count, right=True, width=9),
-    Column("evaluated", words.count, right=True, width=9),
-    Column("changed", words.count, right=True, width=9),
+    Column("as_of", when, width=10),
+    Column("due", words.count, right=True, width=7),
+    Column("evaluated", words.count, right=True, width=7),
+    Column("changed", words.count, right=True, width=7),
     Column("by_cause", counted),
 )
 FRAMES = (
-    Column("as_of", when, width=16),
-    Column("events", words.count, right=True, width=9),
-    Column("changes", words.count, right=True, width=9),
-    Column("sizes", sizes, width=40),
+    Column("as_of", when, width=10),
+    Column("events", words.count, right=True, width=7),
+    Column("changes", words.count, right=True, width=7),
+    Column("sizes", sizes, width=36),
     Column("by_cause", counted),
 )
 

@@ -113,9 +113,14 @@ def test_messages_go_to_stderr_unless_quiet(capsys: pytest.CaptureFixture[str]) 
 def test_what_to_do_next_carries_a_store_that_was_named(capsys: pytest.CaptureFixture[str]) -> None:
     out = output(named=True)
     out.next("segtui train")
+    out.next("segtui")
+    out.next("segtui verify  # now and then")
     out.next("look at the quarantine file")
     assert capsys.readouterr().err == (
-        "next: segtui train --store shop.db\nnext: look at the quarantine file\n"
+        "next: segtui train --store shop.db\n"
+        "next: segtui --store shop.db\n"
+        "next: segtui verify --store shop.db  # now and then\n"
+        "next: look at the quarantine file\n"
     )
 
 
