@@ -1,4 +1,4 @@
-"""Real data: found through SEGTUI_TEST_DATA, by default beside the project; skipped with a sentence without it."""
+"""Real data, found through SEGTUI_TEST_DATA, by default beside the project; tests skip without it."""
 
 import gzip
 import os
@@ -41,7 +41,7 @@ def new_store(tmp_path):
 @pytest.fixture(scope="session")
 def cdnow(data):
     """CDNOW's header and rows as lines."""
-    text = gzip.open(data("CDNOW_master.txt.gz"), "rt").read().splitlines()
+    text = gzip.decompress(data("CDNOW_master.txt.gz").read_bytes()).decode().splitlines()
     return text[0], [row for row in text[1:] if row.strip()]
 
 

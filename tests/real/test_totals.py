@@ -1,5 +1,7 @@
 """The published totals of the data sets, summed from the log."""
 
+from pathlib import Path
+
 import pytest
 
 from segtui.operations.ingest import import_files
@@ -51,11 +53,12 @@ def test_online_retail_totals(new_store, data):
         assert adds_up(told)
         assert told["reasons"]["no customer: row cannot belong to a user"] == 135_080
         rows = s.store.rows(
-            f'SELECT count(*), sum(amount), count(DISTINCT user), count(DISTINCT "order") {OF_KIND} AND amount > 0'
+            f'SELECT count(*), sum(amount), count(DISTINCT user), count(DISTINCT "order") {OF_KIND} '
+            "AND amount > 0"
         )
         assert rows == [(397_880, 891_140_790, 4_338, 18_532)]
         assert s.store.rows(f"SELECT count(*) {OF_KIND} AND amount = 0") == [(4,)]
-        assert len(open(told["quarantine_file"]).readlines()) == told["quarantined"]
+        assert len(Path(told["quarantine_file"]).read_text().splitlines()) == told["quarantined"]
 
 
 def test_rees46_and_online_shoppers_are_accounted_for(new_store, data):
