@@ -1,3 +1,4 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
 """Bulk appends: Arrow into a private staging file through ADBC, then one INSERT … SELECT.
 
 The staging file is another file than the store, so a second SQLite library may open it.
@@ -15,12 +16,18 @@ import adbc_driver_sqlite.dbapi
 import polars as pl
 
 from db.errors import StoreError
+from db.schema import BEHAVIOUR_INDEX, CHAINED, CHANGES_INDEXES, VAULT_INDEX, insert_trigger
 from db.sqlite import explain, explained
 
 if TYPE_CHECKING:
     from db.store import Store
 
 BULK_ROWS = 10_000
+INDEXES = {
+    "behaviour": {"behaviour_by_user": BEHAVIOUR_INDEX},
+    "membership_changes": dict(zip(("changes_by_as_of", "changes_by_user"), CHANGES_INDEXES, strict=True)),
+    "vault": {"vault_by_user": VAULT_INDEX},
+}
 MOST_ATTACHED = 8
 
 
@@ -64,6 +71,28 @@ class Staging:
                 raise
         self._attached[name] = path
         return f"{name}.rows"
+
+    def insert(self, table: str, rows: pl.DataFrame) -> None:
+        """Inserts rows with new keys: through sqlite-utils when few, else by one INSERT … SELECT."""
+        if rows.height < BULK_ROWS or self.full:
+            self._store.database.table(table).insert_all(rows.iter_rows(named=True))
+            return
+        connection = self._store.connection
+        filled = rows.select(name for name in rows.columns if rows[name].null_count() < rows.height)
+        staged = self.table(filled)
+        columns = ", ".join(f'"{name}"' for name in filled.columns)
+        indexes = INDEXES.get(table, {})
+        empty = connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+        # New keys lie past every other, so the row trigger has nothing to refuse; it comes back right after.
+        if table in CHAINED:
+            connection.execute(f"DROP TRIGGER {table}_no_replace")
+        for name in indexes if empty else ():
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
+        for sql in indexes.values() if empty else ():
+            connection.execute(sql)
+        if table in CHAINED:
+            connection.execute(insert_trigger(table))
 
     def release(self) -> None:
         """Detaches and removes everything; the transaction has ended."""

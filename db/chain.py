@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +27,6 @@ __all__ = ["Check", "content_digest", "verify"]
 
 BLOCK_ROWS = 200_000
 TABLES = {"behaviour": "behaviour", "decisions": "decisions", "changes": "membership_changes"}
-DECISIONS: dict[str, pl.DataType] = {"seq": pl.Int64(), "kind": pl.String(), "body": pl.String()}
-VOCABULARY: dict[str, pl.DataType] = {"id": pl.Int64(), "kind": pl.String(), "text": pl.String()}
 ATTRIBUTES: dict[str, pl.DataType] = {"seq": pl.Int64(), "name": pl.Int64(), "value": pl.Int64()}
 
 
@@ -153,26 +153,36 @@ class _Rows:
 
     def __init__(self, store: Store, block: list[Commit]) -> None:
         self.leaves: dict[str, int] = {}
-        behaviour, attributes = _span(block, "behaviour"), _span(block, "behaviour")
-        self.behaviour = encoding.behaviour_records(log.stored_behaviour(store, *behaviour))
+        span = _span(block, "behaviour")
         self.attributes = encoding.attribute_records(
             store.frame(
                 "SELECT seq, name, value FROM attributes WHERE seq BETWEEN ? AND ? ORDER BY seq, name",
-                attributes,
+                span,
                 ATTRIBUTES,
             )
         )
-        self.changes = encoding.change_records(log.stored_changes(store, *_span(block, "changes")))
-        self.decisions = store.frame(
-            "SELECT seq, kind, body FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq",
-            _span(block, "decisions"),
-            DECISIONS,
-        ).rows()
-        self.vocabulary = store.frame(
-            "SELECT id, kind, text FROM vocabulary WHERE id BETWEEN ? AND ? ORDER BY id",
-            _span(block, "vocabulary"),
-            VOCABULARY,
-        ).rows()
+        behaviour, changes = (
+            log.stored_behaviour(store, *span),
+            log.stored_changes(store, *_span(block, "changes")),
+        )
+        self.records = {
+            "behaviour": encoding.behaviour_records(_by_commit(behaviour, block, "behaviour")),
+            "changes": encoding.change_records(_by_commit(changes, block, "changes")),
+        }
+        self.bounds = {
+            "behaviour": _bounds(behaviour["seq"], block, "behaviour"),
+            "changes": _bounds(changes["seq"], block, "changes"),
+        }
+        self.texts = {
+            "decisions": store.rows(
+                "SELECT seq, kind, body FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq",
+                _span(block, "decisions"),
+            ),
+            "vocabulary": store.rows(
+                "SELECT id, kind, text FROM vocabulary WHERE id BETWEEN ? AND ? ORDER BY id",
+                _span(block, "vocabulary"),
+            ),
+        }
 
     def fault(self, commit: Commit) -> str | None:
         """The first stream whose rows are not those the commit was made of."""
@@ -188,17 +198,16 @@ class _Rows:
         first, last = _range(commit, name)
         if first is None or last is None:
             return None
-        if name in ("decisions", "vocabulary"):
-            rows = self.decisions if name == "decisions" else self.vocabulary
-            own = [row for row in rows if first <= row[0] <= last]
+        if name in self.texts:
+            rows = self.texts[name]
+            start, end = (bisect_left(rows, seq, key=itemgetter(0)) for seq in (first, last + 1))
             if name == "vocabulary":
-                return encoding.vocabulary_digest(own)
-            found = encoding.decision_leaf(own)
-        elif name == "behaviour":
-            attributes = _between(self.attributes, first, last)
-            found = encoding.leaves(name, _between(self.behaviour, first, last), attributes)
+                return encoding.vocabulary_digest(rows[start:end])
+            found = encoding.decision_leaf(rows[start:end])
         else:
-            found = encoding.leaves(name, _between(self.changes, first, last))
+            start, end = self.bounds[name][commit.id]
+            attributes = _between(self.attributes, first, last) if name == "behaviour" else None
+            found = encoding.leaves(name, self.records[name][start:end], attributes)
         self.leaves[name] = int(found.size)
         return encoding.stream_digest(found)
 
@@ -209,6 +218,22 @@ def _span(block: list[Commit], stream: str) -> tuple[int, int]:
     firsts = [first for first, _ in ranges if first is not None]
     lasts = [last for _, last in ranges if last is not None]
     return (firsts[0], lasts[-1]) if firsts else (1, 0)
+
+
+def _by_commit(rows: pl.DataFrame, block: list[Commit], stream: str) -> pl.DataFrame:
+    """Rows by commit, user and seq."""
+    firsts = [first for first, _ in (_range(commit, stream) for commit in block) if first is not None]
+    commit = pl.Series("commit", firsts, dtype=pl.Int64).search_sorted(rows["seq"], side="right")
+    return rows.with_columns(commit.alias("commit")).sort("commit", "user", maintain_order=True)
+
+
+def _bounds(seqs: pl.Series, block: list[Commit], stream: str) -> dict[int, tuple[int, int]]:
+    """Where each commit's rows start and end among the block's, by commit id."""
+    ranges = [(commit.id, *_range(commit, stream)) for commit in block]
+    kept = [(number, first, last) for number, first, last in ranges if first is not None and last is not None]
+    starts = seqs.search_sorted(pl.Series([first for _, first, _ in kept], dtype=pl.Int64)).to_list()
+    ends = seqs.search_sorted(pl.Series([last + 1 for _, _, last in kept], dtype=pl.Int64)).to_list()
+    return {number: span for (number, _, _), span in zip(kept, zip(starts, ends, strict=True), strict=True)}
 
 
 def _between(records: Records, first: int, last: int) -> Records:

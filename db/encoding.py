@@ -65,6 +65,17 @@ def behaviour_records(frame: pl.DataFrame) -> Records:
     return records
 
 
+def behaviour_leaves(rows: pl.DataFrame, attributes: pl.DataFrame | None) -> Records:
+    """The leaves of one commit's behaviour; `rows` by seq, `attributes`: seq, name, value."""
+    records = behaviour_records(rows.sort("user", maintain_order=True))
+    return leaves("behaviour", records, None if attributes is None else attribute_records(attributes))
+
+
+def change_leaves(rows: pl.DataFrame) -> Records:
+    """The leaves of one commit's membership changes; `rows` by seq."""
+    return leaves("changes", change_records(rows.sort("user", maintain_order=True)))
+
+
 def change_records(frame: pl.DataFrame) -> Records:
     """One record of 124 bytes per membership change (columns of log.CHANGES, any order)."""
     records = _integers(frame, CHANGE_INTEGERS, CHANGE_RECORD)
@@ -86,21 +97,19 @@ def _slices(users: Integers) -> tuple[Integers, Integers]:
     return users[starts], np.append(starts, users.size).astype(np.int64)
 
 
-def leaves(stream: str, records: Records, attributes: Records | None = None) -> Records:
+def leaves(stream: str, rows: Records, attributes: Records | None = None) -> Records:
     """One leaf per user: SHA-256(encoding, stream's first letter, rows by seq, attribute rows by seq, name).
 
-    `records` may come in any order; `attributes` must belong to rows in `records`. Returns LEAF[users].
+    `rows`: by user, then seq. `attributes`: those of these rows. Returns LEAF[users].
     """
-    if not records.size:
+    if not rows.size:
         return np.zeros(0, dtype=LEAF)
-    by_user = np.lexsort((records["seq"], records["user"]))
-    rows = np.ascontiguousarray(records[by_user])
     users, bounds = _slices(rows["user"])
     base = hashlib.sha256(bytes([ENCODING]) + stream[:1].encode())
     view, width = rows.view(np.uint8).reshape(-1).data, rows.dtype.itemsize
     extra: dict[int, bytes] = {}
     if attributes is not None and attributes.size:
-        extra = _attribute_bytes(records, attributes)
+        extra = _attribute_bytes(rows, attributes)
     digests = bytearray()
     for user, start, end in zip(users.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         leaf = base.copy()
@@ -116,17 +125,17 @@ def leaves(stream: str, records: Records, attributes: Records | None = None) -> 
     return found
 
 
-def _attribute_bytes(records: Records, attributes: Records) -> dict[int, bytes]:
+def _attribute_bytes(rows: Records, attributes: Records) -> dict[int, bytes]:
     """The attribute records of each user, by seq and name. An attribute without its row counts for user 0."""
-    by_seq = np.argsort(records["seq"], kind="stable")
-    seqs = records["seq"][by_seq]
+    by_seq = np.argsort(rows["seq"], kind="stable")
+    seqs = rows["seq"][by_seq]
     place = np.minimum(np.searchsorted(seqs, attributes["seq"]), seqs.size - 1)
-    owners = np.where(seqs[place] == attributes["seq"], records["user"][by_seq][place], 0)
+    owners = np.where(seqs[place] == attributes["seq"], rows["user"][by_seq][place], 0)
     order = np.lexsort((attributes["name"], attributes["seq"], owners))
-    rows, owners = attributes[order], owners[order]
+    carried, owners = attributes[order], owners[order]
     users, bounds = _slices(owners)
     return {
-        user: rows[start:end].tobytes()
+        user: carried[start:end].tobytes()
         for user, start, end in zip(users.tolist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
     }
 

@@ -118,7 +118,6 @@ CREATE TABLE vault (
     name TEXT NOT NULL,
     ciphertext BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX vault_by_user ON vault (user);
 CREATE TABLE models (digest TEXT PRIMARY KEY, spec TEXT NOT NULL, parameters BLOB NOT NULL) STRICT;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
 CREATE TABLE rescores (
@@ -166,6 +165,7 @@ CREATE VIEW log AS
 """
 
 BEHAVIOUR_INDEX = "CREATE INDEX behaviour_by_user ON behaviour (user, occurred_at)"
+VAULT_INDEX = "CREATE INDEX vault_by_user ON vault (user)"
 CHANGES_INDEXES = (
     "CREATE INDEX changes_by_as_of ON membership_changes (segmentation, as_of)",
     "CREATE INDEX changes_by_user ON membership_changes (user)",
@@ -213,8 +213,7 @@ def create_tables(db: Database) -> None:
     for statement in TABLES.split(";\n"):
         if statement.strip():
             db.execute(statement)
-    db.execute(BEHAVIOUR_INDEX)
-    for statement in (*CHANGES_INDEXES, *triggers().values()):
+    for statement in (BEHAVIOUR_INDEX, VAULT_INDEX, *CHANGES_INDEXES, *triggers().values()):
         db.execute(statement)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute("PRAGMA user_version = 1")

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from db import encoding, members, summary
 from db.bulk import BULK_ROWS, Staging
-from db.encoding import Header
+from db.encoding import Header, Records
 from db.log import BEHAVIOUR, CHANGES
-from db.schema import BEHAVIOUR_INDEX, CHANGES_INDEXES, STREAMS, insert_trigger
+from db.schema import STREAMS
 from db.vocabulary import KINDS
 
 if TYPE_CHECKING:
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 LOOKUP_CHUNK = 10_000
 ATTRIBUTES: dict[str, pl.DataType] = dict.fromkeys(("seq", "name", "value"), pl.Int64())
-INDEXES = {
-    "behaviour": {"behaviour_by_user": BEHAVIOUR_INDEX},
-    "membership_changes": dict(zip(("changes_by_as_of", "changes_by_user"), CHANGES_INDEXES, strict=True)),
-}
 
 
 class Transaction:
@@ -40,6 +37,8 @@ class Transaction:
         self._behaviour: list[pl.DataFrame] = []
         self._attributes: list[pl.DataFrame] = []
         self._changes: list[pl.DataFrame] = []
+        self._hasher: ThreadPoolExecutor | None = None
+        self._hashed: Future[Records] | None = None
         self._decisions: list[tuple[int, str, str]] = []
         self._vocabulary: list[tuple[int, str, str]] = []
         self._summary = summary.load(store)
@@ -57,30 +56,30 @@ class Transaction:
         missing = [text for text in unique if text not in known]
         if missing:
             first = self._next("vocabulary")
-            entries = [(first + at, kind, text) for at, text in enumerate(missing)]
-            self.store.connection.executemany("INSERT INTO vocabulary VALUES (?, ?, ?)", entries)
-            self._vocabulary += entries
-            known.update((text, number) for number, _, text in entries)
-        return texts.replace_strict(
-            unique, [known[text] for text in unique], default=None, return_dtype=pl.Int64
-        )
+            entries = pl.DataFrame(
+                {
+                    "id": pl.int_range(first, first + len(missing), dtype=pl.Int64, eager=True),
+                    "kind": pl.repeat(kind, len(missing), eager=True),
+                    "text": missing,
+                }
+            )
+            self._staging.insert("vocabulary", entries)
+            self._vocabulary += entries.rows()
+            known.update(zip(missing, range(first, first + len(missing)), strict=True))
+        return _replaced(texts, unique, [known[text] for text in unique])
 
     def number(self, kind: str, text: str) -> int:
         """The vocabulary number of one text, made where missing."""
         return int(self.numbers(kind, pl.Series([text])).item())
 
     def _known(self, kind: str, unique: Sequence[str]) -> dict[str, int]:
-        known: dict[str, int] = {}
-        for start in range(0, len(unique), LOOKUP_CHUNK):
-            chunk = unique[start : start + LOOKUP_CHUNK]
-            marks = ",".join("?" * len(chunk))
-            known.update(
-                self.store.rows(
-                    f"SELECT text, id FROM vocabulary WHERE kind = ? AND text IN ({marks})",
-                    (kind, *chunk),
-                )
-            )
-        return known
+        """The numbers of those texts that have one."""
+        if len(unique) > LOOKUP_CHUNK:
+            # Then most of the kind is wanted, or the kind is small: one scan of it is quickest.
+            return dict(self.store.rows("SELECT text, id FROM vocabulary WHERE kind = ?", (kind,)))
+        marks = ",".join("?" * len(unique))
+        sql = f"SELECT text, id FROM vocabulary WHERE kind = ? AND text IN ({marks})"
+        return dict(self.store.rows(sql, (kind, *unique)))
 
     def _next(self, table: str) -> int:
         return int(self.store.rows(f"SELECT coalesce(max(id), 0) + 1 FROM {table}")[0][0])
@@ -103,18 +102,16 @@ class Transaction:
             users = range(first, first + len(fresh))
             known.update(zip((lookup for lookup, _ in fresh), users, strict=True))
             sealed = vault.encrypt([text for _, text in fresh], users, name)
-            rows = [
-                (lookup, user, name, blob)
-                for (lookup, _), user, blob in zip(fresh, users, sealed, strict=True)
-            ]
+            rows = {
+                "lookup": [lookup for lookup, _ in fresh],
+                "user": pl.int_range(users.start, users.stop, dtype=pl.Int64, eager=True),
+                "name": pl.repeat(name, len(fresh), eager=True),
+                "ciphertext": sealed,
+            }
             # By look-up hash: random inserts into a B-tree that outgrows the page cache are slow.
-            self.store.connection.executemany("INSERT INTO vault VALUES (?, ?, ?, ?)", sorted(rows))
-            self.store.connection.execute(
-                "UPDATE meta SET value = ? WHERE name = 'next_user'", (users[-1] + 1,)
-            )
-        return external_ids.replace_strict(
-            unique, [known[lookup] for lookup in lookups], default=None, return_dtype=pl.Int64
-        )
+            self._staging.insert("vault", pl.DataFrame(rows).sort("lookup"))
+            self.store.connection.execute("UPDATE meta SET value = ? WHERE name = 'next_user'", (users.stop,))
+        return _replaced(external_ids, unique, [known[lookup] for lookup in lookups])
 
     # --- streams -----------------------------------------------------------------------------------
 
@@ -129,19 +126,17 @@ class Transaction:
         if frame.is_empty():
             return None
         rows, span = self._sequenced("behaviour", frame, BEHAVIOUR)
-        self._summary = self._summary.extended(self.store, rows, span[1])
-        self._insert("behaviour", rows)
+        told = _attached(attributes, span)
         self._behaviour.append(rows)
-        if attributes is not None and attributes.height:
-            told = attributes.select(
-                (pl.col("row").cast(pl.Int64) + span[0]).alias("seq"),
-                pl.col("name").cast(pl.Int64),
-                pl.col("value").cast(pl.Int64),
-            ).sort("seq", "name")
-            if not told["seq"].is_between(*span).all():
-                raise ValueError("attributes name rows that are not in the frame")
-            self._insert("attributes", told)
-            self._attributes.append(told)
+        self._attributes.append(told)
+        if rows.height >= BULK_ROWS and len(self._behaviour) == 1:
+            # Hashing and SQLite both leave the interpreter alone: they run side by side.
+            self._hasher = ThreadPoolExecutor(1)
+            self._hashed = self._hasher.submit(encoding.behaviour_leaves, rows, told)
+        self._summary = self._summary.extended(self.store, rows, span[1])
+        self._staging.insert("behaviour", rows)
+        if told.height:
+            self._staging.insert("attributes", told)
         return span
 
     def append_decision(self, kind: str, body: dict[str, Any]) -> int:
@@ -165,7 +160,7 @@ class Transaction:
         if frame.is_empty():
             return None
         rows, span = self._sequenced("changes", frame, CHANGES)
-        self._insert("membership_changes", rows)
+        self._staging.insert("membership_changes", rows)
         self._changes.append(rows)
         return span
 
@@ -187,24 +182,6 @@ class Transaction:
         told = frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items() if name != "seq")
         span = self._take(stream, frame.height)
         return told.select(pl.int_range(span[0], span[1] + 1, dtype=pl.Int64).alias("seq"), pl.all()), span
-
-    def _insert(self, table: str, rows: pl.DataFrame) -> None:
-        if rows.height < BULK_ROWS or self._staging.full:
-            self.store.database.table(table).insert_all(rows.iter_rows(named=True))
-            return
-        connection = self.store.connection
-        staged = self._staging.table(rows)
-        columns = ", ".join(f'"{name}"' for name in rows.columns)
-        indexes = INDEXES.get(table, {})
-        empty = connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
-        # New seqs lie past every key, so the row trigger has nothing to refuse; it comes back right after.
-        connection.execute(f"DROP TRIGGER {table}_no_replace")
-        for name in indexes if empty else ():
-            connection.execute(f"DROP INDEX {name}")
-        connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
-        for sql in indexes.values() if empty else ():
-            connection.execute(sql)
-        connection.execute(insert_trigger(table))
 
     # --- models and projections --------------------------------------------------------------------
 
@@ -235,13 +212,9 @@ class Transaction:
         if vocabulary is None and not any(self._ranges.values()):
             return
         leaves = {
-            "behaviour": encoding.leaves(
-                "behaviour",
-                encoding.behaviour_records(self.behaviour),
-                encoding.attribute_records(_joined(self._attributes, ATTRIBUTES)),
-            ),
+            "behaviour": self._behaviour_leaves(),
             "decisions": encoding.decision_leaf(self._decisions),
-            "changes": encoding.leaves("changes", encoding.change_records(self.changes)),
+            "changes": encoding.change_leaves(self.changes),
         }
         digests = {
             name: encoding.stream_digest(found) if found.size else None for name, found in leaves.items()
@@ -271,6 +244,11 @@ class Transaction:
         if self._ranges["behaviour"]:
             self._summary.save(self.store)
 
+    def _behaviour_leaves(self) -> Records:
+        if self._hashed is not None and len(self._behaviour) == 1:
+            return self._hashed.result()
+        return encoding.behaviour_leaves(self.behaviour, _joined(self._attributes, ATTRIBUTES))
+
     @property
     def behaviour(self) -> pl.DataFrame:
         """The behaviour rows appended so far, with seq."""
@@ -283,8 +261,34 @@ class Transaction:
 
     def release(self) -> None:
         """Removes staging files; Store.transaction calls it when the transaction has ended."""
+        if self._hasher is not None:
+            self._hasher.shutdown()
         self._staging.release()
 
 
 def _joined(parts: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+def _attached(attributes: pl.DataFrame | None, span: tuple[int, int]) -> pl.DataFrame:
+    """seq, name, value of attributes whose rows got the seqs of `span`."""
+    if attributes is None:
+        return pl.DataFrame(schema=ATTRIBUTES)
+    told = attributes.select(
+        (pl.col("row").cast(pl.Int64) + span[0]).alias("seq"),
+        pl.col("name").cast(pl.Int64),
+        pl.col("value").cast(pl.Int64),
+    ).sort("seq", "name")
+    if not told["seq"].is_between(*span).all():
+        raise ValueError("attributes name rows that are not in the frame")
+    return told
+
+
+def _replaced(texts: pl.Series, unique: list[str], numbers: list[int]) -> pl.Series:
+    """Each text's number, null for null."""
+    return texts.replace_strict(
+        pl.Series(unique, dtype=pl.String),
+        pl.Series(numbers, dtype=pl.Int64),
+        default=None,
+        return_dtype=pl.Int64,
+    )

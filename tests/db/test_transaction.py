@@ -125,6 +125,7 @@ def test_small_and_bulk_appends_are_the_same_commit(
     carried = pl.DataFrame({"row": [5, 3, 5], "name": [9, 8, 7], "value": [-1, 2, 3]})
     digests, behaviour, changes = [], [], []
     for limit in (10_000, 1):
+        monkeypatch.setattr(bulk, "BULK_ROWS", limit)
         monkeypatch.setattr("db.transaction.BULK_ROWS", limit)
         with Store.create(tmp_path / f"{limit}.db") as store:
             with store.transaction(actor="ann", recorded_at=5) as tx:
