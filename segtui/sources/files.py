@@ -44,7 +44,7 @@ def check(path: Path) -> None:
         if path.is_dir():
             raise SourceError(f"{path} is a folder: name the files in it.")
         if path.stat().st_size == 0:
-            raise SourceError(f"{path} is empty: there is nothing to import, export it again.")
+            raise _empty(path)
         with path.open("rb"):
             pass
     except FileNotFoundError:
@@ -68,6 +68,8 @@ def head(path: Path, size: int = 1 << 20) -> list[str]:
     check(path)
     with _open(path) as file:
         raw = _read(file, size, path, 1)
+    if not raw:
+        raise _empty(path)
     _refuse_marks(raw, path)
     if len(raw) == size:
         _refuse_endless(raw, path, 1)
@@ -102,7 +104,7 @@ def lines(path: Path) -> Iterator[Lines]:
                 yield Lines(number, texts, last=False)
                 number += len(texts)
         if number == 1 and not raw:
-            raise SourceError(f"{path} is empty: there is nothing to import, export it again.")
+            raise _empty(path)
         yield Lines(number, _texts(raw, path, number), last=True)
 
 
@@ -119,6 +121,10 @@ def filled(path: Path) -> Iterator[pl.DataFrame]:
         if part.last and not seen:
             raise blank(path)
         yield frame
+
+
+def _empty(path: Path) -> SourceError:
+    return SourceError(f"{path} is empty: there is nothing to import, export it again.")
 
 
 def blank(path: Path) -> SourceError:

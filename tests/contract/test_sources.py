@@ -68,7 +68,7 @@ REES46 = """\
 event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
 2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,72d76fde
 2019-10-01 00:02:14 UTC,cart,1004767,2053013555631882655,electronics.smartphone,samsung,254.82,515903856,e2
-2019-10-01 00:02:17 UTC,purchase,1004856,2053013555631882655,electronics.smartphone,samsung,130.76,543272936,81
+2019-10-01 00:02:17 UTC,purchase,1004856,2053013555631882655,electronics.smartphone,samsung,130.76,543272936,8
 """
 TABLE = """\
 user_id,browse_time,purchase_frequency,rating_star,user_value
