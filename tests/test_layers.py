@@ -74,3 +74,16 @@ def test_listings_load_no_learning(store: Path, listing: tuple[str, ...]) -> Non
     modules = loaded(*listing, "--store", str(store), "--json", "--quiet")
     assert "polars" in modules
     assert not modules & set(HEAVY)
+
+
+def test_the_first_screen_loads_no_learning() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys, segtui.tui.app; print(*sys.modules)"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = set(done.stdout.split())
+    assert "textual" in modules
+    assert not modules & (set(HEAVY) - {"textual"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -109,7 +108,7 @@ def demo(
         out.document(result)
     else:
         _show_demo(out, result)
-    if out.terminal and sys.stdin.isatty() and not no_ui:
+    if ui.on_terminal() and not (json or no_ui):
         ui.open_ui(Path(result["store"]))
     out.next(f"segtui --store {result['store']}")
 

@@ -18,11 +18,16 @@ def tui(context: typer.Context, store: Store = None, json: Json = False, quiet: 
     open_ui(output(context, store, json=json, quiet=quiet).store)
 
 
+def on_terminal() -> bool:
+    """Whether there is somebody to show screens to."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def open_ui(store: Path) -> None:
-    """Runs the terminal UI on a store until it is left."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    """Runs the terminal UI on a store until it is left; its exit code, where not 0, is the command's."""
+    if not on_terminal():
         raise typer.BadParameter(
-            "the terminal UI needs a terminal: see 'segtui --help' for commands", param_hint="segtui"
+            "the terminal UI needs a terminal: use a command instead", param_hint="segtui"
         )
     from segtui.operations.session import open_session
     from segtui.tui.app import SegtuiApp
@@ -30,4 +35,7 @@ def open_ui(store: Path) -> None:
     # what is wrong with the store is said here, while the terminal still scrolls
     with open_session(store):
         pass
-    SegtuiApp(store).run()
+    app = SegtuiApp(store)
+    app.run()
+    if app.return_code:
+        raise typer.Exit(app.return_code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,6 +151,18 @@ def test_a_reader_that_goes_away_ends_a_listing_quietly(store: Path) -> None:
         said = process.stderr.read()
         assert process.wait() == 0
     assert said == b""
+
+
+def test_ctrl_c_while_listing(store: Path) -> None:
+    command = [sys.executable, "-c", STREAMS_FOR_EVER, "changes", "--json", "--store", str(store)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == '{"seq": 0}\n'
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+        assert process.returncode == 130
+    assert said.startswith("segtui: Stopped")
+    assert said.count("\n") == 1
 
 
 def test_help_to_a_reader_that_is_gone_ends_quietly() -> None:
