@@ -208,10 +208,13 @@ class Repeats:
 
 
 def _by_user_and_time(user: Int64s, time: Int64s, seq: Int64s) -> Int64s:
+    """The order by (user, time, seq), of which files usually come in one of two."""
     nobody = np.zeros(len(user), dtype=np.int64)
     later = (time[1:] > time[:-1]) | ((time[1:] == time[:-1]) & (seq[1:] > seq[:-1]))
     if bool(later.all()):
         return Repeats.of(nobody, user).order
+    if bool(((user[1:] > user[:-1]) | ((user[1:] == user[:-1]) & later)).all()):
+        return np.arange(len(user))
     by_time = np.lexsort((seq, time)).astype(np.int64)
     return np.asarray(by_time[Repeats.of(nobody, user[by_time]).order])
 

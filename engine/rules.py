@@ -101,7 +101,8 @@ class _Reader:
             self._refuse(tree, TOO_DEEP)
         kind = type(tree)
         if kind is exp.Paren:
-            return self._node(tree.this, depth + 1)
+            # Brackets are counted among the words.
+            return self._node(tree.this, depth)
         if kind is exp.Column:
             return self._operand(tree)
         if kind in _JUNCTIONS:
