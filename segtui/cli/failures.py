@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from segtui.cli.output import ClosedPipe
+from segtui.cli.output import ClosedPipe, printable
 
 DONE, FAILED, MISUSED, STOPPED = 0, 1, 2, 130
 DISK = {
@@ -32,7 +33,12 @@ DISK = {
 
 def end(error: BaseException) -> int:
     """Says what happened, and returns the exit code."""
-    if isinstance(error, ClosedPipe | BrokenPipeError) or isinstance(error.__context__, BrokenPipeError):
+    number = _number(error)
+    if (
+        number == errno.EPIPE
+        or isinstance(error, ClosedPipe)
+        or isinstance(error.__context__, BrokenPipeError)
+    ):
         return _leave_pipe()
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else DONE
@@ -52,14 +58,22 @@ def end(error: BaseException) -> int:
         return _say(str(error), MISUSED)
     if isinstance(error, StoreError | SourceError | OperationError | EngineError):
         return _say(str(error), FAILED)
-    if isinstance(error, OSError) and error.errno in DISK:
+    if isinstance(error, OSError) and number in DISK:
         where = f"{error.filename}: " if error.filename is not None else ""
-        return _say(f"{where}{DISK[error.errno]}.", FAILED)
+        return _say(f"{where}{DISK[number]}.", FAILED)
     return _defect(error)
 
 
+def _number(error: BaseException) -> int | None:
+    """The operating system's number of an error; Polars only tells it in words."""
+    if not isinstance(error, OSError):
+        return None
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if error.errno is None and told else error.errno
+
+
 def _say(sentence: str, code: int) -> int:
-    sys.stderr.write(f"segtui: {' '.join(sentence.split())}\n")
+    sys.stderr.write(f"segtui: {printable(' '.join(sentence.split()))}\n")
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -70,7 +71,7 @@ def import_files(
         else:
             _show(out, result)
         _explain(out, result)
-        again = " ".join(["segtui import", *map(str, files)])
+        again = " ".join(["segtui import", *(quote(str(file)) for file in files)])
         out.next(again if dry_run else status(s)["next"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -156,7 +157,7 @@ def members(
     else:
         out.table(MEMBERS, [[each[column.name] for column in MEMBERS] for each in found])
     out.message(f"{len(found):,} of {words.plural(result['total'], 'member')} of {segment}.")
-    out.next(f"segtui user '{found[0]['user']}'" if found else "segtui segments")
+    out.next(f"segtui user {quote(found[0]['user'])}" if found else "segtui segments")
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui user c-10442 --at 2026-03-01")
@@ -179,7 +180,7 @@ def user(
         out.document(result)
     else:
         _show_user(out, result)
-    out.next(f"segtui changes --user '{id}' --first")
+    out.next(f"segtui changes --user {quote(id)} --first")
 
 
 def _show_user(out: Output, result: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 from segtui.cli.progress import Bar
 
 PAGE = 50
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class ClosedPipe(Exception):
@@ -114,13 +116,13 @@ class Output:
             return
         width = max(len(name) for name, _ in facts)
         for name, value in facts:
-            write(f"{name:<{width}}  {'-' if value is None else value}\n")
+            write(f"{name:<{width}}  {'-' if value is None else printable(str(value))}\n")
 
     def message(self, text: str) -> None:
         """A line for the person, on stderr."""
         if not self.quiet:
             sys.stdout.flush()
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(printable(text) + "\n")
 
     def next(self, hint: str | None) -> None:
         """What one would do next; commands carry the store that this one was told to use."""
@@ -171,6 +173,11 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def printable(text: str) -> str:
+    """The text without control characters: what a file told must not steer the terminal."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _exact(value: Any) -> str:
     if value is None:
         return ""
@@ -181,7 +188,7 @@ def _exact(value: Any) -> str:
 
 
 def _human(value: Any, column: Column) -> str:
-    return "-" if value is None else column.show(value)
+    return "-" if value is None else printable(column.show(value))
 
 
 def _padded(text: str, column: Column) -> str:

@@ -65,6 +65,13 @@ def test_trouble_with_the_disk_names_the_file_and_what_to_do(
     assert ended.err.count("\n") == 1
 
 
+def test_a_full_disk_that_polars_met(operation: Operation, cli: Callable[..., Any]) -> None:
+    error = OSError("No space left on device (os error 28)")
+    assert error.errno is None
+    ended = init_failing_with(error, operation, cli)
+    assert (ended.code, ended.err.startswith("segtui: no space")) == (1, True)
+
+
 def test_a_time_that_is_none_is_misuse(operation: Operation, cli: Callable[..., Any]) -> None:
     ended = init_failing_with(TimeError("'soon' is not a time."), operation, cli)
     assert (ended.code, ended.err) == (2, "segtui: 'soon' is not a time.\n")
@@ -163,6 +170,18 @@ def test_ctrl_c_while_listing(store: Path) -> None:
         assert process.returncode == 130
     assert said.startswith("segtui: Stopped")
     assert said.count("\n") == 1
+
+
+def test_output_is_utf_8_whatever_the_locale(store: Path) -> None:
+    streams = STREAMS_FOR_EVER.replace("itertools.count()", "['Zoë', '\\udcff']")
+    done = subprocess.run(
+        [sys.executable, "-c", streams, "changes", "--json", "--quiet", "--store", store],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.splitlines()[0] == '{"seq": "Zoë"}'.encode()
 
 
 def test_help_to_a_reader_that_is_gone_ends_quietly() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_a_pipe_gets_exact_values_one_row_a_line(capsys: pytest.CaptureFixture[s
 def test_a_terminal_gets_human_numbers_in_columns() -> None:
     with terminal() as stream:
         output().stream(iter(ROWS), COLUMNS)
-    assert stream.getvalue().splitlines() == ["USER       USERS", "a\tb        1,234", "c              -"]
+    assert stream.getvalue().splitlines() == ["USER       USERS", "a�b        1,234", "c              -"]
 
 
 def test_a_terminal_gets_a_drawn_table() -> None:
@@ -63,6 +64,21 @@ def test_json_stays_json_on_a_terminal() -> None:
     with terminal() as stream:
         output(json=True).stream(iter(ROWS), COLUMNS)
     assert [json.loads(line) for line in stream.getvalue().splitlines()] == ROWS
+
+
+def test_what_a_file_told_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    wicked = "\x1b]0;owned\x07\x9b2J"
+    with terminal() as stream:
+        out = output()
+        out.stream(iter([{"user": wicked, "users": 1}]), COLUMNS)
+        out.table(COLUMNS, [[wicked, 1]])
+        out.facts([("user", wicked)])
+        out.message(wicked)
+    for text in (stream.getvalue(), capsys.readouterr().err):
+        # the table's own styles apart
+        told = re.sub(r"\x1b\[\d*m", "", text)
+        assert not set(told) & {"\x1b", "\x07", "\x9b"}
+        assert "owned" in text
 
 
 def test_a_number_that_is_none_becomes_null() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -232,6 +235,15 @@ def test_export_is_pseudonymous_unless_told(cli: Cli, shop: Path, tmp_path: Path
     users = [json.loads(line) for line in out.read_text().splitlines()]
     assert all(user.keys() == {"user", "probability"} for user in users)
     assert all(user["user"].startswith("c-") for user in users)
+
+
+def test_an_export_to_a_reader_that_goes_away_ends_quietly(shop: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "segtui", "export", "value=low", "--out", "-", "--store", shop]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_verify(cli: Cli, shop: Path) -> None:
