@@ -1,0 +1,214 @@
+"""Everything the screens know, read in a worker thread: each call opens a session and asks the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from db import lookups, vocabulary
+from db.errors import StoreError
+from db.store import Store
+from engine.errors import EngineError
+from segtui.operations.errors import OperationError
+from segtui.operations.progress import Cancelled, Progress
+from segtui.operations.session import Session, open_session
+from segtui.sources.errors import SourceError
+
+ERRORS = (StoreError, OperationError, EngineError, SourceError, OSError)
+"""What may go wrong in an operation, each told in one sentence."""
+
+BY_EVENT = ("event", "late_event")
+NAMED = ("kind", "order", "item", "category")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which changes: of a segment (`value`, `value=high`, or all), one way, for one cause, of some days."""
+
+    segment: str | None = None
+    way: str | None = None
+    cause: str | None = None
+    days: int | None = 30
+    first: bool = False
+    user: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The label of the segment, None where it names a segmentation or nothing."""
+        return (self.segment or "").partition("=")[2] or None
+
+
+@dataclass(frozen=True)
+class Moves:
+    """The changes of a filter, newest first, as integers; and how many went which way for which reason."""
+
+    frame: pl.DataFrame
+    from_: str | None
+    to: str
+    into: int = 0
+    out: int = 0
+    flows: list[tuple[str | None, str | None, int]] = field(default_factory=list)
+    totals: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many changes there are."""
+        return self.frame.height
+
+
+class Data:
+    """The store at `path`, as the screens ask for it. Instants are µs UTC, None is the newest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def watch(self, changed: Callable[[], object], wait: Callable[[], bool]) -> None:
+        """Calls `changed` whenever another connection has committed; `wait` pauses, and ends it by False."""
+        with Store.open(self.path) as store:
+            seen = store.data_version()
+            while wait():
+                version = store.data_version()
+                if version != seen:
+                    seen = version
+                    changed()
+
+    def status(self) -> dict[str, Any]:
+        """What is in the store, and how fresh it is."""
+        from segtui.operations.status import status
+
+        with open_session(self.path) as s:
+            return status(s)
+
+    def tick_at(self, text: str) -> int | None:
+        """The as-of that a person's text names; None when that is the present or later."""
+        with open_session(self.path) as s:
+            at = s.tick_at(s.instant(text))
+            return None if at >= s.require_as_of() else at
+
+    def moment(self, text: str) -> str:
+        """The tick end at or after the time that a person's text names, as ISO 8601."""
+        with open_session(self.path) as s:
+            return s.iso(s.ticks.at_or_after(s.instant(text)))
+
+    def segments(self, at: int | None) -> dict[str, Any]:
+        """Sizes of every segment."""
+        from segtui.operations.segments import segments
+
+        with open_session(self.path) as s:
+            return segments(s, at=at)
+
+    def members(
+        self, segment: str, where: str | None, order: str | None, at: int | None, offset: int, limit: int
+    ) -> dict[str, Any]:
+        """One page of a segment's members."""
+        from segtui.operations.members import members
+
+        with open_session(self.path) as s:
+            return members(s, segment, where=where, order=order, at=at, offset=offset, limit=limit)
+
+    def user(self, user: str, at: int | None, history: int) -> dict[str, Any]:
+        """One user, with the probabilities of the last `history` ticks."""
+        from segtui.operations.user import user as one_user
+
+        with open_session(self.path) as s:
+            return one_user(s, user, at=at, history=history)
+
+    def moves(self, wanted: Filter, at: int | None) -> Moves:
+        """The changes a filter keeps, up to the as-of."""
+        from segtui.operations.segments import shown_as_of
+
+        with open_session(self.path) as s:
+            to = shown_as_of(s, at) or s.require_as_of()
+            from_ = None if wanted.days is None else s.ticks.days_before(to, wanted.days)
+            return _moves(s, wanted, from_, to)
+
+    def tick_moves(self, as_of: int) -> Moves:
+        """The changes of the one tick that ends at `as_of`, first assignments too."""
+        with open_session(self.path) as s:
+            return _moves(s, Filter(first=True), s.ticks.previous(as_of), as_of)
+
+    def moves_page(self, moves: Moves, offset: int, limit: int) -> list[dict[str, Any]]:
+        """Some of the changes in words, newest first."""
+        from segtui.operations.changes import worded
+
+        with open_session(self.path) as s:
+            return worded(s, moves.frame.slice(offset, limit))
+
+    def cause_event(self, change: dict[str, Any]) -> dict[str, Any] | None:
+        """The behaviour event that caused a change, with texts for numbers; None for other causes."""
+        if change["cause"] not in BY_EVENT or change["cause_seq"] is None:
+            return None
+        with open_session(self.path) as s:
+            row = lookups.event(s.store, change["cause_seq"])
+            if row is None:
+                return None
+            texts = lookups.texts_of(s.store, [row[name] for name in NAMED if row[name] is not None])
+            named = {name: texts.get(row[name]) for name in NAMED}
+            rating = None if row["rating"] is None else row["rating"] / 100
+            return row | named | {"occurred_at": s.iso(row["occurred_at"]), "rating": rating}
+
+    def replay(self, cancelled: Cancelled) -> Iterator[dict[str, Any]]:
+        """Every recorded frame, oldest first."""
+        from segtui.operations.replay import replay
+
+        with open_session(self.path) as s:
+            for frame in replay(s):
+                if cancelled():
+                    return
+                yield frame
+
+    def rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
+        """Evaluates who is due and records the moves."""
+        from segtui.operations.rescore import rescore
+
+        with open_session(self.path) as s:
+            return rescore(s, progress=progress, cancelled=cancelled)
+
+    def export(self, segment: str, out: Path, where: str | None, at: int | None) -> dict[str, Any]:
+        """Writes a segment's members to a file."""
+        from segtui.operations.export import export
+
+        with open_session(self.path) as s:
+            return export(s, segment, out, where=where, at=at)
+
+
+def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
+    from segtui.operations.changes import change_frame, totals
+
+    frame = change_frame(
+        s,
+        from_=from_,
+        to=to,
+        segment=wanted.segment,
+        cause=wanted.cause,
+        first=wanted.first,
+        user=wanted.user,
+    )
+    code = None if wanted.label is None else vocabulary.number(s.store, "label", wanted.label)
+    held = pl.lit(code, dtype=pl.Int64)
+    into = frame.select((pl.col("to_label") == held).fill_null(False)).to_series()
+    out = frame.select((pl.col("from_label") == held).fill_null(False)).to_series()
+    if wanted.way is not None:
+        frame = frame.filter(out if wanted.way == "out" else into)
+    return Moves(
+        frame.reverse(),
+        None if from_ is None else s.iso(from_),
+        s.iso(to),
+        int(into.sum()),
+        int(out.sum()),
+        _flows(s, frame),
+        totals(s, frame),
+    )
+
+
+def _flows(s: Session, frame: pl.DataFrame) -> list[tuple[str | None, str | None, int]]:
+    """from, to and number of changes, most frequent first."""
+    names = vocabulary.texts(s.store, "label")
+    counted = (
+        frame.group_by("from_label", "to_label").len().sort("len", "from_label", descending=[True, False])
+    )
+    return [(names.get(left), names.get(to), users) for left, to, users in counted.iter_rows()]

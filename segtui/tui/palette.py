@@ -1,0 +1,61 @@
+"""What `:` offers: the registry's actions, every segment, and any user by id."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from segtui.tui.actions import EVERYWHERE, Action, in_scope
+from segtui.tui.screens.page import Page
+
+if TYPE_CHECKING:
+    from segtui.tui.app import SegtuiApp
+
+
+class ActionCommands(Provider):
+    """The actions of the page the palette was called from, and those everywhere."""
+
+    def _actions(self) -> list[Action]:
+        page = self.screen.PAGE if isinstance(self.screen, Page) else ""
+        return [action for action in in_scope(page, EVERYWHERE) if action.palette]
+
+    def _run(self, action: Action) -> partial[Any]:
+        namespace = self.app if EVERYWHERE in action.scopes else self.screen
+        return partial(self.app.run_action, action.name, namespace)
+
+    async def discover(self) -> Hits:
+        for action in self._actions():
+            yield DiscoveryHit(_title(action), self._run(action), help=action.help)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for action in self._actions():
+            score = matcher.match(_title(action))
+            if score > 0:
+                yield Hit(score, matcher.highlight(_title(action)), self._run(action), help=action.help)
+
+
+class PlaceCommands(Provider):
+    """Segments by name, and whatever else was typed as a user's id."""
+
+    async def search(self, query: str) -> Hits:
+        app = cast("SegtuiApp", self.app)
+        matcher = self.matcher(query)
+        for segment in app.known_segments:
+            score = matcher.match(segment)
+            if score > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(segment),
+                    partial(app.visit, "members", segment=segment),
+                    help="Who is in this segment.",
+                )
+        user = query.strip()
+        # Below any match by name: an id can look like anything.
+        yield Hit(0.01, f"user {user}", partial(app.visit, "user", user=user), help="All about this user.")
+
+
+def _title(action: Action) -> str:
+    return f"{action.label}  ({action.shown})"

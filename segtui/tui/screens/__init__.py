@@ -1,0 +1,1 @@
+"""The screens: five pages of the store, and the dialogs over them."""

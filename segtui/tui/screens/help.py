@@ -1,0 +1,45 @@
+"""The `?` page: every key of the page it was called from, from the registry, and the signs it uses."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from segtui.tui import words
+from segtui.tui.actions import EVERYWHERE, LIST, Action, in_scope
+
+ANSWERS = {
+    "segments": "How big is every segment, how does it move, and why?",
+    "members": "Who is in this segment, how sure is it, and how did they get here?",
+    "user": "Who is this, why this label and not the other, and what happened?",
+    "replay": "What happened tick by tick, from the first recorded change to the last?",
+    "changes": "Who moved from where to where, when, and for which reason?",
+}
+SIGNS = (
+    ("▲ ▼", "more, fewer than then; · nothing recorded then"),
+    ("~", "backfilled: recomputed later, not recorded then"),
+    ("h", "hindsight: its model knew what came after"),
+    ("P", "the label's probability at the last rescore"),
+    ("margin", "P less the next label's; 0.05 has to be overcome"),
+    ("expected", "the sum of probabilities of that label"),
+    ("late event", "one that came after its tick had been scored"),
+    ("clock", "time alone: a window or a bound ran out"),
+)
+WIDTH = 14
+
+
+def help_text(page: str) -> Content:
+    """What the page answers, its keys, the keys of lists and those everywhere, and the signs."""
+    parts = [Content.styled(ANSWERS[page], "bold"), words.BLANK]
+    for title, scope in ((f"On {page}", page), ("In lists", LIST), ("Everywhere", EVERYWHERE)):
+        parts.append(Content.styled(title, "bold $primary"))
+        parts += [_line(action) for action in in_scope(scope)]
+        parts.append(words.BLANK)
+    parts.append(Content.styled("Signs", "bold $primary"))
+    parts += [
+        Content.assemble((f"  {sign:<{WIDTH}}", words.KEY), (meaning, words.DIM)) for sign, meaning in SIGNS
+    ]
+    return Content("\n").join(parts)
+
+
+def _line(action: Action) -> Content:
+    return Content.assemble((f"  {action.shown:<{WIDTH}}", words.KEY), (action.help, words.DIM))

@@ -1,0 +1,283 @@
+"""Page 2: who is in a segment, paged from the store, and the one under the cursor."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from segtui.operations import words as numbers
+from segtui.tui import words
+from segtui.tui.actions import bindings
+from segtui.tui.data import Filter
+from segtui.tui.exporting import ask_for_export
+from segtui.tui.screens.dialogs import Prompt
+from segtui.tui.screens.page import Page
+from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
+
+ORDERS = ("user", "probability", "margin", "since", "cause")
+REST_SECONDS = 0.25
+LABEL = 7
+
+
+def since_cell(row: Item, _width: int) -> Content:
+    """`~2026-01-02`: since when, and whether that was recomputed afterwards."""
+    return Content.assemble(("~" if row["backfilled"] else " ", words.WARN), words.day(row["since"]))
+
+
+def cause_cell(row: Item, _width: int) -> Content:
+    """What brought the user in."""
+    return words.cause(row["cause"]) if row["cause"] else Content.styled("·", words.DIM)
+
+
+COLUMNS = (
+    Column("USER", 12, lambda row, _: row["user"], grow=1),
+    Column("P", 5, lambda row, _: words.probability(row["probability"]), right=True),
+    Column("MARGIN", 7, lambda row, _: words.probability(row["margin"]), right=True),
+    Column(" SINCE", 12, since_cell),
+    Column("CAME BY", 12, cause_cell, drop=1, grow=3),
+)
+
+
+class MembersPage(Page):
+    """The members of one segment; a million of them are a million lines, of which a page is loaded."""
+
+    PAGE = "members"
+    BINDINGS = bindings(PAGE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.segment: str | None = None
+        self.where: str | None = None
+        self.order = "user"
+        self.total = 0
+
+    def content(self) -> ComposeResult:
+        yield Static(id="filters", classes="filters")
+        yield VirtualList(COLUMNS, lambda row: row["user"], id="members")
+        with VerticalScroll(id="member", classes="pane side"):
+            yield Static(id="member-text")
+
+    @property
+    def rows(self) -> VirtualList:
+        """The list of members."""
+        return self.query_one("#members", VirtualList)
+
+    def remember(self) -> dict[str, Any]:
+        return {"segment": self.segment, "where": self.where, "order": self.order}
+
+    def recall(
+        self, segment: str | None = None, where: str | None = None, order: str | None = None, **_: Any
+    ) -> None:
+        if segment is not None:
+            self.segment, self.where = segment, where
+            self.order = order or self.order
+
+    # Loading
+
+    def load(self) -> None:
+        if self.segment is None:
+            self.segment = next(iter(self.segtui.known_segments), None)
+        if self.segment is None:
+            at = self.segtui.at
+            self.ask("segments", lambda _cancelled: self.segtui.data.segments(at), self._first_segment)
+            return
+        first = self.rows.page_start if self.rows.total else 0
+        self.ask("page", self._question(first), partial(self._loaded, first))
+
+    def _first_segment(self, found: dict[str, Any]) -> None:
+        names = [
+            f"{each['name']}={label['label']}" for each in found["segmentations"] for label in each["labels"]
+        ]
+        self.segtui.known_segments = names
+        if names:
+            self.load()
+
+    def _question(self, first: int) -> Any:
+        data, at = self.segtui.data, self.segtui.at
+        segment, where, order = self.segment or "", self.where, self.order
+        return lambda _cancelled: data.members(segment, where, order, at, first, PAGE)
+
+    def _loaded(self, first: int, page: dict[str, Any]) -> None:
+        if first and not page["members"] and page["total"]:
+            # Fewer than there were: the page under the cursor is gone.
+            self.rows.show_page(0, 0, [])
+            self.load()
+            return
+        self.total = page["total"]
+        self.rows.show_page(page["total"], first, page["members"])
+        self.show_as_of(
+            page["as_of"],
+            Content.assemble(
+                (str(self.segment), "bold"), f" │ {numbers.plural(self.total, 'member')}, exact"
+            ),
+        )
+        self._show_filters()
+        if not page["total"]:
+            self._show_nobody()
+
+    def on_virtual_list_wanted(self, message: VirtualList.Wanted) -> None:
+        self.ask(
+            f"page {message.first}",
+            self._question(message.first),
+            lambda page: self.rows.add_page(message.first, page["members"], message.generation),
+        )
+
+    def _show_filters(self) -> None:
+        descending = self.order.startswith("-")
+        parts = Content.assemble(
+            ("/ ", words.KEY),
+            (self.where, "bold") if self.where else ("everyone", words.DIM),
+            ("   s ", words.KEY),
+            ("sorted by ", words.DIM),
+            f"{self.order.removeprefix('-')} {'▼' if descending else '▲'}",
+            ("   ~ ", words.WARN),
+            ("recomputed, not recorded then", words.DIM),
+        )
+        self.query_one("#filters", Static).update(parts)
+
+    def _show_nobody(self) -> None:
+        text = (
+            "Nobody here matches: press / and change the expression, or empty it."
+            if self.where
+            else ("Nobody is in this segment at this moment.")
+        )
+        self.query_one("#member").border_title = None
+        self.query_one("#member-text", Static).update(Content.styled(text, words.WARN))
+
+    # The user under the cursor
+
+    def on_virtual_list_moved(self) -> None:
+        row = self.rows.item
+        if row is None:
+            return
+        pane = self.query_one("#member")
+        pane.border_title = row["user"]
+        self.query_one("#member-text", Static).update(_summary(row, None))
+        self.set_timer(REST_SECONDS, partial(self._look, row))
+
+    def _look(self, row: Item) -> None:
+        """Asks for more about the user once the cursor rests."""
+        held = self.rows.item
+        if held is not None and held["user"] == row["user"]:
+            user = Filter(user=row["user"], days=None, first=True)
+            at = self.segtui.at
+            self.ask("member", lambda _cancelled: self._history(user, at), partial(self._looked, row))
+
+    def _history(self, user: Filter, at: int | None) -> list[dict[str, Any]]:
+        moves = self.segtui.data.moves(user, at)
+        return self.segtui.data.moves_page(moves, 0, 20)
+
+    def _looked(self, row: Item, history: list[dict[str, Any]]) -> None:
+        held = self.rows.item
+        if held is not None and held["user"] == row["user"]:
+            self.query_one("#member-text", Static).update(_summary(row, history))
+
+    # What can be done
+
+    def action_open(self) -> None:
+        if self.rows.item is not None:
+            self.segtui.visit("user", user=self.rows.item["user"], member_of=self.segment)
+
+    def on_virtual_list_chosen(self) -> None:
+        self.action_open()
+
+    def neighbour(self, step: int) -> str | None:
+        """Moves the cursor and tells who stands there; None at the ends, and while rows are on their way."""
+        index = self.rows.cursor + step
+        row = self.rows.row(index)
+        if row is None:
+            return None
+        self.rows.cursor = index
+        return str(row["user"])
+
+    def action_changes(self) -> None:
+        self.segtui.visit("changes", wanted=Filter(segment=self.segment))
+
+    def action_why(self) -> None:
+        self.segtui.visit("changes", wanted=Filter(segment=self.segment), focus="totals")
+
+    def action_export(self) -> None:
+        if self.segment is not None:
+            ask_for_export(self.segtui, self.segment, self.where)
+
+    def action_filter(self) -> None:
+        segment, at = self.segment or "", self.segtui.at
+
+        def check(text: str) -> str:
+            # One row is enough to hear what is wrong with an expression.
+            self.segtui.data.members(segment, text or None, None, at, 0, 1)
+            return text
+
+        self.app.push_screen(
+            Prompt(
+                f"Members of {segment} for whom",
+                "margin < 0.05, recency_days > 60 AND orders_90d >= 2; empty shows everyone",
+                check,
+                self.where or "",
+            ),
+            self._filtered,
+        )
+
+    def _filtered(self, answer: tuple[str] | None) -> None:
+        if answer is not None:
+            self.where = answer[0] or None
+            self._anew()
+
+    def _anew(self) -> None:
+        """Other rows, or another order: from the top."""
+        self.rows.cursor = 0
+        self.reload()
+
+    def action_sort(self) -> None:
+        field = self.order.removeprefix("-")
+        self.order = ORDERS[(ORDERS.index(field) + 1) % len(ORDERS)]
+        self._anew()
+
+    def action_reverse(self) -> None:
+        self.order = self.order[1:] if self.order.startswith("-") else f"-{self.order}"
+        self._anew()
+
+    def action_copy_command(self) -> None:
+        parts = ["members", self.segment or ""]
+        parts += ["--where", self.where] if self.where else []
+        parts += [f"--order={self.order}"] if self.order != "user" else []
+        self.segtui.copy_command(*parts)
+
+
+def _summary(row: Item, history: list[dict[str, Any]] | None) -> Content:
+    """How sure the label is, then the user's moves, newest first."""
+    lines = []
+    if row["probability"] is None:
+        lines.append(Content.styled("Decided by a rule: there is no probability.", words.DIM))
+    else:
+        lines.append(
+            Content.assemble("P ", (words.probability(row["probability"]), "bold"), _margin(row["margin"]))
+        )
+    if history is None:
+        lines.append(Content.styled("…", words.DIM))
+    lines += [
+        Content.assemble(
+            ("~" if change["backfilled"] else " ", words.WARN),
+            (words.day(change["as_of"]), words.DIM),
+            "  ",
+            words.move(change, LABEL),
+            "  ",
+            words.cause(change["cause"]),
+            (f": {change['reason']}", words.DIM),
+        )
+        for change in history or ()
+    ]
+    return Content("\n").join(lines)
+
+
+def _margin(margin: float | None) -> str:
+    if margin is None:
+        return ""
+    if margin < 0:
+        return f", {-margin:.2f} behind the next label: held by the switching margin"
+    return f", {margin:.2f} ahead of the next label"

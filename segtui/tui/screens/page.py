@@ -1,0 +1,150 @@
+"""What the five pages have in common: the lines on top and below, loading, and what to say when empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from segtui.operations import words as numbers
+from segtui.tui import words
+from segtui.tui.asking import Asking
+from segtui.tui.widgets.header import AsOf, Tabs
+from segtui.tui.widgets.job_bar import JobBar
+from segtui.tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from segtui.tui.app import SegtuiApp
+
+NO_EVENTS = """[bold]No users yet.[/]
+
+Bring in what happened in the shop, in another terminal:
+
+  [$accent]segtui import FILE…[/]    events, orders, CDNOW, Online Retail, a table …
+  [$accent]segtui demo[/]            a simulated shop, to look around
+
+This page shows it as soon as it is there."""
+
+NO_MEMBERS = """[bold]$users, but nobody is in a segment yet.[/]
+
+  press [$accent]r[/]             evaluates everyone by recency and spend
+  [$accent]segtui train[/]        in another terminal: learns who will buy
+
+This page shows it as soon as it is there."""
+
+
+class Page(Screen[None], Asking, inherit_bindings=False):
+    """One of the five screens; subclasses fill `content`, `load` and, where there is a choice, `recall`."""
+
+    PAGE: ClassVar[str] = ""
+    AUTO_FOCUS: ClassVar[str | None] = "VirtualList"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stamp: object = None
+
+    @property
+    def segtui(self) -> SegtuiApp:
+        """The app, with its own type."""
+        return cast("SegtuiApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Tabs(self.PAGE, self.segtui.data.path.name)
+        yield AsOf()
+        with Vertical(id="content"):
+            yield from self.content()
+        with VerticalScroll(id="hint"):
+            yield Static(id="hint-text")
+        yield JobBar()
+        yield KeyBar(self.PAGE)
+
+    def content(self) -> ComposeResult:
+        """The widgets between the lines on top and the lines below."""
+        raise NotImplementedError
+
+    # Loading
+
+    def load(self) -> None:
+        """Asks for what the page shows; the store has users and memberships."""
+        raise NotImplementedError
+
+    def remember(self) -> dict[str, Any]:
+        """What `recall` needs to show the same again."""
+        return {}
+
+    def recall(self, **what: Any) -> None:
+        """Takes what to show from where the page was called; nothing given leaves it as it is."""
+
+    def on_screen_resume(self) -> None:
+        self.show_job()
+        self.show_notices()
+        if self._stamp != self.stamp():
+            self.reload()
+
+    def stamp(self) -> object:
+        """Two equal stamps show the same."""
+        return (self.segtui.revision, self.segtui.at, *self.remember().items())
+
+    def reload(self) -> None:
+        """Asks for everything again."""
+        self._stamp = self.stamp()
+        self.ask("status", lambda _cancelled: self.segtui.data.status(), self._status_known)
+
+    def _status_known(self, status: dict[str, Any]) -> None:
+        self.segtui.status = status
+        line = self.query_one(AsOf)
+        line.travelling = self.segtui.at is not None
+        line.note = self._freshness(status)
+        if not status["events"]:
+            line.as_of = "–"
+            self.say_instead(Content.from_markup(NO_EVENTS))
+        elif status["last_rescore"] is None:
+            line.as_of = words.moment(status["as_of"], status["timezone"])
+            users = numbers.plural(status["users"], "user")
+            self.say_instead(Content.from_markup(NO_MEMBERS, users=users))
+        else:
+            self.load()
+
+    def _freshness(self, status: dict[str, Any]) -> Content:
+        """Whether a rescore would tell more than what is shown."""
+        if status["next"] == "segtui rescore":
+            return Content.styled("r: rescore due", words.WARN)
+        return Content.styled("up to date", words.DIM)
+
+    def show_as_of(self, as_of: str | None, subject: Content) -> None:
+        """Fills the line of the moment; the page's content is there."""
+        line = self.query_one(AsOf)
+        line.as_of = "–" if as_of is None else words.moment(as_of, self.segtui.zone)
+        line.subject = subject
+        self.say_instead(None)
+
+    def say_instead(self, text: Content | None) -> None:
+        """Shows a text in the place of the content; None brings the content back."""
+        self.set_class(text is not None, "-hint")
+        if text is not None:
+            self.query_one("#hint-text", Static).update(text)
+
+    def refused(self, sentence: str) -> None:
+        """An error in the place of the content where there is none yet, else as a notice."""
+        self.segtui.tell(sentence, "error", quiet=True)
+        self.say_instead(
+            Content.from_markup(
+                "[bold $error]That did not work.[/]\n\n$why\n\n[$muted]esc goes back, ! lists notices[/]",
+                why=sentence,
+            )
+        )
+
+    # What the app tells its page
+
+    def show_job(self) -> None:
+        """Takes over what the running job reports."""
+        line = self.query_one(JobBar)
+        line.what, line.share = self.segtui.job_state
+
+    def show_notices(self) -> None:
+        """Takes over how many notices have not been read."""
+        self.query_one(AsOf).unread = self.segtui.unread

@@ -1,0 +1,75 @@
+"""What the replay shows of one frame: sizes, flow, causes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.content import Content
+
+from segtui.operations import words as numbers
+from segtui.tui import words
+from segtui.tui.widgets.bars import bar
+
+Frame = dict[str, Any]
+
+BAR = 12
+SIZES = 28
+
+
+def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> Content:
+    """Each label's size, what this tick changed of it, and its part of the whole, in `width` cells."""
+    now = frame["sizes"].get(segmentation, {})
+    then = before["sizes"].get(segmentation, {}) if before else {}
+    total = sum(now.values())
+    room = max(1, width - SIZES)
+    lines = []
+    for label, users in now.items():
+        moved = words.delta(users - then.get(label, 0) if before else None)
+        lines.append(
+            Content.assemble(
+                f"{label:<8.8}{numbers.count(users):>9} ",
+                moved.pad_left(max(0, 8 - moved.cell_length)),
+                " ",
+                (bar(users / total if total else 0.0, room), "$primary"),
+            )
+        )
+    lines.append(Content.styled(f"{'users':<8}{numbers.count(total):>9}", words.DIM))
+    return Content("\n").join(lines)
+
+
+def flow_matrix(frame: Frame, segmentation: str) -> Content:
+    """Who went from which label (rows) to which (columns) at this tick."""
+    flows = {(left, to): users for name, left, to, users in frame["flows"] if name == segmentation}
+    labels: list[str | None] = list(frame["sizes"].get(segmentation, {}))
+    rows = ([None] if any(left is None for left, _ in flows) else []) + labels
+    columns = labels + ([None] if any(to is None for _, to in flows) else [])
+    head = "FROM \\ TO"
+    lines = [
+        Content.styled(f"{head:<9}" + "".join(f"{words.label(each):>8.8}" for each in columns), words.DIM)
+    ]
+    for left in rows:
+        name = "(new)" if left is None else left
+        cells = [Content.styled(f"{name:<9.9}", words.DIM)]
+        for to in columns:
+            users = flows.get((left, to), 0)
+            if left == to:
+                cells.append(Content.styled(f"{'-':>8}", words.DIM))
+            else:
+                cells.append(Content.styled(f"{numbers.count(users):>8}", "bold" if users else words.DIM))
+        lines.append(Content("").join(cells))
+    return Content("\n").join(lines)
+
+
+def by_cause(frame: Frame) -> Content:
+    """How many moved for which cause."""
+    counts = sorted(frame["by_cause"].items(), key=lambda pair: -pair[1])
+    if not counts:
+        return Content.styled("Nobody moved at this tick.", words.DIM)
+    most = counts[0][1]
+    return Content("\n").join(
+        Content.assemble(
+            f"{cause.replace('_', ' '):<11}{numbers.count(users):>8} ",
+            (bar(users / most, BAR), words.CAUSE_STYLES.get(cause, "$primary")),
+        )
+        for cause, users in counts
+    )

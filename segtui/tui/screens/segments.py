@@ -1,0 +1,316 @@
+"""Page 1: every segment with its size, share and trend, and what moved the one under the cursor."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from segtui.operations import words as numbers
+from segtui.tui import words
+from segtui.tui.actions import bindings
+from segtui.tui.data import Filter, Moves
+from segtui.tui.exporting import ask_for_export
+from segtui.tui.screens.page import Page
+from segtui.tui.widgets.bars import bar, sparkline
+from segtui.tui.widgets.charts import size_chart
+from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
+
+DAYS = 30
+LATEST = 50
+REASONS = 6
+BAR = 16
+LABEL = 6
+
+
+def name_cell(row: Item, _width: int) -> Content:
+    """A segmentation's name, or a label's indented below it."""
+    if row["label"] is None:
+        return Content.assemble((row["name"], "bold"), (f" ({row['kind']})", words.DIM))
+    return Content(f"  {row['label']}")
+
+
+def share_cell(row: Item, width: int) -> Content:
+    """`13.6 %` and, where there is room, how much of the whole that is."""
+    if row["share"] is None:
+        return Content.styled("·", words.DIM)
+    text = Content(numbers.share(row["share"]).rjust(7))
+    room = width - 8
+    return (
+        text + Content(" ") + Content.styled(bar(row["share"], room).ljust(room), "$primary")
+        if room > 3
+        else text
+    )
+
+
+COLUMNS = (
+    Column("SEGMENT", 16, name_cell, grow=1),
+    Column("USERS", 9, lambda row, _: numbers.count(row["users"]), right=True),
+    Column("SHARE", 7, share_cell, grow=1),
+    Column(
+        "EXPECTED",
+        9,
+        lambda row, _: "·" if row["expected"] is None else numbers.count(round(row["expected"])),
+        right=True,
+        drop=2,
+    ),
+    Column("1 d", 8, lambda row, _: words.delta(row["change_1d"]), right=True, drop=1),
+    Column("30 d", 8, lambda row, _: words.delta(row["change_30d"]), right=True),
+    Column(
+        "LAST 30 TICKS",
+        14,
+        lambda row, width: Content.styled(sparkline(row["trend"], min(width, DAYS)), "$primary"),
+        drop=3,
+        grow=1,
+    ),
+)
+
+
+class SegmentsPage(Page):
+    """Sizes of all segments; the panes below tell about the chosen one."""
+
+    PAGE = "segments"
+    BINDINGS = bindings(PAGE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, dict[str, Any]] = {}
+        self._total = 0
+
+    def content(self) -> ComposeResult:
+        yield VirtualList(COLUMNS, lambda row: (row["name"], row["label"]), id="segments")
+        with VerticalScroll(id="about", classes="pane side"):
+            yield Static(id="about-text")
+        with VerticalScroll(classes="pane side", id="reasons"):
+            yield Static(id="reasons-text")
+        with Horizontal(id="detail", classes="side"):
+            with Vertical(id="left"):
+                with Vertical(classes="pane", id="trend"):
+                    yield Static(id="trend-text")
+                with VerticalScroll(classes="pane", id="flows"):
+                    yield Static(id="flows-text")
+            with VerticalScroll(classes="pane", id="latest"):
+                yield Static(id="latest-text")
+
+    @property
+    def rows(self) -> VirtualList:
+        """The list of segments."""
+        return self.query_one("#segments", VirtualList)
+
+    def load(self) -> None:
+        at = self.segtui.at
+        self.ask("segments", lambda _cancelled: self.segtui.data.segments(at), self._loaded)
+
+    def _loaded(self, found: dict[str, Any]) -> None:
+        self._known = {each["name"]: each for each in found["segmentations"]}
+        rows = [row for each in found["segmentations"] for row in _rows(each)]
+        self._total = max((row["users"] for row in rows if row["label"] is None), default=0)
+        self.segtui.known_segments = [_segment(row) for row in rows if row["label"] is not None]
+        self.show_as_of(found["as_of"], Content(numbers.plural(self._total, "user")))
+        fresh = self.rows.total == 0
+        self.rows.show(rows)
+        if fresh and len(rows) > 1:
+            self.rows.cursor = 1
+
+    def on_virtual_list_moved(self) -> None:
+        row = self.rows.item
+        if row is None:
+            return
+        pane = self.query_one("#about")
+        pane.border_title = _segment(row)
+        self.query_one("#about-text", Static).update(_about(row, self._known[row["name"]]))
+        wanted = Filter(segment=_segment(row), days=DAYS)
+        at = self.segtui.at
+        self.ask("moves", lambda _cancelled: self._explain(wanted, at), partial(self._explained, row))
+
+    def _explain(self, wanted: Filter, at: int | None) -> tuple[Moves, list[dict[str, Any]]]:
+        moves = self.segtui.data.moves(wanted, at)
+        return moves, self.segtui.data.moves_page(moves, 0, LATEST)
+
+    def _explained(self, row: Item, answer: tuple[Moves, list[dict[str, Any]]]) -> None:
+        moves, latest = answer
+        self.query_one("#reasons").border_title = f"{DAYS} d: why"
+        self.query_one("#latest").border_title = "latest moves"
+        self.query_one("#reasons-text", Static).update(_reasons(row, moves))
+        self.query_one("#latest-text", Static).update(_latest(latest))
+        self.query_one("#flows").border_title = f"{DAYS} d: from where to where"
+        self.query_one("#flows-text", Static).update(_flows(moves))
+        self._draw_trend()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._draw_trend)
+
+    def _draw_trend(self) -> None:
+        """The size over the last ticks, where there is room for a picture."""
+        row, pane = self.rows.item, self.query_one("#trend")
+        if row is None or not pane.size.height or not row["trend"]:
+            return
+        room = pane.content_size
+        pane.border_title = f"size over {len(row['trend'])} ticks"
+        self.query_one("#trend-text", Static).update(
+            size_chart(row["trend"], len(row["trend"]), room.width, room.height)
+        )
+
+    # What can be done
+
+    def action_open(self) -> None:
+        row = self.rows.item
+        if row is None:
+            return
+        if row["label"] is None:
+            self.rows.cursor += 1
+        else:
+            self.segtui.visit("members", segment=_segment(row))
+
+    def on_virtual_list_chosen(self) -> None:
+        self.action_open()
+
+    def action_changes(self) -> None:
+        if self.rows.item is not None:
+            self.segtui.visit("changes", wanted=Filter(segment=_segment(self.rows.item)))
+
+    def action_why(self) -> None:
+        if self.rows.item is not None:
+            self.segtui.visit("changes", wanted=Filter(segment=_segment(self.rows.item)), focus="totals")
+
+    def action_export(self) -> None:
+        row = self.rows.item
+        if row is None or row["label"] is None:
+            self.segtui.tell("Choose a label to export, such as the one below.", "warning")
+        else:
+            ask_for_export(self.segtui, _segment(row), None)
+
+    def action_copy_command(self) -> None:
+        row = self.rows.item
+        if row is not None and row["label"] is not None:
+            self.segtui.copy_command("members", _segment(row))
+        else:
+            self.segtui.copy_command("segments")
+
+
+def _segment(row: Item) -> str:
+    """`value=high` of a label's row, `value` of its segmentation's."""
+    return row["name"] if row["label"] is None else f"{row['name']}={row['label']}"
+
+
+def _rows(segmentation: dict[str, Any]) -> list[Item]:
+    """A row for the segmentation as a whole, then one per label."""
+    labels = segmentation["labels"]
+    whole = {
+        "name": segmentation["name"],
+        "kind": segmentation["decided_by"] or segmentation["kind"],
+        "label": None,
+        "users": sum(each["users"] for each in labels),
+        "share": 1.0,
+        "expected": None,
+        "change_1d": _sum(labels, "change_1d"),
+        "change_30d": _sum(labels, "change_30d"),
+        "trend": [sum(sizes) for sizes in zip(*(each["trend"] for each in labels), strict=False)],
+    }
+    return [whole, *({"name": segmentation["name"]} | each for each in labels)]
+
+
+def _sum(labels: list[dict[str, Any]], field: str) -> int | None:
+    known = [each[field] for each in labels if each[field] is not None]
+    return sum(known) if known else None
+
+
+def _about(row: Item, segmentation: dict[str, Any]) -> Content:
+    """Who decides, and for a model how many there should be."""
+    if segmentation["decided_by"] == "model":
+        who = Content.assemble("decided by model ", (str(segmentation["model_name"]), "bold"))
+    elif segmentation["decided_by"] == "starter":
+        limits = segmentation["thresholds"]
+        who = Content.from_markup(
+            "decided by the starter rule: an order within $days d, high above $spend a year;\n"
+            f"[{words.KEY}]segtui train[/] learns who will buy",
+            days=limits["recency_days"],
+            spend=f"{limits['spend_above'] / 100:,.2f}",
+        )
+    else:
+        who = Content.styled("nothing decides it yet", words.WARN)
+    if row["label"] is None or row["expected"] is None:
+        return who
+    expected = round(row["expected"])
+    return Content.assemble(
+        who,
+        "\n",
+        f"{numbers.count(row['users'])} assigned, {numbers.count(expected)} expected by probability",
+        (_assigned(row["users"], expected), words.DIM),
+    )
+
+
+def _assigned(users: int, expected: int) -> str:
+    """Why the two differ, when they differ by more than a tenth."""
+    if abs(users - expected) * 10 <= expected:
+        return ""
+    if users < expected:
+        return ": often likely, seldom the likeliest"
+    return ": the likeliest by a little for many"
+
+
+def _reasons(row: Item, moves: Moves) -> Content:
+    """How many came and left, and the most frequent reasons."""
+    if not moves.total:
+        return Content.styled("Nobody moved in or out.", words.DIM)
+    if row["label"] is None:
+        head = Content(numbers.plural(moves.total, "change"))
+    else:
+        head = Content.assemble(
+            ("▲ ", words.RISE),
+            f"{numbers.count(moves.into)} in   ",
+            ("▼ ", words.FALL),
+            f"{numbers.count(moves.out)} out",
+        )
+    most = max(each["users"] for each in moves.totals)
+    lines = [_reason(each, most) for each in moves.totals[:REASONS]]
+    rest = sum(each["users"] for each in moves.totals[REASONS:])
+    if rest:
+        lines.append(Content.styled(f"{numbers.count(rest):>7} for other reasons: w", words.DIM))
+    return Content("\n").join([head, *lines])
+
+
+def _reason(each: dict[str, Any], most: int) -> Content:
+    style = words.CAUSE_STYLES.get(each["cause"], "$primary")
+    return Content.assemble(
+        f"{numbers.count(each['users']):>7} ",
+        (bar(each["users"] / most, BAR).ljust(BAR), style),
+        (f" {each['cause'].replace('_', ' '):<11}", style),
+        each["reason"],
+    )
+
+
+def _flows(moves: Moves) -> Content:
+    """The moves between labels, most frequent first."""
+    if not moves.flows:
+        return Content.styled("None.", words.DIM)
+    most = moves.flows[0][2]
+    return Content("\n").join(
+        Content.assemble(
+            f"{numbers.count(users):>7} ",
+            (bar(users / most, BAR).ljust(BAR), "$primary"),
+            " ",
+            words.move({"from": left, "to": to}, LABEL),
+        )
+        for left, to, users in moves.flows
+    )
+
+
+def _latest(changes: list[dict[str, Any]]) -> Content:
+    if not changes:
+        return Content.styled("None in these days.", words.DIM)
+    return Content("\n").join(
+        Content.assemble(
+            (change["as_of"][5:10], words.DIM),
+            f" {change['user']:<10.10} ",
+            words.move(change, LABEL),
+            " ",
+            words.cause(change["cause"]),
+            (f"  {change['reason']}", words.DIM),
+        )
+        for change in changes
+    )

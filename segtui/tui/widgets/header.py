@@ -1,0 +1,76 @@
+"""The two lines on top: the store and the five screens, and the moment all screens look at."""
+
+from __future__ import annotations
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from segtui.tui import words
+from segtui.tui.actions import PAGES
+
+TABS = ("Segments", "Members", "User", "Replay", "Changes")
+
+
+class Tabs(Widget):
+    """`segtui  shop.db   [1 Segments] 2 Members …`; where room is short only the current one has its name."""
+
+    def __init__(self, page: str, store: str) -> None:
+        super().__init__()
+        self.page = page
+        self.store = store
+
+    def render(self) -> RenderResult:
+        room = self.size.width
+        tabs = self._tabs(named=True)
+        title = Content.assemble((" segtui ", "bold $primary"), (f" {self.store} ", words.DIM))
+        hint = Content.from_markup(
+            f"[@click=app.palette][{words.KEY}]:[/][/] [@click=app.help][{words.KEY}]?[/][/] "
+        )
+        if title.cell_length + tabs.cell_length + hint.cell_length > room:
+            title = Content.styled(" segtui ", "bold $primary")
+        if title.cell_length + tabs.cell_length + hint.cell_length > room:
+            tabs = self._tabs(named=False)
+        gap = max(0, room - title.cell_length - tabs.cell_length - hint.cell_length)
+        # The tabs keep their place when the store's name is a long one.
+        return title + Content(" " * (gap // 2)) + tabs + Content(" " * (gap - gap // 2)) + hint
+
+    def _tabs(self, *, named: bool) -> Content:
+        parts = []
+        for number, (page, name) in enumerate(zip(PAGES, TABS, strict=True), 1):
+            if page == self.page:
+                parts.append(Content.styled(f"[{number} {name}]", "bold $primary reverse"))
+            else:
+                text = f" {number} {name} " if named else f" {number} "
+                parts.append(
+                    Content.from_markup(f"[@click=\"app.go('{page}')\"][$muted]$text[/][/]", text=text)
+                )
+        return Content("").join(parts)
+
+
+class AsOf(Widget):
+    """`AS OF Sun 2026-03-01 00:00 CET │ 24,310 users │ live`; a loud banner while travelling in time."""
+
+    as_of: reactive[str] = reactive("")
+    subject: reactive[Content] = reactive(words.BLANK)
+    note: reactive[Content] = reactive(words.BLANK)
+    travelling: reactive[bool] = reactive(False)
+    unread: reactive[int] = reactive(0)
+
+    def watch_travelling(self, travelling: bool) -> None:
+        self.set_class(travelling, "-travelling")
+
+    def render(self) -> RenderResult:
+        line = Content.styled(" AS OF ", "bold") + Content(self.as_of or "…")
+        if self.travelling:
+            line = Content.styled(" ◀◀ TIME TRAVEL", "bold") + line
+        for part in (self.subject, self.note):
+            if part:
+                line += Content.styled(" │ ", words.DIM) + part
+        if self.travelling:
+            line += Content(" │ ") + Content.styled("t now", "bold") + Content(" returns")
+        right = Content.styled(f" !{self.unread} ", "bold $warning") if self.unread else Content(" ")
+        room = max(0, self.size.width - right.cell_length)
+        line = line.truncate(room, ellipsis=True)
+        return line.pad_right(room - line.cell_length) + right

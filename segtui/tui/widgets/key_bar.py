@@ -1,0 +1,37 @@
+"""The last line: what can be pressed here, as much of it as there is room for."""
+
+from __future__ import annotations
+
+from textual.app import RenderResult
+from textual.content import Content
+from textual.widget import Widget
+
+from segtui.tui import words
+from segtui.tui.actions import PAGES, Action, effective, in_scope
+
+
+class KeyBar(Widget):
+    """`enter members  w why  c changes …  ? help`, from the registry."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.page = page
+
+    def render(self) -> RenderResult:
+        offered = [action for action in in_scope(*effective(self.page)) if action.bar]
+        if self.page == PAGES[0]:
+            # esc leads here from everywhere, and nowhere from here.
+            offered = [action for action in offered if action.name != "back"]
+        # `sorted` is stable: equal places keep the registry's order, the page's own before the others.
+        # `sorted` is stable: equal places keep the registry's order; help is the last thing to go.
+        chosen = sorted(offered, key=lambda action: (action.name == "help", action.bar))
+        while len(chosen) > 1 and self._line(chosen).cell_length > self.size.width:
+            chosen.remove(max(chosen[:-1], key=lambda action: action.bar))
+        return self._line(chosen)
+
+    def _line(self, actions: list[Action]) -> Content:
+        parts = [
+            Content.assemble((keys, words.KEY), " ", (label, words.DIM))
+            for keys, label in (action.in_bar for action in actions)
+        ]
+        return Content(" ") + Content("  ").join(parts)

@@ -1,0 +1,87 @@
+"""One registry of actions: nothing bound twice, nothing unbound that is offered, nothing offered unbound."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from segtui.tui import actions
+from segtui.tui.actions import ACTIONS, EVERYWHERE, FULL_WIDTH, LIST, PAGES, effective, in_scope
+from segtui.tui.app import SegtuiApp
+from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
+from segtui.tui.screens.help import SIGNS, help_text
+from segtui.tui.widgets.virtual_list import VirtualList
+
+DIALOGS = {"prompt": Prompt, "confirm": Confirm, "text": Reading}
+HELP_WIDTH = 52
+
+
+def keys_of(*scopes: str) -> Counter[str]:
+    return Counter(key for action in in_scope(*scopes) for key in action.keys)
+
+
+@pytest.mark.parametrize("scopes", [effective(page) for page in PAGES] + [(each,) for each in DIALOGS])
+def test_no_key_is_bound_twice_where_it_works(scopes):
+    assert [key for key, times in keys_of(*scopes).items() if times > 1] == []
+
+
+def test_d_is_unbound():
+    assert not any("d" in action.keys for action in ACTIONS)
+
+
+def test_no_key_hides_behind_alt_gr():
+    behind = {
+        "left_square_bracket", "right_square_bracket", "left_curly_bracket", "right_curly_bracket",
+        "at", "backslash", "vertical_line",
+    }  # fmt: skip
+    assert behind.isdisjoint(key for action in ACTIONS for key in action.keys)
+
+
+def test_keys_of_later_issues_are_not_shown():
+    for page in PAGES:
+        shown = keys_of(*effective(page))
+        assert not {"i", "e", "z", "E", "v"} & set(shown)
+        # n is the next marker of a replay, and nothing elsewhere until segments can be made
+        assert ("n" in shown) == (page == "replay")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_action_of_a_page_is_a_method(page):
+    screen = SegtuiApp.SCREENS[page]
+    for action in in_scope(page):
+        name = action.name.partition("(")[0]
+        owner = SegtuiApp if name.startswith("app.") else screen
+        assert hasattr(owner, f"action_{name.removeprefix('app.')}"), action
+
+
+def test_every_action_elsewhere_is_a_method():
+    owners = {EVERYWHERE: SegtuiApp, LIST: VirtualList, **DIALOGS}
+    for scope, owner in owners.items():
+        for action in in_scope(scope):
+            assert hasattr(owner, f"action_{action.name.partition('(')[0]}"), action
+
+
+def test_bindings_carry_every_key_and_the_full_width_ones():
+    bound = {key for binding in actions.bindings(EVERYWHERE) for key in binding.key.split(",")}
+    assert bound == {
+        *keys_of(EVERYWHERE),
+        *(FULL_WIDTH[key] for key in FULL_WIDTH if key in keys_of(EVERYWHERE)),
+    }
+    assert {"fullwidth_colon", "fullwidth_question_mark"} <= bound
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_help_lists_every_key_of_its_page(page):
+    text = help_text(page).plain
+    for action in in_scope(*effective(page)):
+        assert action.shown in text
+        assert action.help in text
+
+
+def test_help_fits_without_wrapping():
+    for action in ACTIONS:
+        assert len(action.help) <= HELP_WIDTH, action
+        assert len(action.shown) <= 14, action
+    for _, meaning in SIGNS:
+        assert len(meaning) <= HELP_WIDTH, meaning
