@@ -77,11 +77,12 @@ def read(path: Path, names: list[str], delimiter: str) -> Iterator[Chunk]:
         frame = pl.DataFrame({"line": part.numbers(), "text": part.texts})
         if rest is not None:
             frame = pl.concat([rest, frame])
-        frame = frame.filter(pl.col("text").str.contains(r"\S"))
         if not headed:
-            frame, headed = frame[1:], frame.height > 0
+            filled = frame["text"].str.contains(r"\S").arg_true()
+            headed = len(filled) > 0
+            frame = frame[filled[0] + 1 :] if headed else frame.clear()
         records, rest, unclosed = _records(frame, delimiter, final=part.last)
-        yield _split(records, unclosed, names, delimiter)
+        yield _split(records.filter(pl.col("text").str.contains(r"\S")), unclosed, names, delimiter)
 
 
 def _records(

@@ -47,7 +47,23 @@ def test_texts_that_are_numbers(text: str, cents: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "two", "1,5", "1_000", "0x10", "--5", "-", ".", "nan", "inf", "-Infinity", "1.2.3", "١٢", "１２", "1e"],
+    [
+        "",
+        "two",
+        "1,5",
+        "1_000",
+        "0x10",
+        "--5",
+        "-",
+        ".",
+        "nan",
+        "inf",
+        "-Infinity",
+        "1.2.3",
+        "١٢",
+        "１２",
+        "1e",
+    ],
 )
 def test_texts_that_are_no_numbers(text: str) -> None:
     assert applied([text], numbers.billionths(T)) == [None]
@@ -73,7 +89,14 @@ def test_minor_units_have_the_digits_of_their_currency(currency: str, minor: int
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("17850.0", "17850"), (" 17850 ", "17850"), ("v1.0", "v1.0"), ("1.00", "1.00"), ("", None), ("007", "007")],
+    [
+        ("17850.0", "17850"),
+        (" 17850 ", "17850"),
+        ("v1.0", "v1.0"),
+        ("1.00", "1.00"),
+        ("", None),
+        ("007", "007"),
+    ],
 )
 def test_ids_lose_the_fraction_a_float_column_gave_them(text: str, meant: str | None) -> None:
     assert applied([text], numbers.plain_id(T)) == [meant]

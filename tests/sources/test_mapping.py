@@ -1,0 +1,249 @@
+"""Mapping files: any CSV, Parquet or NDJSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from segtui import sources
+from segtui.sources import mapping as mappings
+from segtui.sources.mapping import load
+
+Read = Callable[..., Any]
+
+SHOP = """\
+[columns]
+user = "customer"
+time = "when"
+kind = "what"
+amount = "total"
+quantity = "pieces"
+[constants]
+currency = "USD"
+platform = "till"
+"""
+HEADER = "customer,when,what,total,pieces\n"
+
+
+def test_columns_and_constants(read: Read) -> None:
+    good, bad, _ = read(HEADER + "c1,2026-01-05,purchase,12.50,2\n", mapping=SHOP)
+    assert bad.is_empty()
+    row = good.to_dicts()[0]
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "line": 2,
+        "user": "c1",
+        "time": 1_767_571_200_000_000,
+        "kind": "purchase",
+        "platform": "till",
+        "currency": "USD",
+        "amount": 1250,
+        "quantity": 2,
+    }
+
+
+@pytest.mark.parametrize("name", ["auto", "events", "table"])
+def test_the_mapping_decides_whatever_the_format(read: Read, name: str) -> None:
+    good, _, _ = read(HEADER + "c1,2026-01-05,purchase,12.50,2\n", name, mapping=SHOP)
+    assert good["amount"].to_list() == [1250]
+
+
+def test_kinds_are_translated_and_others_kept(read: Read) -> None:
+    rows = "c1,2026-01-05,Kauf,1,1\nc1,2026-01-05,view,,\nc1,2026-01-05,Sonstiges,,\n"
+    good, bad, _ = read(HEADER + rows, mapping=SHOP + '[kinds]\nKauf = "purchase"\n')
+    assert good["kind"].to_list() == ["purchase", "view"]
+    assert bad["reason"].to_list() == ["kind 'Sonstiges' is not a name in snake_case, like add_to_cart"]
+
+
+def test_numbers_with_other_separators(read: Read) -> None:
+    told = SHOP + '[numbers]\ndecimal = ","\nthousands = "."\n'
+    totals = ["1.234,50", "1234,5", "-1.234,50", "12.34,5", "1.5", "1.234.567,8", "1234"]
+    rows = "".join(f'c1,2026-01-05,purchase,"{total}",1\n' for total in totals)
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good["amount"].to_list() == [123_450, 123_450, 123_456_780, 123_400]
+    assert bad["reason"].to_list() == [
+        "negative amount outside a refund",
+        "amount '12.34,5' is not a number",
+        "amount '1.5' is not a number",
+    ]
+
+
+def test_blanks_may_group_digits(read: Read) -> None:
+    told = SHOP + '[numbers]\nthousands = " "\n'
+    rows = "c1,2026-01-05,purchase,1 234.50,1\nc1,2026-01-05,purchase,1\u202f234.50,1\n"
+    assert read(HEADER + rows, mapping=told)[0]["amount"].to_list() == [123_450, 123_450]
+
+
+def test_negative_amounts_and_quantities_may_mean_refunds(read: Read) -> None:
+    rows = "c1,2026-01-05,purchase,-5,1\nc1,2026-01-05,purchase,5,-1\nc1,2026-01-05,view,,-1\n"
+    good, bad, _ = read(HEADER + rows, mapping=SHOP)
+    assert good.is_empty()
+    assert bad["reason"].to_list() == [
+        "negative amount outside a refund",
+        "negative quantity",
+        "negative quantity",
+    ]
+    told = SHOP + '[negative]\namount = "refund"\nquantity = "refund"\n'
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good.select("kind", "amount", "quantity").rows() == [("refund", -500, 1), ("refund", -500, 1)]
+    assert bad["reason"].to_list() == ["negative quantity"]
+
+
+def test_a_price_is_multiplied_by_the_quantity(read: Read) -> None:
+    told = SHOP.replace("amount = ", "price = ")
+    rows = "c1,2026-01-05,purchase,0.335,3\nc1,2026-01-05,purchase,2,\nc1,2026-01-05,view,,\n"
+    rows += "c1,2026-01-05,purchase,999999999999,999999999999\n"
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good.select("kind", "amount").rows() == [("purchase", 101), ("view", None)]
+    assert bad["reason"].to_list() == ["a price and no quantity", "price times quantity is too large"]
+
+
+def test_stars_and_durations_are_brought_to_one_scale(read: Read) -> None:
+    told = SHOP.replace('amount = "total"', 'rating = "total"').replace("quantity = ", "duration = ")
+    told += '[numbers]\nstars = 10\nduration = "minutes"\n'
+    good, bad, _ = read(HEADER + "c1,2026-01-05,review,7,1.5\nc1,2026-01-05,review,11,1\n", mapping=told)
+    assert good.select("rating", "duration").rows() == [(350, 90_000)]
+    assert bad["reason"].to_list() == ["rating '11' is not between 0 and 10"]
+
+
+def test_the_e_mail_stands_in_where_there_is_no_customer(read: Read) -> None:
+    told = SHOP.replace('amount = "total"', 'email = "total"')
+    rows = "c1,2026-01-05,view,a@b.c,\n,2026-01-05,view, Eva@Shop.DE ,\n"
+    rows += ",2026-01-05,view,none,\n,2026-01-05,view,,\n"
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good.select("user", "email").rows() == [("c1", None), ("eva@shop.de", "eva@shop.de")]
+    assert bad["reason"].to_list() == [
+        "no customer: row cannot belong to a user, and the e-mail is none",
+        "no customer: row cannot belong to a user",
+    ]
+
+
+def test_the_zone_of_the_mapping_comes_first(read: Read) -> None:
+    rows = HEADER + "c1,05.01.2026 10:00,view,,\n"
+    told = SHOP + '[time]\nformat = "%d.%m.%Y %H:%M"\n'
+    paris = read(rows, mapping=told, timezone="Europe/Paris")[0]["time"][0]
+    tokyo = read(rows, mapping=told + 'zone = "Asia/Tokyo"\n', timezone="Europe/Paris")[0]["time"][0]
+    assert paris - tokyo == 8 * 3_600_000_000
+
+
+def test_json_lines_are_read_by_member(read: Read) -> None:
+    lines = '{"customer": 7, "when": 1767607200, "what": "view", "x": 1}\nno\n{"customer": 8}\n'
+    good, bad, _ = read(
+        lines, mapping=SHOP.replace("amount", "#").replace("quantity", "#") + "[time]\nformat = 'seconds'\n"
+    )
+    assert good.select("line", "user", "time").rows() == [(1, "7", 1_767_607_200_000_000)]
+    assert bad.select("line", "reason").rows() == [
+        (2, "not JSON: Expecting value at column 1"),
+        (3, "no time"),
+    ]
+    assert bad["row"].to_list() == ['{"text":"no"}', '{"customer": 8}']
+
+
+def test_parquet_numbers_and_times_are_taken_as_they_are(tmp_path: Path, options: sources.Options) -> None:
+    path, told = tmp_path / "rows.parquet", tmp_path / "map.toml"
+    told.write_text(SHOP + '[numbers]\ndecimal = ","\n[time]\nzone = "Europe/Paris"\n')
+    pl.DataFrame(
+        {
+            "customer": [17850.0, None],
+            "when": [datetime(2026, 1, 5, 10), datetime(2026, 1, 5, 11)],
+            "what": pl.Series(["purchase", "view"], dtype=pl.Categorical),
+            "total": [12.5, None],
+            "pieces": pl.Series([2, None], dtype=pl.UInt8),
+        }
+    ).write_parquet(path)
+    batch = next(iter(sources.read(path, "auto", options, told)))
+    assert batch.accepted.select("line", "user", "time", "amount", "quantity").rows() == [
+        (1, "17850", 1_767_603_600_000_000, 1250, 2)
+    ]
+    assert batch.rejected.select("line", "reason").rows() == [(2, "no customer: row cannot belong to a user")]
+
+
+def test_a_parquet_column_of_lists_is_refused(tmp_path: Path, options: sources.Options) -> None:
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"user_id": ["u1"], "likes": [["a", "b"]]}).write_parquet(path)
+    with pytest.raises(sources.SourceError, match=r"column 'likes' holds List\(String\)"):
+        list(sources.read(path, "table", options))
+
+
+def test_a_column_that_is_not_there_is_named_with_those_there(read: Read) -> None:
+    with pytest.raises(
+        sources.SourceError, match="needs the column total; there are customer, when, what, sum"
+    ):
+        read("customer,when,what,sum,pieces\nc1,2026-01-05,view,,\n", mapping=SHOP)
+
+
+def test_a_format_that_is_not_the_files_is_refused(read: Read) -> None:
+    with pytest.raises(sources.SourceError, match=r"rows\.txt is not Parquet, .*map\.toml says parquet"):
+        read(HEADER, mapping='format = "parquet"\n' + SHOP)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("columns = 5\n", "columns is a section"),
+        ("[columns\n", "is not TOML: .*line 1"),
+        ("colums = 1\n", "the mapping has no entry 'colums': did you mean columns?"),
+        (SHOP + "[time]\nzon = 'UTC'\n", r"\[time\] has no entry 'zon': did you mean zone?"),
+        (SHOP + "[foo]\n", "the mapping has no entry 'foo': there may be format, delimiter"),
+        (SHOP.replace("user", "wxyz"), r"\[columns\] has no entry 'wxyz': there may be user"),
+        (SHOP.replace('"customer"', "5"), "columns.user is 5, it must be a text in quotes"),
+        (SHOP.replace("user =", "session ="), "nothing names the user"),
+        (SHOP.replace("time =", "session ="), "nothing names the time"),
+        (SHOP.replace("kind =", "session ="), "nothing names the kind"),
+        (SHOP + 'kind = "view"\n', r"kind stands in \[columns\] and in \[constants\]"),
+        (SHOP.replace("quantity", "price"), "amount and price are both there"),
+        (
+            SHOP.replace("amount", "price").replace("quantity", "order"),
+            "price is per unit and needs quantity",
+        ),
+        (SHOP.replace("USD", "Dollar"), "currency 'Dollar' is not an ISO 4217 code"),
+        ('delimiter = ";;"\n' + SHOP, "delimiter is ';;', it must be one character"),
+        ('format = "xml"\n' + SHOP, "format is 'xml', it must be one of csv, parquet, ndjson"),
+        (SHOP + '[numbers]\ndecimal = ","\nthousands = ","\n', "are the same"),
+        (SHOP + "[numbers]\nstars = 0\n", "numbers.stars is 0"),
+        (
+            SHOP + "[numbers]\nduration = 'days'\n",
+            "numbers.duration is 'days', it must be one of milliseconds",
+        ),
+        (SHOP + "[time]\nformat = '%H:%M'\n", "time format '%H:%M' does not tell a date"),
+        (SHOP + "[time]\nzone = 'Mars'\n", "'Mars' is not a time zone"),
+        (SHOP + "[negative]\namount = 'ok'\n", "negative.amount is 'ok', it must be one of refund, reject"),
+    ],
+)
+def test_mistakes_in_a_mapping_are_told_in_a_sentence(tmp_path: Path, content: str, words: str) -> None:
+    path = tmp_path / "map.toml"
+    path.write_text(content)
+    with pytest.raises(sources.SourceError, match=words) as error:
+        load(path)
+    assert str(error.value).endswith((".", "?"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_mapping_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(sources.SourceError, match="There is no mapping file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(sources.SourceError, match="cannot be read"):
+        load(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b'"\xe9" = 1')
+    with pytest.raises(sources.SourceError, match="not UTF-8"):
+        load(tmp_path / "latin.toml")
+
+
+def test_the_documented_example_reads_a_file(tmp_path: Path, read: Read) -> None:
+    document = (Path(__file__).resolve().parents[2] / "docs" / "sources.md").read_text()
+    example = document.split("```toml\n")[1].split("```")[0]
+    path = tmp_path / "map.toml"
+    path.write_text(example)
+    told = load(path)
+    assert set(told.columns) | set(told.constants) == set(mappings.FIELDS) - {"amount"}
+    rows = document.split("```text\n")[1].split("```")[0]
+    good, bad, _ = read(rows, mapping=example)
+    assert good.select("kind", "amount", "quantity", "user").rows() == [
+        ("purchase", 246_900, 2, "1001"),
+        ("refund", -450, 1, "eva@shop.example"),
+    ]
+    assert bad["reason"].to_list() == ["time '2026-01-05' is not a time"]
