@@ -1,0 +1,197 @@
+"""Importing: every row accounted for, all or nothing, first-import settings, sessions, attributes."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from db import log, vocabulary
+from segtui.operations.errors import OperationError
+from segtui.operations.ingest import import_files
+from segtui.operations.init import init
+from segtui.operations.session import open_session
+from segtui.operations.status import status
+
+
+def lines(path, rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def purchase(user, day, amount=10.0, **more):
+    fields = {"user": user, "time": f"2026-01-{day:02}T10:00:00Z", "kind": "purchase", "amount": amount}
+    return fields | {"currency": "EUR"} | more
+
+
+def adds_up(told):
+    parts = ("accepted", "duplicates", "changed", "suppressed", "quarantined")
+    return told["rows"] == sum(told[part] for part in parts)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGTUI_NOW", str(int(datetime(2026, 2, 1, tzinfo=UTC).timestamp()) * 1_000_000))
+    init(tmp_path / "a.db")
+    return tmp_path / "a.db"
+
+
+def test_bad_rows_go_to_quarantine_with_line_and_reason_and_the_rest_goes_in(store, tmp_path):
+    rows = [
+        purchase("ann", 5),
+        purchase("bob", 6) | {"time": "not a time"},
+        purchase("cat", 7) | {"amount": "two"},
+        "{broken",
+        purchase("dan", 8),
+    ]
+    with open_session(store) as s:
+        told = import_files(s, [lines(tmp_path / "events.ndjson", rows)], format="events")
+        assert (told["rows"], told["accepted"], told["quarantined"]) == (5, 2, 3)
+        assert adds_up(told)
+        assert log.summary(s.store).events == 2
+    kept = [json.loads(line) for line in Path(told["quarantine_file"]).read_text().splitlines()]
+    assert [row["line"] for row in kept] == [2, 3, 4]
+    assert all(row["reason"] and row["row"] for row in kept)
+    assert oct(Path(told["quarantine_file"]).stat().st_mode & 0o777) == "0o600"
+
+
+def test_reasons_in_the_log_hold_no_value_of_a_row(store, tmp_path):
+    rows = [purchase("ann", 5), purchase("bob", 6) | {"time": "SECRET"}]
+    with open_session(store) as s:
+        import_files(s, [lines(tmp_path / "e.ndjson", rows)], format="events")
+        body = log.decisions(s.store, kinds=("imported",))[0].body
+    assert "SECRET" not in json.dumps(body)
+    assert sum(body["reasons"].values()) == 1
+
+
+def test_the_first_import_settles_currency_and_clock(store, tmp_path):
+    with open_session(store) as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", [purchase("ann", 5)])], format="events")
+        assert (status(s)["currency"], status(s)["clock"]) == ("EUR", "wall")
+        old = [purchase("ann", 6) | {"currency": "USD"}, purchase("ann", 7)]
+        told = import_files(s, [lines(tmp_path / "b.ndjson", old)], format="events")
+        assert (told["accepted"], told["quarantined"]) == (1, 1)
+        assert "USD" in next(iter(told["reasons"])) or "currency" in next(iter(told["reasons"]))
+
+
+def test_old_data_gets_the_data_clock(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGTUI_NOW", str(int(datetime(2027, 2, 1, tzinfo=UTC).timestamp()) * 1_000_000))
+    init(tmp_path / "old.db")
+    with open_session(tmp_path / "old.db") as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", [purchase("ann", 5)])], format="events")
+        assert status(s)["clock"] == "data"
+        assert status(s)["as_of"] == "2026-01-06T00:00:00+00:00"
+
+
+def test_limits_leave_the_store_as_it_was(store, tmp_path):
+    file = lines(tmp_path / "e.ndjson", [purchase("ann", 5), "{broken"])
+    with open_session(store) as s:
+        before = (s.store.head(), s.store.chain_digest())
+        with pytest.raises(OperationError, match="max-quarantine"):
+            import_files(s, [file], format="events", max_quarantine=10)
+        with pytest.raises(OperationError, match="min-accepted"):
+            import_files(s, [file], format="events", min_accepted=2)
+        assert (s.store.head(), s.store.chain_digest()) == before
+        assert s.store.rows("SELECT count(*) FROM vault") == [(0,)]
+
+
+def test_a_dry_run_writes_nothing_and_shows_what_would_come(store, tmp_path):
+    with open_session(store) as s:
+        head = s.store.head()
+        told = import_files(
+            s, [lines(tmp_path / "e.ndjson", [purchase("ann", 5), "{"])], format="events", dry_run=True
+        )
+        assert (told["rows"], told["accepted"], told["quarantined"]) == (2, 1, 1)
+        assert told["preview"][0]["user"] == "ann"
+        assert s.store.head() == head
+    assert not list(tmp_path.glob("*.quarantine"))
+
+
+def test_an_id_that_comes_again_refunded_becomes_a_refund(store, tmp_path):
+    with open_session(store) as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", [purchase("ann", 5, 30.0, id="o-1")])], format="events")
+        again = [purchase("ann", 6, 10.0, id="o-1"), purchase("ann", 7, 5.0, id="o-2")]
+        file = lines(tmp_path / "b.ndjson", again)
+        told = import_files(s, [file], format="events")
+        assert (told["accepted"], told["changed"], told["duplicates"]) == (1, 1, 0)
+        kinds = vocabulary.texts(s.store, "kind")
+        rows = log.behaviour(s.store)
+        assert [(kinds[row["kind"]], row["amount"]) for row in rows.iter_rows(named=True)] == [
+            ("purchase", 3_000),
+            ("refund", -2_000),
+            ("purchase", 500),
+        ]
+        told = import_files(s, [file], format="events")
+        assert (told["accepted"], told["changed"], told["duplicates"]) == (0, 0, 2)
+
+
+def test_the_log_holds_no_external_id_and_the_file_neither(store, tmp_path):
+    with open_session(store) as s:
+        file = lines(tmp_path / "a.ndjson", [purchase("very-secret-ann", 5)])
+        import_files(s, [file], format="events")
+        assert s.external([1]) == {1: "very-secret-ann"}
+    for path in tmp_path.glob("a.db*"):
+        if path.is_file():
+            assert b"very-secret-ann" not in path.read_bytes()
+
+
+def test_sessions_become_ordinals_that_continue(store, tmp_path):
+    first = [purchase("ann", 5, session="x"), purchase("ann", 6, session="y"), purchase("bob", 5, session="x")]
+    later = [purchase("ann", 9, session="z")]
+    with open_session(store) as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", first)], format="events")
+        import_files(s, [lines(tmp_path / "b.ndjson", later)], format="events")
+        rows = log.behaviour(s.store, columns=["user", "session"]).rows()
+    assert rows == [(1, 1), (1, 2), (2, 1), (1, 3)]
+
+
+def test_a_table_row_equal_to_the_users_latest_is_a_duplicate(store, tmp_path):
+    table = tmp_path / "user_behavior_data.csv"
+    head = "user_id,browse_time,purchase_frequency,rating_star,user_value\n"
+    table.write_text(head + "u1,12.5,3,4.5,high\nu2,1.0,0,2,low\n")
+    with open_session(store) as s:
+        told = import_files(s, [table], format="table")
+        assert (told["accepted"], told["users"]) == (2, 2)
+        assert import_files(s, [table], format="table")["duplicates"] == 2
+        table.write_text(head + "u1,12.5,3,4.5,high\nu2,1.0,1,2,low\n")
+        told = import_files(s, [table], format="table")
+        assert (told["accepted"], told["duplicates"]) == (1, 1)
+        names = set(s.attributes()["name"])
+    assert {"browse_time", "user_value"} <= names
+
+
+row = st.builds(
+    purchase,
+    st.sampled_from(["ann", "bob"]),
+    st.integers(1, 4),
+    st.sampled_from([1.0, 2.0]),
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=st.lists(st.lists(row, min_size=1, max_size=6), min_size=1, max_size=3), data=st.data())
+def test_grown_files_in_any_order_end_in_one_content_digest(tmp_path_factory, files, data):
+    """Whole files, whatever their order, grouping and repetition, hold each content as often as the fullest."""
+    folder = tmp_path_factory.mktemp("imports")
+    paths = [lines(folder / f"{index}.ndjson", rows) for index, rows in enumerate(files)]
+    digests = set()
+    for name in ("once", "again"):
+        order = data.draw(st.permutations(paths)) + (paths if name == "again" else [])
+        cut = data.draw(st.integers(0, len(order)))
+        init(folder / f"{name}.db", clock="data", currency="EUR")
+        with open_session(folder / f"{name}.db") as s:
+            for group in (order[:cut], order[cut:]):
+                if group:
+                    digest = import_files(s, group, format="events")["content_digest"]
+            digests.add(digest)
+    assert len(digests) == 1
+
+
+def test_files_of_two_formats_in_one_command_are_refused(store, tmp_path):
+    events = lines(tmp_path / "a.ndjson", [purchase("ann", 5)])
+    table = tmp_path / "t.csv"
+    table.write_text("user_id,rating_star\nu1,4\n")
+    with open_session(store) as s, pytest.raises(OperationError, match="one format at a time"):
+        import_files(s, [events, table])
