@@ -71,7 +71,9 @@ def simulate(
     prices = _prices(rng)
     events, sessions = _events(rng, who, visits, prices, start)
     origin = int(datetime(start.year, start.month, start.day, tzinfo=UTC).timestamp()) * SECOND
-    events = events.filter(pl.col("time") < days * DAY).sort("time", "user", "kind", "item")
+    events = events.filter(pl.col("time") < days * DAY).sort(
+        "time", "user", "kind", "item", maintain_order=True
+    )
     events = events.with_columns(
         pl.Series("recorded_at", _arrivals(rng, events["time"].to_numpy(), days, late))
     )
