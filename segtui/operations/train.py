@@ -15,7 +15,7 @@ from engine.labels import VALUE_LABELS, future_value, given_labels, value_labels
 from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
-from segtui.operations.progress import Cancelled, Progress, never, quiet
+from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
 from segtui.operations.times import parse_days
@@ -69,7 +69,7 @@ def train(
 
     `cutoff` is an instant in µs (default: the data end less the horizon); `label` names an attribute to
     learn instead of future value. Raises OperationError when outcomes are not known yet or too few users
-    would be learnt from, EngineError for settings out of range.
+    would be learnt from, EngineError for settings out of range, Stopped when called off: nothing is recorded.
     """
     from segtui.operations.settings import training_settings
 
@@ -84,6 +84,8 @@ def train(
     )
     use_cache()
     model, fitted = _fit(task, kind, training, structure, progress, cancelled)
+    if cancelled():
+        raise Stopped
     progress("judging on users it never saw", None)
     metrics = judge(model, task)
     previous = found.segmentations.get(task.segmentation)

@@ -138,7 +138,11 @@ def test_the_log_holds_no_external_id_and_the_file_neither(store, tmp_path):
 
 
 def test_sessions_become_ordinals_that_continue(store, tmp_path):
-    first = [purchase("ann", 5, session="x"), purchase("ann", 6, session="y"), purchase("bob", 5, session="x")]
+    first = [
+        purchase("ann", 5, session="x"),
+        purchase("ann", 6, session="y"),
+        purchase("bob", 5, session="x"),
+    ]
     later = [purchase("ann", 9, session="z")]
     with open_session(store) as s:
         import_files(s, [lines(tmp_path / "a.ndjson", first)], format="events")
