@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +22,8 @@ from db.errors import StoreError
 from db.log import Commit
 from db.passes import governing
 from db.schema import STREAMS, triggers
+from db.segments import Segment
+from db.sqlite import connect, explained
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -44,22 +49,24 @@ def verify(store: Store) -> list[Check]:
 
     The chain's check names the first commit, and the stream in it, whose rows are not those it was made of.
     """
-    with store.reading():
-        return [
-            _integrity(store),
+    with ThreadPoolExecutor(1) as helper, store.reading():
+        integrity = helper.submit(_integrity, store.path)
+        checks = [
             _triggers(store),
             _sequence(store),
-            _chain(store),
+            *_chain(store),
             _vault(store),
             _totals(store),
             _memberships(store),
             _sizes(store),
-            _segments(store),
         ]
+        return [integrity.result(), *checks]
 
 
-def _integrity(store: Store) -> Check:
-    found = str(store.rows("PRAGMA integrity_check(1)")[0][0])
+def _integrity(path: Path) -> Check:
+    """On a connection of its own: SQLite reads through the file while the chain is hashed."""
+    with closing(connect(path)) as connection, explained(path):
+        found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     return Check("integrity", found == "ok", "SQLite finds the file sound" if found == "ok" else found)
 
 
@@ -115,21 +122,36 @@ def _named(commit: Commit) -> str:
 # --- the chain ---------------------------------------------------------------------------------------
 
 
-def _chain(store: Store) -> Check:
-    previous, commits, attributes = GENESIS, 0, 0
-    for block in _blocks(log.commits(store)):
+def _chain(store: Store) -> list[Check]:
+    """The chain, and, as the rows are at hand, the columnar copies of them."""
+    previous, commits, attributes = GENESIS, log.commits(store), 0
+    copies = {stream: segments.held(store, stream) for stream in segments.STREAMS}
+    fault: str | None = None
+    differing: Path | None = None
+    for block in _blocks(commits):
         rows = _Rows(store, block)
         attributes += rows.attributes.size
-        for commit in block:
-            fault = rows.fault(commit) or _header_fault(rows, commit, previous)
-            if fault is not None:
-                return Check("chain", False, f"{_named(commit)}: {fault}")
+        for commit in block if fault is None else ():
+            found = rows.fault(commit) or _header_fault(rows, commit, previous)
+            if found is not None:
+                fault = f"{_named(commit)}: {found}"
+                break
             previous = commit.digest
-            commits += 1
-    count = store.rows("SELECT count(*) FROM attributes")[0][0]
-    if count != attributes:
-        return Check("chain", False, f"{count - attributes:,} attributes belong to no commit")
-    return Check("chain", True, f"{commits:,} commits, {previous.hex()}")
+        differing = differing or rows.differing(block, copies)
+    stray = store.rows("SELECT count(*) FROM attributes")[0][0] - attributes
+    if fault is None and stray:
+        fault = f"{stray:,} attributes belong to no commit"
+    count = sum(map(len, copies.values()))
+    return [
+        Check("chain", fault is None, fault or f"{len(commits):,} commits, {previous.hex()}"),
+        Check(
+            "copies",
+            differing is None,
+            f"{differing} is not what the log holds: delete it"
+            if differing
+            else f"{count:,} columnar copies match the log",
+        ),
+    ]
 
 
 def _blocks(commits: list[Commit]) -> Iterator[list[Commit]]:
@@ -161,18 +183,15 @@ class _Rows:
                 ATTRIBUTES,
             )
         )
-        behaviour, changes = (
-            log.stored_behaviour(store, *span),
-            log.stored_changes(store, *_span(block, "changes")),
-        )
+        self.frames = {
+            "behaviour": log.stored_behaviour(store, *span),
+            "changes": log.stored_changes(store, *_span(block, "changes")),
+        }
+        encode = {"behaviour": encoding.behaviour_records, "changes": encoding.change_records}
         self.records = {
-            "behaviour": encoding.behaviour_records(_by_commit(behaviour, block, "behaviour")),
-            "changes": encoding.change_records(_by_commit(changes, block, "changes")),
+            name: encode[name](rows, _by_commit(rows, block, name)) for name, rows in self.frames.items()
         }
-        self.bounds = {
-            "behaviour": _bounds(behaviour["seq"], block, "behaviour"),
-            "changes": _bounds(changes["seq"], block, "changes"),
-        }
+        self.bounds = {name: _bounds(rows["seq"], block, name) for name, rows in self.frames.items()}
         self.texts = {
             "decisions": store.rows(
                 "SELECT seq, kind, body FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq",
@@ -192,6 +211,20 @@ class _Rows:
         for name in (*STREAMS, "vocabulary"):
             if self._digest(commit, name) != getattr(commit, f"{name}_digest"):
                 return f"its {name} rows were changed"
+        return None
+
+    def differing(self, block: list[Commit], copies: dict[str, list[Segment]]) -> Path | None:
+        """The first copy that does not hold this block's rows."""
+        for stream, kept in copies.items():
+            first, last = _span(block, stream)
+            for segment in kept:
+                start, end = max(first, segment.first_seq), min(last, segment.last_seq)
+                if start > end:
+                    continue
+                copy = segments.load(segment, start, end)
+                stored = self.frames[stream].filter(pl.col("seq").is_between(start, end))
+                if copy is None or not copy.equals(stored):
+                    return segment.path
         return None
 
     def _digest(self, commit: Commit, name: str) -> bytes | None:
@@ -220,11 +253,10 @@ def _span(block: list[Commit], stream: str) -> tuple[int, int]:
     return (firsts[0], lasts[-1]) if firsts else (1, 0)
 
 
-def _by_commit(rows: pl.DataFrame, block: list[Commit], stream: str) -> pl.DataFrame:
-    """Rows by commit, user and seq."""
+def _by_commit(rows: pl.DataFrame, block: list[Commit], stream: str) -> encoding.Order:
+    """The order of rows by commit, user and seq."""
     firsts = [first for first, _ in (_range(commit, stream) for commit in block) if first is not None]
-    commit = pl.Series("commit", firsts, dtype=pl.Int64).search_sorted(rows["seq"], side="right")
-    return rows.with_columns(commit.alias("commit")).sort("commit", "user", maintain_order=True)
+    return encoding.by_user(rows, pl.Series(firsts, dtype=pl.Int64).search_sorted(rows["seq"], side="right"))
 
 
 def _bounds(seqs: pl.Series, block: list[Commit], stream: str) -> dict[int, tuple[int, int]]:
@@ -319,15 +351,3 @@ def _sizes(store: Store) -> Check:
             return Check("sizes", False, f"segmentation {segmentation} had other sizes: rebuild it")
         ticks += kept["as_of"].n_unique()
     return Check("sizes", True, f"{ticks:,} scored ticks are the fold of the changes")
-
-
-def _segments(store: Store) -> Check:
-    """The columnar copies hold what the log holds."""
-    copies = 0
-    for stream, stored in (("behaviour", log.stored_behaviour), ("changes", log.stored_changes)):
-        for segment in segments.held(store, stream):
-            copy = segments.load(segment)
-            if copy is None or not copy.equals(stored(store, segment.first_seq, segment.last_seq)):
-                return Check("copies", False, f"{segment.path} is not what the log holds: delete it")
-            copies += 1
-    return Check("copies", True, f"{copies:,} columnar copies match the log")

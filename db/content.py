@@ -7,17 +7,17 @@ Bytes: docs/log-format.md.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from db import log
-from db.encoding import ENCODING, SOURCE_ID_BYTES, Integers, canonical
-from db.errors import StoreError
+from db.encoding import ENCODING, SOURCE_ID_BYTES, Integers, Records, canonical
+from db.errors import StoreDamaged, StoreError
 from db.lock import writer_lock
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ ROW = np.dtype(
     + [(name, "<i8") for name in MEASURES]
     + [("nulls", "u1"), ("source_id", f"V{SOURCE_ID_BYTES}"), ("attributes", "V32")]
 )
-Digests = np.ndarray[Any, np.dtype[np.void]]
 
 
 def content_digest(store: Store) -> str | None:
@@ -47,21 +46,20 @@ def content_digest(store: Store) -> str | None:
         return None
     with store.reading():
         total, position = _kept(store)
-        newest = _newest(store)
-        for rows in _chunks(store, position):
+        rows = log.behaviour(
+            store, after_seq=position, columns=["seq", "user", "source_id", *TEXTS, *MEASURES]
+        )
+        if rows.height:
             total = (total + _sum(store, rows)) % MODULUS
-    if newest > position:
-        _keep(store, total, newest)
+            position = int(rows["seq"][-1])
+    if rows.height:
+        _keep(store, total, position)
     return total.to_bytes(32, "big").hex()
 
 
 def _kept(store: Store) -> tuple[int, int]:
     found = store.rows("SELECT payload, position FROM snapshots WHERE name = ?", (NAME,))
     return (int(json.loads(found[0][0])["sum"], 16), int(found[0][1])) if found else (0, 0)
-
-
-def _newest(store: Store) -> int:
-    return int(store.rows("SELECT coalesce(max(seq), 0) FROM behaviour")[0][0])
 
 
 def _keep(store: Store, total: int, position: int) -> None:
@@ -75,25 +73,22 @@ def _keep(store: Store, total: int, position: int) -> None:
         store.connection.execute(sql, row)
 
 
-def _chunks(store: Store, position: int) -> list[pl.DataFrame]:
-    rows = log.behaviour(store, after_seq=position, columns=["seq", "user", "source_id", *TEXTS, *MEASURES])
-    return list(rows.iter_slices(CHUNK))
-
-
 def _sum(store: Store, rows: pl.DataFrame) -> int:
     """The sum of the rows' digests."""
     external = store.vault.external_ids(rows["user"].unique().to_list())
-    known = {user: _sha(text) for user, text in external.items()}
-    rows = rows.filter(pl.col("user").is_in(list(known)))
-    if rows.is_empty():
-        return 0
+    users = _Digests({user: _sha(text) for user, text in external.items()})
+    words = _Digests(_words(store, rows))
+    known = rows.filter(pl.col("user").is_in(list(external)))
+    return sum(_chunk_sum(store, chunk, users, words) for chunk in known.iter_slices(CHUNK))
+
+
+def _chunk_sum(store: Store, rows: pl.DataFrame, users: _Digests, words: _Digests) -> int:
     records = np.zeros(rows.height, dtype=ROW)
     records["version"] = ENCODING
-    records["user"] = _gathered(rows["user"], known)
-    words = _words(store, rows)
+    records["user"] = users.of(rows["user"])
     for name in TEXTS:
         if rows[name].null_count() < rows.height:
-            records[name] = _gathered(rows[name], words)
+            records[name] = words.of(rows[name])
     for bit, name in enumerate((*MEASURES, "source_id")):
         column = rows[name]
         records["nulls"] |= column.is_null().to_numpy().astype("u1") << np.uint8(bit)
@@ -107,38 +102,48 @@ def _sum(store: Store, rows: pl.DataFrame) -> int:
     _add_attributes(store, rows, records)
     view, width = records.view(np.uint8).reshape(-1).data, records.dtype.itemsize
     digests = b"".join(
-        [hashlib.sha256(view[at : at + width]).digest() for at in range(0, width * rows.height, width)]
+        [sha256(view[at : at + width]).digest() for at in range(0, width * rows.height, width)]
     )
     limbs = np.frombuffer(digests, dtype=">u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64)
     return sum(int(limb) << (32 * (7 - at)) for at, limb in enumerate(limbs))
 
 
 def _sha(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+    return sha256(text.encode()).digest()
 
 
-def _gathered(numbers: pl.Series, digests: dict[int, bytes]) -> Digests:
-    """The digest of each number; 32 zero bytes for null."""
-    keys: Integers = np.fromiter(sorted(digests), dtype=np.int64)
-    table = np.frombuffer(b"".join(digests[key] for key in keys.tolist()), dtype="V32")
-    found: Digests = table[np.searchsorted(keys, numbers.fill_null(int(keys[0])).to_numpy())]
-    found[numbers.is_null().to_numpy()] = np.void(bytes(32))
-    return found
+class _Digests:
+    """Digests by number, looked up a column at a time."""
+
+    def __init__(self, digests: dict[int, bytes]) -> None:
+        self.numbers: Integers = np.fromiter(sorted(digests), dtype=np.int64, count=len(digests))
+        # One more, of zeros, for null.
+        packed = b"".join([*map(digests.__getitem__, self.numbers.tolist()), bytes(32)])
+        self.table: Records = np.frombuffer(packed, dtype="V32")
+
+    def of(self, numbers: pl.Series) -> Records:
+        """The digest of each number, all of which are known; 32 zero bytes for null."""
+        place = np.searchsorted(self.numbers, numbers.fill_null(0).to_numpy())
+        place[numbers.is_null().to_numpy()] = self.numbers.size
+        return self.table[place]
 
 
 def _words(store: Store, rows: pl.DataFrame) -> dict[int, bytes]:
     """SHA-256 of every text the rows use, by vocabulary number."""
-    used = pl.concat([rows[name].drop_nulls().unique().rename("number") for name in TEXTS]).to_list()
-    return {
+    used = pl.concat([rows[name].drop_nulls().rename("number") for name in TEXTS]).unique().to_list()
+    found = {
         number: _sha(text)
         for number, text in store.rows(
             "SELECT id, text FROM vocabulary WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(used),),
         )
     }
+    if len(found) < len(used):
+        raise StoreDamaged(f"{store.path} uses words its vocabulary does not hold: run 'segtui verify'.")
+    return found
 
 
-def _add_attributes(store: Store, rows: pl.DataFrame, records: Digests) -> None:
+def _add_attributes(store: Store, rows: pl.DataFrame, records: Records) -> None:
     """Fills in SHA-256 of the canonical JSON [[kind, name, value], …] of rows that carry attributes."""
     first, last = rows["seq"][0], rows["seq"][-1]
     told = store.rows(
@@ -154,7 +159,7 @@ def _add_attributes(store: Store, rows: pl.DataFrame, records: Digests) -> None:
     for seq, carried in by_seq.items():
         at = int(np.searchsorted(place, seq))
         if at < place.size and place[at] == seq:
-            records["attributes"][at] = np.void(hashlib.sha256(canonical(carried)).digest())
+            records["attributes"][at] = np.void(sha256(canonical(carried)).digest())
 
 
 def forget(store: Store) -> None:

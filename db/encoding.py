@@ -31,7 +31,11 @@ ATTRIBUTE_RECORD = np.dtype([("seq", "<i8"), ("name", "<i8"), ("value", "<i8")])
 LEAF = np.dtype([("user", "<i8"), ("digest", "V32")])
 
 
-def _integers(frame: pl.DataFrame, names: Sequence[str], dtype: np.dtype[np.void]) -> Records:
+Order = np.ndarray[Any, np.dtype[np.intp]] | slice
+AS_IS = slice(None)
+
+
+def _integers(frame: pl.DataFrame, names: Sequence[str], dtype: np.dtype[np.void], order: Order) -> Records:
     """Records with the integer columns and the mask of nulls (bit i: column i) filled in."""
     records: Records = np.zeros(frame.height, dtype=dtype)
     nulls = np.zeros(frame.height, dtype="<u4")
@@ -41,16 +45,16 @@ def _integers(frame: pl.DataFrame, names: Sequence[str], dtype: np.dtype[np.void
             nulls |= np.uint32(1 << bit)
             continue
         if column.null_count():
-            nulls |= column.is_null().to_numpy().astype("<u4") << np.uint32(bit)
+            nulls |= column.is_null().to_numpy()[order].astype("<u4") << np.uint32(bit)
             column = column.fill_null(0)
-        records[name] = column.to_numpy()
+        records[name] = column.to_numpy()[order]
     records["nulls"] = nulls
     return records
 
 
-def behaviour_records(frame: pl.DataFrame) -> Records:
-    """One record of 156 bytes per behaviour row (columns of log.BEHAVIOUR, any order)."""
-    records = _integers(frame, BEHAVIOUR_INTEGERS, BEHAVIOUR_RECORD)
+def behaviour_records(frame: pl.DataFrame, order: Order = AS_IS) -> Records:
+    """One record of 156 bytes per behaviour row (columns of log.BEHAVIOUR), the rows taken in `order`."""
+    records = _integers(frame, BEHAVIOUR_INTEGERS, BEHAVIOUR_RECORD, order)
     ids = frame["source_id"]
     absent = np.uint32(1 << len(BEHAVIOUR_INTEGERS))
     if ids.null_count() == frame.height:
@@ -60,26 +64,32 @@ def behaviour_records(frame: pl.DataFrame) -> Records:
     packed = b"".join(ids.fill_null(bytes(SOURCE_ID_BYTES)))
     if len(packed) != SOURCE_ID_BYTES * frame.height:
         raise ValueError("every source_id has 16 bytes")
-    records["source_id"] = np.frombuffer(packed, dtype=f"V{SOURCE_ID_BYTES}")
-    records["nulls"] |= missing.astype("<u4") * absent
+    records["source_id"] = np.frombuffer(packed, dtype=f"V{SOURCE_ID_BYTES}")[order]
+    records["nulls"] |= missing[order].astype("<u4") * absent
     return records
 
 
 def behaviour_leaves(rows: pl.DataFrame, attributes: pl.DataFrame | None) -> Records:
     """The leaves of one commit's behaviour; `rows` by seq, `attributes`: seq, name, value."""
-    records = behaviour_records(rows.sort("user", maintain_order=True))
+    records = behaviour_records(rows, by_user(rows))
     return leaves("behaviour", records, None if attributes is None else attribute_records(attributes))
 
 
 def change_leaves(rows: pl.DataFrame) -> Records:
     """The leaves of one commit's membership changes; `rows` by seq."""
-    return leaves("changes", change_records(rows.sort("user", maintain_order=True)))
+    return leaves("changes", change_records(rows, by_user(rows)))
 
 
-def change_records(frame: pl.DataFrame) -> Records:
-    """One record of 124 bytes per membership change (columns of log.CHANGES, any order)."""
-    records = _integers(frame, CHANGE_INTEGERS, CHANGE_RECORD)
-    records["cause"] = frame["cause"].to_numpy().astype(f"S{CAUSE_BYTES}")
+def by_user(rows: pl.DataFrame, *before: pl.Series) -> Order:
+    """The order of rows, given by seq, by the keys `before` and then by user and seq."""
+    keys = [*before, rows["user"]]
+    return np.lexsort([key.to_numpy() for key in reversed(keys)])
+
+
+def change_records(frame: pl.DataFrame, order: Order = AS_IS) -> Records:
+    """One record of 124 bytes per membership change (columns of log.CHANGES), the rows taken in `order`."""
+    records = _integers(frame, CHANGE_INTEGERS, CHANGE_RECORD, order)
+    records["cause"] = frame["cause"].to_numpy().astype(f"S{CAUSE_BYTES}")[order]
     return records
 
 

@@ -62,6 +62,9 @@ ATTRIBUTES: dict[str, pl.DataType] = {
 }
 
 
+SPARSE_ROWS = 10_000
+
+
 @dataclass(frozen=True)
 class Decision:
     """What an operator or the system decided."""
@@ -181,20 +184,30 @@ def _scanned_behaviour(
 
 
 def stored_behaviour(store: Store, first: int, last: int) -> pl.DataFrame:
-    """Behaviour rows with first <= seq <= last from the table itself, all columns."""
-    return store.frame(
-        f"SELECT {_quoted(list(BEHAVIOUR))} FROM behaviour WHERE seq BETWEEN ? AND ? ORDER BY seq",
-        (first, last),
-        BEHAVIOUR,
-    )
+    """Behaviour rows with first <= seq <= last from the table itself, all columns, by seq."""
+    return _stored(store, "behaviour", BEHAVIOUR, first, last)
 
 
 def stored_changes(store: Store, first: int, last: int) -> pl.DataFrame:
     """Membership changes with first <= seq <= last from the table itself, all columns, by seq."""
-    return store.frame(
-        f"SELECT {_quoted(list(CHANGES))} FROM membership_changes WHERE seq BETWEEN ? AND ? ORDER BY seq",
+    return _stored(store, "membership_changes", CHANGES, first, last)
+
+
+def _stored(store: Store, table: str, schema: dict[str, pl.DataType], first: int, last: int) -> pl.DataFrame:
+    names = list(schema)
+    if last - first >= SPARSE_ROWS:
+        # Most logs leave columns empty: SQLite finds them faster than their nulls become objects.
+        counts = ", ".join(f'count("{name}")' for name in names)
+        filled = store.rows(f"SELECT {counts} FROM {table} WHERE seq BETWEEN ? AND ?", (first, last))[0]
+        names = [name for name, count in zip(names, filled, strict=True) if count or name == "seq"]
+    rows = store.frame(
+        f"SELECT {_quoted(names)} FROM {table} WHERE seq BETWEEN ? AND ? ORDER BY seq",
         (first, last),
-        CHANGES,
+        {name: schema[name] for name in names},
+    )
+    return rows.select(
+        pl.col(name) if name in names else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in schema.items()
     )
 
 

@@ -111,9 +111,9 @@ def _scan(segment: Segment, first: int, last: int, columns: list[str], where: pl
         return None
 
 
-def load(segment: Segment) -> pl.DataFrame | None:
-    """All rows of a copy; None when the file is gone or cannot be read."""
-    return _scan(segment, segment.first_seq, segment.last_seq, [], pl.lit(True))
+def load(segment: Segment, first: int, last: int) -> pl.DataFrame | None:
+    """The rows of a copy with first <= seq <= last; None when the file is gone or cannot be read."""
+    return _scan(segment, first, last, [], pl.lit(True))
 
 
 def compact(store: Store, stream: str, from_rows: Read, fresh: pl.DataFrame | None = None) -> None:

@@ -27,7 +27,7 @@ from db.vault import KEY_BYTES, KEY_VARIABLE, Vault, find_key, key_check, write_
 __all__ = ["Store", "Transaction"]
 
 WAL_LIMIT = 64 * 1024 * 1024
-FETCHED_ROWS = 20_000
+FETCHED_ROWS = 2_000
 
 
 class Store:
@@ -136,7 +136,7 @@ class Store:
         parts = [pl.DataFrame(schema=schema)]
         with explained(self.path):
             cursor = self.connection.execute(sql, parameters)
-            # In chunks, so that a million rows never stand around as Python objects.
+            # In chunks that stay in the processor's cache while they are Python objects.
             while rows := cursor.fetchmany(FETCHED_ROWS):
                 columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
                 parts.append(

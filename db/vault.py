@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -177,18 +178,29 @@ class Vault:
         """External ids by user, the name 'id' before any other; {} without the key."""
         if not self._load():
             return {}
-        found: dict[int, str] = {}
-        wanted = [int(user) for user in users]
-        for start in range(0, len(wanted), CHUNK):
-            chunk = wanted[start : start + CHUNK]
-            marks = ",".join("?" * len(chunk))
-            rows = self._store.rows(
-                f"SELECT user, name, ciphertext FROM vault WHERE user IN ({marks}) "
-                "ORDER BY user, name = 'id', name DESC",
-                chunk,
+        wanted = {int(user) for user in users}
+        condition, parameters = "", []
+        if len(wanted) <= CHUNK:
+            condition, parameters = (
+                " AND user IN (SELECT value FROM json_each(?))",
+                [json.dumps(list(wanted))],
             )
-            found.update((user, self._decrypt(user, name, blob)) for user, name, blob in rows)
-        return found
+        sealed: dict[int, tuple[str, bytes]] = {}
+        for which in ("name <> 'id'", "name = 'id'"):
+            rows = self._store.rows(
+                f"SELECT user, name, ciphertext FROM vault WHERE {which}{condition} ORDER BY name DESC",
+                parameters,
+            )
+            sealed.update((user, (name, blob)) for user, name, blob in rows if user in wanted)
+        return {user: self._decrypt(user, name, blob) for user, (name, blob) in sealed.items()}
+
+    def all_external(self) -> pl.DataFrame:
+        """user Int64, external String: everyone's external id, by user; empty without the key."""
+        found = self.external_ids([row[0] for row in self._store.rows("SELECT DISTINCT user FROM vault")])
+        return pl.DataFrame(
+            {"user": list(found), "external": list(found.values())},
+            schema={"user": pl.Int64, "external": pl.String},
+        ).sort("user")
 
     def misplaced(self) -> int:
         """How many entries stand under another look-up hash than their id's; raises StoreDamaged."""
@@ -196,16 +208,3 @@ class Vault:
         for lookup, user, name, blob in self._store.rows("SELECT lookup, user, name, ciphertext FROM vault"):
             wrong += self.lookups([self._decrypt(user, name, blob)], name)[0] != lookup
         return wrong
-
-    def all_external(self) -> pl.DataFrame:
-        """user Int64, external String: everyone's external id, by user; empty without the key."""
-        found: dict[int, str] = {}
-        if self._load():
-            rows = self._store.rows(
-                "SELECT user, name, ciphertext FROM vault ORDER BY user, name = 'id', name DESC"
-            )
-            found = {user: self._decrypt(user, name, blob) for user, name, blob in rows}
-        return pl.DataFrame(
-            {"user": list(found), "external": list(found.values())},
-            schema={"user": pl.Int64, "external": pl.String},
-        )
