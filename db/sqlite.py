@@ -7,6 +7,7 @@ library's POSIX locks (sqlite.org, "How to corrupt", 2.2.1).
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,17 +21,24 @@ from db.errors import NotAStore, StoreDamaged, StoreError, StoreFull, StoreLocke
 BUSY_SECONDS = 5.0
 
 
-def connect(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
     """Opens the file at `path`, which must exist, in SQLite's own autocommit mode."""
     if vars(sqlite_utils.db)["sqlite3"] is not sqlite3:
         raise StoreError(
             "Two SQLite libraries are loaded in this process, which could damage a store: "
             "uninstall pysqlite3 and sqlean."
         )
-    mode = "mode=ro&immutable=1" if immutable else "mode=rw"
+    mode = "mode=ro&immutable=1" if _frozen(path) else "mode=rw"
     return sqlite3.connect(
         f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, timeout=BUSY_SECONDS
     )
+
+
+def _frozen(path: Path) -> bool:
+    """Whether nothing can change the store: then SQLite reads it without its shared-memory file."""
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    wal = Path(f"{path}-wal")
+    return not writable and not (wal.exists() and wal.stat().st_size)
 
 
 def explain(error: BaseException, path: Path) -> StoreError | None:

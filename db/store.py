@@ -101,7 +101,7 @@ class Store:
         if path.is_dir():
             raise NotAStore(f"{path} is a folder, not a store: name the file in it.")
         with explained(path):
-            connection = connect(path, immutable=_frozen(path))
+            connection = connect(path)
             try:
                 _check(connection, path)
                 _configure(connection)
@@ -229,13 +229,6 @@ class Store:
             segments.sweep(self)
             segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)
             segments.compact(self, "changes", partial(log.stored_changes, self), tx.changes)
-
-
-def _frozen(path: Path) -> bool:
-    """Whether nothing can change the store: then SQLite reads it without its shared-memory file."""
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    wal = Path(f"{path}-wal")
-    return not writable and not (wal.exists() and wal.stat().st_size)
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -7,13 +7,14 @@ integers, so neither the order of rows nor the company of other users can change
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from engine.schema import BOOKKEEPING, EVENTS, canonical, require
-from engine.ticks import day_starts
+from engine.ticks import day_start, day_starts
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -22,6 +23,10 @@ NEVER = np.iinfo(np.int64).max
 """Stands for the instant of a next occurrence that has not come."""
 
 NO_KIND = np.iinfo(np.uint32).max
+
+DAY = 86_400_000_000
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+LONG_DAYS = 3660
 
 
 @dataclass(frozen=True)
@@ -223,5 +228,12 @@ def _days(time: Int64s, zone: str) -> Int64s:
     """The ordinal of the local day that holds each instant."""
     if len(time) == 0:
         return np.zeros(0, dtype=np.int64)
-    ordinal, starts = day_starts(int(time.min()), int(time.max()), zone)
-    return ordinal + np.searchsorted(np.asarray(starts, dtype=np.int64), time, side="right") - 1
+    first, last = int(time.min()), int(time.max())
+    if last - first <= LONG_DAYS * DAY:
+        ordinal, starts = day_starts(first, last, zone)
+        return ordinal + np.searchsorted(np.asarray(starts, dtype=np.int64), time, side="right") - 1
+    # A stray date of 1970 must not ask for every midnight since: a local day starts within two days of UTC's.
+    utc = np.unique(time // DAY) + EPOCH_DAY
+    ordinals = np.unique(utc[:, None] + np.arange(-2, 3))
+    starts = [day_start(int(ordinal), zone) for ordinal in ordinals]
+    return ordinals[np.searchsorted(np.asarray(starts, dtype=np.int64), time, side="right") - 1]

@@ -114,7 +114,7 @@ def spec_for(
 
     An attribute with any text is a text attribute. Leave out of `attributes` what is to be predicted.
     """
-    kinds = sorted(events["kind"].cast(pl.String).unique().drop_nulls().to_list())
+    kinds = sorted(events["kind"].unique().drop_nulls().cast(pl.String).to_list())
     number: list[str] = []
     text: list[str] = []
     if attributes is not None and not attributes.is_empty():
@@ -138,22 +138,26 @@ def spec_for(
 
 def _varying(events: pl.DataFrame) -> tuple[str, ...]:
     """Columns from which a feature can be made that is not the same for everyone."""
-    purchase = pl.col("kind").cast(pl.String) == "purchase"
+    purchase = pl.col("kind") == "purchase"
     present = {
         # Without order numbers every purchase is its own order, and lines and orders are the same.
         "order": pl.col("order").filter(purchase).is_not_null().any(),
-        "item": pl.col("item").drop_nulls().n_unique() > 1,
-        "category": pl.col("category").drop_nulls().n_unique() > 1,
-        "platform": pl.col("platform").drop_nulls().n_unique() > 1,
-        "device": pl.col("device").drop_nulls().n_unique() > 1,
+        "item": _differs(pl.col("item")),
+        "category": _differs(pl.col("category")),
+        "platform": _differs(pl.col("platform")),
+        "device": _differs(pl.col("device")),
         "session": pl.col("session").is_not_null().any(),
         "amount": (pl.col("amount") != 0).any(),
-        "quantity": pl.col("quantity").filter(purchase).drop_nulls().n_unique() > 1,
+        "quantity": _differs(pl.col("quantity").filter(purchase)),
         "rating": pl.col("rating").is_not_null().any(),
         "duration": (pl.col("duration") != 0).any(),
     }
     row = events.select(**{name: rule for name, rule in present.items() if name in events.columns})
     return tuple(name for name in FIELDS if name in row.columns and row[name].any())
+
+
+def _differs(column: pl.Expr) -> pl.Expr:
+    return column.min() != column.max()
 
 
 def feature_names(spec: FeatureSpec) -> tuple[str, ...]:

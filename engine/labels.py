@@ -31,10 +31,10 @@ def future_value(
     """
     within = events.filter(
         pl.col("occurred_at").is_between(cutoff, until, closed="left"),
-        pl.col("kind").cast(pl.String).is_in(["purchase", "refund"]),
+        (pl.col("kind") == "purchase") | (pl.col("kind") == "refund"),
     )
     within = within.with_columns(
-        canonical(within, identity).alias("user"), bought=pl.col("kind").cast(pl.String) == "purchase"
+        canonical(within, identity).alias("user"), bought=pl.col("kind") == "purchase"
     )
     bought = within.filter("bought")
     numbered = pl.col("order").drop_nulls().n_unique() + pl.col("order").is_null().sum()

@@ -1,8 +1,9 @@
 """Columns and units of the frames that cross the engine's boundary.
 
-Instants are microseconds since the Unix epoch, UTC; amounts minor units of the currency (refunds negative);
-ratings hundredths; durations milliseconds; `order` to `session` are vocabulary numbers without meaning of
-their own. Null is allowed where a comment says so.
+Instants are microseconds since the Unix epoch, UTC, of the years 2 to 9998. Amounts are minor units of the
+currency, refunds negative; a user's must add up within 63 bits, and their squares times their number within
+127. Ratings are hundredths, durations milliseconds; `order` to `session` are vocabulary numbers without
+meaning of their own. Null is allowed where a comment says so.
 """
 
 from collections.abc import Mapping

@@ -61,7 +61,7 @@ def instant_of(shown: datetime, zone: ZoneInfo) -> int:
     return after
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=32768)
 def day_start(ordinal: int, zone: str) -> int:
     """The instant local day `ordinal` (proleptic Gregorian, as date.toordinal) starts."""
     try:

@@ -17,7 +17,7 @@ from flax import nnx
 
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of
-from engine.models.parameters import CHANNEL_SCALE, flatten, scale_sequences, unflatten
+from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences, unflatten
 
 TRAIN, VALID, TEST = 0, 1, 2
 
@@ -311,12 +311,7 @@ def _scaled(model: Kind, inputs: Inputs, rows: np.ndarray) -> tuple[np.ndarray |
     channel)."""
     if not model.reads_sequences or inputs.sequences is None:
         return None, None
-    sizes = np.abs(inputs.sequences[rows])
-    medians = [
-        np.median(channel[channel > 0]) if (channel > 0).any() else 1.0
-        for channel in np.moveaxis(sizes, 2, 0)
-    ]
-    scale = (1.0 / np.array(medians)).astype(np.float32)
+    scale = fit_scale(inputs.sequences[rows])
     return scale_sequences(inputs.sequences, scale), scale
 
 

@@ -11,7 +11,7 @@ from flax import nnx
 
 from engine.errors import EngineError
 
-# Beside the module's own parameters: what sequences are multiplied by, per channel, before the logarithm.
+# Beside the module's own parameters: what sizes in a sequence are multiplied by, per channel.
 CHANNEL_SCALE = "sequences/scale"
 
 
@@ -35,6 +35,16 @@ def unflatten(state: Any, parameters: Mapping[str, np.ndarray]) -> Any:
     )
 
 
+def fit_scale(sequences: np.ndarray) -> np.ndarray:
+    """Per channel, one over the median size of what is not zero (before the logarithm): float32[channels]."""
+    sizes = np.moveaxis(np.expm1(np.abs(sequences)), 2, 0)
+    medians = [np.median(channel[channel > 0]) if (channel > 0).any() else 1.0 for channel in sizes]
+    return (1.0 / np.array(medians)).astype(np.float32)
+
+
 def scale_sequences(sequences: Any, scale: Any, xp: ModuleType = np) -> Any:
-    """Sequences float32[n, bins, channels] on a signed logarithmic scale: sign(x) log(1 + |x| scale)."""
-    return xp.sign(sequences) * xp.log1p(xp.abs(sequences) * scale)
+    """Sequences float32[n, bins, channels], which are log(1 + |x|) with a sign, as log(1 + |x| scale) with it.
+
+    So the logarithm bends at the usual size: a logarithm of cents says little but that there was a purchase.
+    """
+    return xp.sign(sequences) * xp.log1p(xp.expm1(xp.abs(sequences)) * scale)

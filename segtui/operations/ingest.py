@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from db import chain, log
+from db import content, log
 from db.store import Transaction
 from segtui import sources
 from segtui.operations import quarantine
@@ -146,7 +146,7 @@ def import_files(
         "users": parsed.accepted["user"].n_unique(),
         "first_seq": counts.first_seq,
         "last_seq": counts.last_seq,
-        "content_digest": chain.content_digest(s.store),
+        "content_digest": content.content_digest(s.store),
         "seconds": round(time.monotonic() - started, 3),
         "format": parsed.format,
         "source": name,
@@ -258,7 +258,7 @@ def _dry_run(s: Session, parsed: Parsed, source: str, currency: str | None, star
         "users": parsed.accepted["user"].n_unique(),
         "first_seq": None,
         "last_seq": None,
-        "content_digest": chain.content_digest(s.store),
+        "content_digest": content.content_digest(s.store),
         "seconds": round(time.monotonic() - started, 3),
         "format": parsed.format,
         "source": source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import chain, projections
+from db import chain, content, projections
 from segtui.operations.definitions import definitions
 from segtui.operations.session import Session
 
@@ -16,7 +16,7 @@ def verify(s: Session) -> dict[str, Any]:
     return {
         "ok": all(check["ok"] for check in checks),
         "chain_digest": s.store.chain_digest().hex(),
-        "content_digest": chain.content_digest(s.store),
+        "content_digest": content.content_digest(s.store),
         "state_digest": projections.state_digest(s.store),
         "checks": checks,
     }

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from db import log
 from db.content import content_digest, forget
+from db.errors import StoreDamaged
 from db.store import Store
 
 Frame = Callable[..., pl.DataFrame]
@@ -133,6 +134,13 @@ def test_persons_the_vault_forgot_are_left_out(store: Store, events: Frame) -> N
     store.connection.execute("DELETE FROM vault WHERE user = 2")
     forget(store)
     assert content_digest(store) == digest([PLAIN], events)
+
+
+def test_a_word_the_vocabulary_does_not_hold_is_told(store: Store, events: Frame) -> None:
+    with store.transaction(actor="ann") as tx:
+        tx.append_behaviour(events({"user": tx.surrogates(pl.Series(["a"])).item(), "kind": 99}))
+    with pytest.raises(StoreDamaged, match="segtui verify"):
+        content_digest(store)
 
 
 def test_a_reader_need_not_wait_for_the_writer(store: Store, events: Frame) -> None:

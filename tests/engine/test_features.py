@@ -229,7 +229,9 @@ def test_prepared_events_give_the_same(data, logs, zones, midnights, events_of, 
     rows, zone, first, aliases = data.draw(asked(logs, zones, midnights))
     spec, identity, events = full_spec(zone), identity_of(aliases), events_of(rows)
     prepared = prepare(events, identity, spec)
-    for as_of in (first, *data.draw(st.lists(midnights(zone), max_size=3))):
+    # An as-of on an event's own instant is where "before" and "not after" part.
+    on_events = st.sampled_from(sorted({row["occurred_at"] for row in rows}))
+    for as_of in (first, *data.draw(st.lists(midnights(zone) | on_events, min_size=2, max_size=3))):
         direct = features(events, identity, as_of, spec)
         assert features(prepared, None, as_of, spec).equals(direct)
         assert features(prepared, None, as_of, spec, users=[1, 3]).equals(
@@ -294,6 +296,20 @@ def test_a_window_over_a_change_of_clocks_starts_at_midnight(bought, counted, in
     events = events_of([{"user": 1, "occurred_at": instant(bought, spec.zone), "kind": "purchase"}])
     found = features(events, NOBODY, instant("2024-04-01", spec.zone), spec)
     assert found["orders_7d"].to_list() == [counted]
+
+
+def test_a_stray_date_of_long_ago_changes_nothing_else(instant, events_of):
+    zone = "Europe/Paris"
+    late = [
+        {"user": 1, "occurred_at": instant(day, zone), "kind": "view"} for day in ("2024-03-31", "2024-10-27")
+    ]
+    stray = [{"user": 2, "occurred_at": at, "kind": "view"} for at in (0, instant("1066-10-14T09:00"))]
+    as_of = instant("2024-10-28", zone)
+    spec = FeatureSpec(zone=zone, kinds=("view",))
+    alone = features(events_of(late), NOBODY, as_of, spec)
+    mixed = features(events_of([*stray, *late]), NOBODY, as_of, spec)
+    assert mixed.filter(pl.col("user") == 1).equals(alone)
+    assert mixed.filter(pl.col("user") == 2)["active_days"].to_list() == [2]
 
 
 def test_large_amounts_keep_every_digit(events_of):

@@ -336,9 +336,9 @@ def test_any_rule_gives_what_three_valued_logic_gives(rule):
 
 
 PIECES = (
-    "loyal", "spend", "plan", "value", '"first-order"', "nobody", "1", "2.5", "'x'", "''", "'", '"', "AND", "or",
-    "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "(", ")", "(", ")", ",", "=", "<>", "<", ">=", "+", "-", "*",
-    "/", "--", ";", ".", "::", "CASE", "SELECT", "LIKE", "$1", "{{", "\n", "\\", "é", "🙂",
+    "loyal", "spend", "plan", "value", '"first-order"', "nobody", "1", "2.5", "'x'", "''", "'", '"',
+    "AND", "or", "NOT", "IN", "BETWEEN", "IS", "NULL", "TRUE", "(", ")", "(", ")", ",", "=", "<>", "<", ">=",
+    "+", "-", "*", "/", "--", ";", ".", "::", "CASE", "SELECT", "LIKE", "$1", "{{", "\n", "\\", "é", "🙂",
 )  # fmt: skip
 
 

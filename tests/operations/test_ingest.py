@@ -177,7 +177,7 @@ row = st.builds(
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(st.lists(row, min_size=1, max_size=6), min_size=1, max_size=3), data=st.data())
 def test_grown_files_in_any_order_end_in_one_content_digest(tmp_path_factory, files, data):
-    """Whole files, whatever their order, grouping and repetition, hold each content as often as the fullest."""
+    """Files, whatever their order, grouping and repetition, hold each content as often as the fullest."""
     folder = tmp_path_factory.mktemp("imports")
     paths = [lines(folder / f"{index}.ndjson", rows) for index, rows in enumerate(files)]
     digests = set()

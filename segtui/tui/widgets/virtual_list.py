@@ -50,6 +50,9 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
     Rows come whole (`show`) or page by page (`show_page`, and `add_page` for every `Wanted`).
     """
 
+    DEFAULT_CSS = """
+    VirtualList { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    """
     BINDINGS = bindings("list")
     COMPONENT_CLASSES: ClassVar[set[str]] = {"virtual-list--title", "virtual-list--cursor"}
 
@@ -295,5 +298,8 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         if self._whole or first in self._asked:
             return
         self._asked.add(first)
-        # Asked after the paint that found it missing.
-        self.call_later(self.post_message, self.Wanted(self, first, self.generation))
+        # After the paint that found it missing, and in this widget's own name.
+        self.call_later(self._ask, first, self.generation)
+
+    def _ask(self, first: int, generation: int) -> None:
+        self.post_message(self.Wanted(self, first, generation))
