@@ -1,4 +1,4 @@
-"""A simulated shop, trained once: what the read-only operations, training, promotion and exports say of it."""
+"""A simulated shop, trained once: what looking, training, promotion and exports say of it."""
 
 import csv
 import json
@@ -141,7 +141,7 @@ def test_a_user_tells_why(s):
 
 
 def test_leaving_if_silent_is_what_happens_when_nothing_comes(s):
-    """The first member whose silence is said to end the membership, scored at that tick and the one before."""
+    """The first member whose silence is said to end the membership, scored up to that tick."""
     from segtui.operations.deciders import Evidence, model_decider
 
     for each in members(s, "value=high", order="margin", limit=20)["members"]:
