@@ -36,10 +36,15 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
         raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}: look at a later --at.")
     attributes = s.attributes()
     evidence = Evidence(events, s.identity(), attributes.filter(pl.col("user") == surrogate))
-    spec = spec_for(events, s.settings.timezone, evidence.attributes)
-    row = features(events, evidence.identity, as_of, spec, evidence.attributes).row(0, named=True)
     held = _held(s, surrogate, None if at is None else as_of)
     found = definitions(s).segmentations
+    modelled = [found[name] for name in held if found[name].model]
+    chosen = next((each for each in modelled if each.name == "value"), modelled[0] if modelled else None)
+    if chosen is not None:
+        spec = model_decider(s.store, str(chosen.model)).spec
+    else:
+        spec = spec_for(s.events(before=as_of), s.settings.timezone, attributes)
+    row = evidence.features(as_of, spec).row(0, named=True)
     result: dict[str, Any] = {
         "user": s.external([surrogate])[surrogate],
         "surrogate": surrogate,
@@ -55,9 +60,7 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
         "smallest_change": None,
         "history": [],
     }
-    modelled = [found[name] for name in held if found[name].model]
-    if modelled:
-        chosen = next((each for each in modelled if each.name == "value"), modelled[0])
+    if chosen is not None:
         result |= _modelled(s, chosen, held[chosen.name]["label"], evidence, as_of, history)
     return result
 
