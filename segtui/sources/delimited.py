@@ -94,6 +94,8 @@ def _records(
     expressions over all lines, and only lines that open a quote are walked through.
     """
     nothing = frame.clear()
+    if not frame["text"].str.contains('"', literal=True).any():
+        return frame, nothing, nothing
     text = pl.col("text")
     sep = literal(delimiter)
     field = rf'(?:"(?:[^"]|"")*"(?:[^"{sep}][^{sep}]*)?|[^"{sep}][^{sep}]*)?'
@@ -157,9 +159,43 @@ def _split(records: pl.DataFrame, unclosed: pl.DataFrame, names: list[str], deli
 
 
 def _quoted(records: pl.DataFrame, width: int, delimiter: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Records with quotation marks, split by a CSV reader; those of another width apart."""
+    """Records with quotation marks, split by a CSV reader; those of another width apart.
+
+    Polars reads those that keep to the rules, all at once; the others, which it might refuse or take
+    otherwise, go through the reader of the standard library one by one.
+    """
+    sep = literal(delimiter)
+    field = rf'(?:"(?:[^"]|"")*"|[^"{sep}\r\n]*)'
+    regular = records["text"].str.contains(rf"^{field}(?:{sep}{field}){{{width - 1}}}$")
+    kept = _at_once(records.filter(regular), width, delimiter) if width > 1 else None
+    if kept is None:
+        return _one_by_one(records, width, delimiter)
+    others, wrong = _one_by_one(records.filter(~regular), width, delimiter)
+    return pl.concat([kept, others]), wrong
+
+
+def _at_once(records: pl.DataFrame, width: int, delimiter: str) -> pl.DataFrame | None:
+    """Records that keep to the rules of quoting, or None where they are not taken as they should be."""
+    names = [f"{place}" for place in range(width)]
+    if records.is_empty():
+        return pl.DataFrame(schema={"line": pl.Int64, **dict.fromkeys(names, pl.String())})
+    raw = records["text"].str.join("\n").item().encode()
+    try:
+        rows = pl.read_csv(
+            io.BytesIO(raw),
+            has_header=False,
+            new_columns=names,
+            separator=delimiter,
+            infer_schema=False,
+        ).fill_null("")
+    except pl.exceptions.PolarsError:
+        return None
+    return rows.insert_column(0, records["line"]) if rows.shape == (records.height, width) else None
+
+
+def _one_by_one(records: pl.DataFrame, width: int, delimiter: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     split = [_cells(text, delimiter) for text in records["text"]]
-    fits = pl.Series([len(cells) == width for cells in split])
+    fits = pl.Series([len(cells) == width for cells in split], dtype=pl.Boolean)
     columns = list(zip(*(cells for cells in split if len(cells) == width), strict=True))
     schema = {f"{place}": pl.String for place in range(width)}
     frame = pl.DataFrame(columns, schema=schema) if columns else pl.DataFrame(schema=schema)

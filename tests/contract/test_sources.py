@@ -115,8 +115,6 @@ SAMPLES = [
 ]
 every_source = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 
-Written = Callable[[Sample, bytes], Path]
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -304,6 +302,14 @@ def test_parquet_holds_the_same_rows(folder: Path, sample: Sample) -> None:
     assert attributes(from_parquet).drop("line").equals(attributes(from_text).drop("line"))
 
 
+def outcome(reading: Callable[[], list[sources.Batch]]) -> list[sources.Batch] | str:
+    """What was read, or the sentence that tells why nothing was."""
+    try:
+        return reading()
+    except sources.SourceError as error:
+        return str(error)
+
+
 NASTY = "\"',;|{}[]\\/%$-+.:0 9eEx\tTZé€漢𝄞\u200f\x00\x07"
 edits = st.lists(
     st.tuples(
@@ -343,11 +349,9 @@ def test_garbled_rows_are_rejected_and_never_lost(
     folder: Path, sample: Sample, changes: list[tuple[int, int, str, str]]
 ) -> None:
     text = garbled(sample.text, sample.header, changes)
-    try:
-        batches = read(folder, sample, text.encode(), "garbled")
-    except sources.SourceError as error:
-        first_row = text.split("\n")[sample.header]
-        assert "line 1" in str(error) or first_row.strip() == ""  # noqa: PT017  # an error needs a spoilt beginning
+    batches = outcome(lambda: read(folder, sample, text.encode(), "garbled"))
+    if isinstance(batches, str):
+        assert "line 1" in batches or text.split("\n")[sample.header].strip() == ""
         return
     good, bad = accepted(batches), rejected(batches)
     assert dict(good.schema) == PARSED
@@ -373,10 +377,9 @@ def test_garbled_rows_are_rejected_and_never_lost(
 def test_no_bytes_end_in_a_traceback(folder: Path, sample: Sample, raw: bytes, at: int) -> None:
     content = sample.text.encode()
     content = content[:at] + raw + content[at:]
-    try:
-        batches = read(folder, sample, content, "bytes")
-    except sources.SourceError as error:
-        assert str(error).endswith(".")  # noqa: PT017  # nothing to assert where nothing is raised
+    batches = outcome(lambda: read(folder, sample, content, "bytes"))
+    if isinstance(batches, str):
+        assert batches.endswith(".")
         return
     assert all(batch.rows == batch.accepted.height + batch.rejected.height for batch in batches)
 
@@ -389,9 +392,8 @@ def test_spoilt_parquet_is_told_in_a_sentence(folder: Path, at: int, new: bytes)
     raw = path.read_bytes()
     at %= len(raw)
     path.write_bytes(raw[:at] + new + raw[at + len(new) :])
-    try:
-        batches = list(sources.read(path, "online-retail", OPTIONS))
-    except sources.SourceError as error:
-        assert str(error).endswith(".")  # noqa: PT017  # many changes do no harm at all
+    batches = outcome(lambda: list(sources.read(path, "online-retail", OPTIONS)))
+    if isinstance(batches, str):
+        assert batches.endswith(".")
         return
-    assert sum(batch.rows for batch in batches) >= 0
+    assert sum(batch.rows for batch in batches) <= RETAIL.count("\n") - 1
