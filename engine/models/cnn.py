@@ -11,10 +11,11 @@ from engine.models.dropout import drop
 
 
 class CNN(nnx.Module):
-    """Strided convolutions over time, each halving it; what is left, in its order, through a dense layer; logits.
+    """Strided convolutions over time, each halving it; what is left, in its order, through a dense layer;
+    logits.
 
-    Strides cost half of what pooling after a full convolution does, and nothing in log-loss (measured). Time is
-    flattened rather than pooled away: how long ago something was is what matters most.
+    Strides cost half of what pooling after a full convolution does, and nothing in log-loss (measured). Time
+    is flattened rather than pooled away: how long ago something was is what matters most.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class CNN(nnx.Module):
     def __call__(
         self, features: jax.Array | None, sequences: jax.Array, key: jax.Array | None = None
     ) -> jax.Array:
-        """float32[n, bins, channels], newest bin last, to logits float32[n, labels]; a key turns dropout on."""
+        """float32[n, bins, channels], newest bin last, to logits float32[n, labels]; a key turns dropout
+        on."""
         del features
         x = sequences
         for convolution in self.convolutions:

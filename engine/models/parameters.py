@@ -43,7 +43,8 @@ def fit_scale(sequences: np.ndarray) -> np.ndarray:
 
 
 def scale_sequences(sequences: Any, scale: Any, xp: ModuleType = np) -> Any:
-    """Sequences float32[n, bins, channels], which are log(1 + |x|) with a sign, as log(1 + |x| scale) with it.
+    """Sequences float32[n, bins, channels], which are log(1 + |x|) with a sign, as log(1 + |x| scale) with
+    it.
 
     So the logarithm bends at the usual size: a logarithm of cents says little but that there was a purchase.
     """
