@@ -1,0 +1,38 @@
+"""Long repetitions of tests that also run once in `make test`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+REPETITIONS = 20
+
+
+def run_tests(*arguments, **environment):
+    """Runs pytest in a process of its own; returns its exit code and what it said."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout[-4_000:]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("seed", range(REPETITIONS))
+def test_every_screen_looks_the_same_in_any_order(seed):
+    code, said = run_tests("tests/tui/test_snapshots.py", f"--randomly-seed={seed}")
+    assert code == 0, said
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+def test_rescoring_over_many_stories():
+    code, said = run_tests("tests/operations/test_rescoring.py", "--timeout=3000", SEGTUI_SOAK="1")
+    assert code == 0, said
