@@ -49,19 +49,18 @@ def fold(changes: pl.DataFrame) -> pl.DataFrame:
     The last change of a user, by as_of and seq, decides; a change to no label ends the membership.
     Returns user, label, probability, since (as_of of the change), seq, pass; by user.
     """
-    newest = changes.sort("as_of", "seq").unique("user", keep="last")
-    return (
-        newest.filter(pl.col("to_label").is_not_null())
-        .select(
-            "user",
-            pl.col("to_label").alias("label"),
-            "probability",
-            pl.col("as_of").alias("since"),
-            "seq",
-            "pass",
-        )
-        .sort("user")
-    )
+    users, as_ofs, seqs = (changes[name].to_numpy() for name in ("user", "as_of", "seq"))
+    order = np.lexsort((seqs, as_ofs, users))
+    grouped = users[order]
+    newest = order[np.append(grouped[1:] != grouped[:-1], True)] if order.size else order
+    return changes.select(
+        "user",
+        pl.col("to_label").alias("label"),
+        "probability",
+        pl.col("as_of").alias("since"),
+        "seq",
+        "pass",
+    )[newest].filter(pl.col("label").is_not_null())
 
 
 def memberships(
