@@ -135,9 +135,8 @@ def blank(path: Path) -> SourceError:
 def parquet_columns(path: Path) -> dict[str, bool]:
     """The columns of a Parquet file, and whether each is text."""
     with _arrow(path) as file:
-        schema = pl.from_arrow(file.schema_arrow.empty_table())
-        assert isinstance(schema, pl.DataFrame)
-        return {name: dtype == pl.String for name, dtype in schema.schema.items()}
+        schema = _frame([], file.schema_arrow).schema
+        return {name: dtype == pl.String for name, dtype in schema.items()}
 
 
 def parquet(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -145,12 +144,21 @@ def parquet(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
     with _arrow(path) as file:
         first = 1
         for batch in file.iter_batches(PARQUET_ROWS):
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            yield first, frame
-            first += frame.height
+            batch.validate(full=True)
+            yield first, _frame([batch], file.schema_arrow)
+            first += batch.num_rows
         if first == 1:
-            yield first, pl.DataFrame(pl.from_arrow(file.schema_arrow.empty_table()))
+            yield first, _frame([], file.schema_arrow)
+
+
+def _frame(batches: list[Any], schema: Any) -> pl.DataFrame:
+    """Arrow batches as a frame; metadata stays behind, for Polars panics where it is no text."""
+    from pyarrow import Table
+    from pyarrow import schema as build
+
+    plain = build([field.remove_metadata() for field in schema])
+    table = Table.from_batches([batch.cast(plain) for batch in batches], plain)
+    return pl.DataFrame(pl.from_arrow(table))
 
 
 @contextmanager
@@ -161,8 +169,10 @@ def _arrow(path: Path) -> Iterator[Any]:
 
     try:
         with ParquetFile(path) as file:
+            if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
+                raise SourceError(f"{path} has two columns of the same name: rename one of the two.")
             yield file
-    except (ArrowException, OSError, pl.exceptions.PolarsError) as error:
+    except (ArrowException, UnicodeDecodeError, OSError, pl.exceptions.PolarsError) as error:
         raise SourceError(
             f"{path} begins as Parquet but cannot be read ({_why(error)}): it is damaged or cut off, "
             "export it again."
