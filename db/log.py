@@ -116,7 +116,7 @@ def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
-def _among(column: str, users: Sequence[int]) -> tuple[str, str]:
+def among(column: str, users: Sequence[int]) -> tuple[str, str]:
     """A condition and its parameter: the column is one of `users`."""
     return f"{column} IN (SELECT value FROM json_each(?))", json.dumps([int(user) for user in users])
 
@@ -144,7 +144,7 @@ def behaviour(
     where = [condition for condition, value in conditions.items() if value is not None]
     parameters: list[Any] = [value for value in conditions.values() if value is not None]
     if users is not None:
-        condition, value = _among("user", users)
+        condition, value = among("user", users)
         where.append(condition)
         parameters.append(value)
     return store.frame(
@@ -221,7 +221,7 @@ def attributes(
         where.append("a.seq <= ?")
         parameters.append(position)
     if users is not None:
-        condition, value = _among("b.user", users)
+        condition, value = among("b.user", users)
         where.append(condition)
         parameters.append(value)
     return store.frame(
@@ -305,7 +305,7 @@ def changes(
     )
     parameters: list[Any] = [value for _, _, _, value in given]
     if users is not None:
-        condition, value = _among("user", users)
+        condition, value = among("user", users)
         where.append(condition)
         parameters.append(value)
     sql = f"SELECT {_quoted(list(CHANGES))} FROM membership_changes WHERE {' AND '.join(where)} "

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -64,18 +65,35 @@ def fold(changes: pl.DataFrame) -> pl.DataFrame:
 
 
 def memberships(
-    store: Store, segmentation: int, *, as_of: int | None = None, position: int | None = None
+    store: Store,
+    segmentation: int,
+    *,
+    as_of: int | None = None,
+    position: int | None = None,
+    users: Sequence[int] | None = None,
 ) -> pl.DataFrame:
-    """user, label, probability, since, seq, pass; by user. At the head also margin and scores."""
-    if as_of is None and position is None:
-        return store.frame(
-            'SELECT m.user, m.label, m.probability, m.since, m.change_seq, c."pass", m.margin, m.scores '
-            "FROM members m LEFT JOIN membership_changes c ON c.seq = m.change_seq "
-            "WHERE m.segmentation = ? ORDER BY m.user",
-            (segmentation,),
-            {**MEMBERSHIPS, "margin": pl.Int64(), "scores": pl.Binary()},
+    """user, label, probability, since, seq, pass; by user. At the head also margin and scores.
+
+    `users`: only these, found by index.
+    """
+    if as_of is not None or position is not None:
+        recorded = log.changes(
+            store, segmentation=segmentation, users=users, as_of_to=as_of, position=position
         )
-    return fold(log.changes(store, segmentation=segmentation, as_of_to=as_of, position=position))
+        return fold(recorded)
+    among = ""
+    parameters: list[Any] = [segmentation]
+    if users is not None:
+        condition, value = log.among("m.user", users)
+        among = f"AND {condition}"
+        parameters.append(value)
+    return store.frame(
+        'SELECT m.user, m.label, m.probability, m.since, m.change_seq, c."pass", m.margin, m.scores '
+        "FROM members m LEFT JOIN membership_changes c ON c.seq = m.change_seq "
+        f"WHERE m.segmentation = ? {among} ORDER BY m.user",
+        parameters,
+        {**MEMBERSHIPS, "margin": pl.Int64(), "scores": pl.Binary()},
+    )
 
 
 def sizes(

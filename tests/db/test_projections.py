@@ -114,6 +114,15 @@ def test_memberships_at_any_as_of_and_position_are_the_replayed_rescores(
         head = projections.memberships(store, VALUE)
         assert labels(head) == naive(history, 99)
         folded = projections.memberships(store, VALUE, position=store.head())
+        for few in ([], [2], [1, 3, 99]):
+            assert_frame_equal(
+                projections.memberships(store, VALUE, users=few), head.filter(pl.col("user").is_in(few))
+            )
+            held = projections.memberships(store, VALUE, as_of=5)
+            assert_frame_equal(
+                projections.memberships(store, VALUE, as_of=5, users=few),
+                held.filter(pl.col("user").is_in(few)),
+            )
         assert_frame_equal(head.select(folded.columns), folded)
         assert projections.state_digest(store) == projections.state_digest(store, position=store.head())
         assert projections.state_digest(store) == projections.state_digest(store, as_of=99)
