@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from db import encoding, log, projections, segments, summary
+from db import encoding, log, projections, segments, summary, vocabulary
 from db.content import content_digest
 from db.encoding import ENCODING, GENESIS, Header, Records
 from db.errors import StoreError
@@ -325,11 +325,12 @@ def _memberships(store: Store) -> Check:
         for row in store.rows("SELECT segmentation FROM member_counts UNION SELECT segmentation FROM members")
     }
     members = 0
+    names = vocabulary.texts(store, "segmentation")
     for segmentation in sorted(numbers | {key[0] for key in folded}):
         expected = projections.fold(folded.get((segmentation,), everything.clear()))
         expected = expected.select("user", "label", "since", "seq")
         kept = projections.memberships(store, segmentation).select("user", "label", "since", "seq")
-        name = f"segmentation {segmentation}"
+        name = names.get(segmentation, f"segmentation {segmentation}")
         if not kept.equals(expected):
             return Check("memberships", False, f"{name} is not the fold of its changes: rebuild it")
         counts = dict(expected.group_by("label").len().sort("label").iter_rows())
@@ -342,12 +343,14 @@ def _memberships(store: Store) -> Check:
 def _sizes(store: Store) -> Check:
     """The sizes kept per scored tick are those of the fold."""
     ticks = 0
+    names = vocabulary.texts(store, "segmentation")
     for (segmentation,), changes in log.changes(store).partition_by("segmentation", as_dict=True).items():
         scored = projections.rescores(store, segmentation)
         folded = projections.fold_sizes(changes, governing(store, scored)).filter(pl.col("users") > 0)
         kept = projections.size_history(store, segmentation).filter(pl.col("users") > 0)
         columns = ["as_of", "label", "users"]
         if not kept.select(columns).sort(columns).equals(folded.select(columns).sort(columns)):
-            return Check("sizes", False, f"segmentation {segmentation} had other sizes: rebuild it")
+            name = names.get(segmentation, f"segmentation {segmentation}")
+            return Check("sizes", False, f"{name} had other sizes: rebuild it")
         ticks += kept["as_of"].n_unique()
     return Check("sizes", True, f"{ticks:,} scored ticks are the fold of the changes")

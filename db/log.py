@@ -343,10 +343,13 @@ def summary(store: Store) -> Summary:
 
 def last_events(store: Store, *, position: int | None = None) -> pl.DataFrame:
     """user, first, last (occurred_at), newest_seq of everyone with behaviour up to `position`, by user."""
-    schema: dict[str, pl.DataType] = dict.fromkeys(("user", "first", "last", "newest_seq"), pl.Int64())
-    return store.frame(
-        "SELECT user, min(occurred_at), max(occurred_at), max(seq) FROM behaviour "
-        "WHERE seq <= coalesce(?, seq) GROUP BY user ORDER BY user",
-        (position,),
-        schema,
+    seen = behaviour(store, position=position, columns=["user", "occurred_at", "seq"])
+    return (
+        seen.group_by("user")
+        .agg(
+            pl.col("occurred_at").min().alias("first"),
+            pl.col("occurred_at").max().alias("last"),
+            pl.col("seq").max().alias("newest_seq"),
+        )
+        .sort("user")
     )

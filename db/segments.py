@@ -1,3 +1,4 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
 """Columnar copies of commit ranges in `<store>.cache/`: Parquet, disposable, made again when missing.
 
 A file's name carries its stream, commits, seqs and the chain digest of its last commit; one that does not
@@ -71,7 +72,7 @@ def held(store: Store, stream: str) -> list[Segment]:
 
 def _matches(store: Store, segment: Segment, digest: str) -> bool:
     rows = store.rows(
-        f"SELECT min({segment.stream}_first), max({segment.stream}_last), "  # noqa: S608 (own names)
+        f"SELECT min({segment.stream}_first), max({segment.stream}_last), "
         "(SELECT lower(hex(substr(digest, 1, 8))) FROM commits WHERE id = ?2) "
         "FROM commits WHERE id IN (?1, ?2)",
         (segment.first_commit, segment.last_commit),
@@ -122,10 +123,13 @@ def compact(store: Store, stream: str, from_rows: Read, fresh: pl.DataFrame | No
     `fresh`: the rows of the last commit, when at hand. Small segments at the end are merged into the new
     one, so that their number grows with the logarithm of the log.
     """
-    segments = held(store, stream)
+    known = held(store, stream)
+    segments = _unbroken(store, stream, known)
     covered = segments[-1].last_seq if segments else 0
+    # Behind a copy that was lost the later ones are made anew, as parts of one without a gap.
+    replaced = known[len(segments) :]
     tail = store.rows(
-        f"SELECT id, {stream}_first, {stream}_last FROM commits WHERE {stream}_last > ? ORDER BY id",  # noqa: S608 (own names)
+        f"SELECT id, {stream}_first, {stream}_last FROM commits WHERE {stream}_last > ? ORDER BY id",
         (covered,),
     )
     rows = sum(last - first + 1 for _, first, last in tail)
@@ -147,8 +151,21 @@ def compact(store: Store, stream: str, from_rows: Read, fresh: pl.DataFrame | No
         parts.append(from_rows(at, last))
     first_commit = merged[-1].first_commit if merged else tail[0][0]
     _write(store, stream, (first_commit, tail[-1][0]), pl.concat(parts))
-    for segment in merged:
+    for segment in (*merged, *replaced):
         segment.path.unlink(missing_ok=True)
+
+
+def _unbroken(store: Store, stream: str, segments: list[Segment]) -> list[Segment]:
+    """The first segments, as far as no commit of the stream is missing between them."""
+    covered = 0
+    for count, segment in enumerate(segments):
+        next_first = store.rows(
+            f"SELECT min({stream}_first) FROM commits WHERE {stream}_last > ?", (covered,)
+        )
+        if next_first != [(segment.first_seq,)]:
+            return segments[:count]
+        covered = segment.last_seq
+    return segments
 
 
 def _rows(segment: Segment) -> int:

@@ -224,7 +224,7 @@ class Store:
 
     def _keep_up(self, tx: Transaction) -> None:
         """Checkpoints and copies. The commit stands: what fails here the next writer does as well."""
-        with suppress(sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
+        with suppress(StoreError, sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             segments.sweep(self)
             segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)
