@@ -9,23 +9,10 @@ from typing import Any
 import polars as pl
 
 from db import log, vocabulary
+from engine.membership import CAUSES
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
-
-CAUSES = (
-    "model",
-    "definition",
-    "label",
-    "decision",
-    "erasure",
-    "consent",
-    "manual",
-    "identity",
-    "late_event",
-    "event",
-    "clock",
-)
 
 
 def changes(

@@ -69,6 +69,11 @@ class Decider(Protocol):
         ...
 
 
+def starter_spec(zone: str) -> FeatureSpec:
+    """The few features the starter rule reads: recency and a year's spend."""
+    return FeatureSpec(zone=zone, windows=(365,), kinds=("purchase", "refund"), fields=("order", "amount"))
+
+
 class StarterDecider:
     """The rule on recency and spend that decides `value` until a model is promoted."""
 
@@ -76,9 +81,9 @@ class StarterDecider:
     model: str | None = None
     known_from: int | None = None
 
-    def __init__(self, starter: Starter, spec: FeatureSpec) -> None:
+    def __init__(self, starter: Starter, zone: str) -> None:
         self.starter = starter
-        self.spec = spec
+        self.spec = starter_spec(zone)
 
     def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
         """The rule has no probabilities and no margin."""

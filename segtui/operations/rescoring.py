@@ -16,9 +16,9 @@ import polars as pl
 
 from db import log, projections
 from db.store import Transaction
-from engine.features import features, longest_window, spec_for
+from engine.features import features, longest_window
 from engine.labels import fit_starter
-from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider
+from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider, starter_spec
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings, Outcome, Step
@@ -182,7 +182,7 @@ class Run:
         events = self.s.events(before=as_of)
         if not (events["kind"].cast(pl.String) == "purchase").any():
             return
-        spec = spec_for(events, self.s.settings.timezone)
+        spec = starter_spec(self.s.ticks.zone)
         starter = fit_starter(features(events, self.s.identity(), as_of, spec))
         self.tx.append_decision(
             "starter_fitted",
@@ -199,7 +199,7 @@ class Run:
         if segmentation.model is not None:
             return model_decider(self.s.store, segmentation.model)
         assert segmentation.starter is not None
-        return StarterDecider(segmentation.starter, spec_for(self.s.events(), self.s.settings.timezone))
+        return StarterDecider(segmentation.starter, self.s.ticks.zone)
 
     def _evidence(self, plan: Plan, edit: Edit | None) -> Evidence:
         """The events of everyone who can be due in this plan."""

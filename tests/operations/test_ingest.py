@@ -199,3 +199,12 @@ def test_files_of_two_formats_in_one_command_are_refused(store, tmp_path):
     table.write_text("user_id,rating_star\nu1,4\n")
     with open_session(store) as s, pytest.raises(OperationError, match="one format at a time"):
         import_files(s, [events, table])
+
+
+def test_a_file_of_bad_rows_only_is_kept_and_changes_nothing(store, tmp_path):
+    with open_session(store) as s:
+        head = s.store.head()
+        told = import_files(s, [lines(tmp_path / "e.ndjson", ["{", "nonsense"])], format="events")
+        assert (told["rows"], told["accepted"], told["quarantined"]) == (2, 0, 2)
+        assert s.store.head() == head
+    assert len(Path(told["quarantine_file"]).read_text().splitlines()) == 2
