@@ -6,6 +6,7 @@ The staging file is another file than the store, so a second SQLite library may 
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from pathlib import Path
@@ -35,7 +36,7 @@ def _prefix(store: Path) -> str:
 
 def sweep(store: Path) -> None:
     """Removes staging files a killed writer left; the caller holds the writer's lock."""
-    for left in store.parent.glob(f"{_prefix(store)}*"):
+    for left in store.parent.glob(f"{glob.escape(_prefix(store))}*"):
         left.unlink(missing_ok=True)
 
 

@@ -62,10 +62,12 @@ class Store:
                 try:
                     connection.execute("PRAGMA journal_mode = WAL")
                     _configure(connection)
+                    connection.execute("BEGIN IMMEDIATE")
                     migrations.apply(Database(connection))
                     connection.execute(
                         "INSERT INTO meta VALUES ('key_check', ?), ('next_user', 1)", (key_check(master),)
                     )
+                    connection.execute("COMMIT")
                 finally:
                     connection.close()
         except FileExistsError as error:
@@ -142,7 +144,7 @@ class Store:
                 parts.append(
                     pl.DataFrame([pl.Series(name, values, dtype=dtype) for (name, dtype), values in columns])
                 )
-        return pl.concat(parts)
+        return pl.concat(parts, rechunk=True)
 
     def last_seq(self, table: str) -> int:
         """The last seq in the table of a stream, those of the open transaction included; 0 for none."""
@@ -176,7 +178,8 @@ class Store:
         try:
             yield
         finally:
-            self.connection.execute("COMMIT")
+            if self.connection.in_transaction:
+                self.connection.execute("COMMIT")
 
     @contextmanager
     def transaction(

@@ -53,6 +53,17 @@ def test_everything_a_store_writes_is_for_its_owner_alone(tmp_path: Path, events
         os.umask(old)
 
 
+def test_a_store_may_have_any_name(tmp_path: Path, events: Frame) -> None:
+    path = tmp_path / "shop [1] #2 50%?.db"
+    (tmp_path / f"{path.name}.staging-left").touch()
+    with Store.create(path) as store:
+        with store.transaction(actor="ann") as tx:
+            tx.append_behaviour(events(*({"user": user} for user in range(10_000))))
+        assert log.behaviour(store).height == 10_000
+        assert [check for check in verify(store) if not check.ok] == []
+    assert list(tmp_path.glob("*staging*")) == []
+
+
 def test_create_refuses_what_is_there_and_leaves_it(tmp_path: Path) -> None:
     path = tmp_path / "shop.db"
     path.write_text("precious")
