@@ -16,7 +16,7 @@ import polars as pl
 
 from db.errors import StoreError
 from db.schema import BEHAVIOUR_INDEX, CHAINED, CHANGES_INDEXES, VAULT_INDEX, insert_trigger
-from db.sqlite import explain, explained
+from db.sqlite import explain, explained, full
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -28,6 +28,9 @@ INDEXES = {
     "vault": {"vault_by_user": VAULT_INDEX},
 }
 MOST_ATTACHED = 8
+PRAGMAS = ("journal_mode = OFF", "synchronous = OFF")
+# When the disk is full SQLite rolls back by itself; ADBC rolls back again, and tells that error instead.
+ROLLED_BACK = "no transaction is active"
 
 
 def _prefix(store: Path) -> str:
@@ -111,10 +114,10 @@ def _ingest(store: Path, path: Path, frame: pl.DataFrame) -> None:
             adbc_driver_sqlite.dbapi.connect(str(path), autocommit=True) as connection,
             connection.cursor() as cursor,
         ):
-            for pragma in ("journal_mode = OFF", "synchronous = OFF"):
+            for pragma in PRAGMAS:
                 cursor.execute(f"PRAGMA {pragma}")
                 cursor.fetchall()
             cursor.adbc_ingest("rows", frame.to_arrow(), mode="create")
     except adbc_driver_manager.Error as error:
-        story = explain(error, store)
+        story = full(store) if ROLLED_BACK in str(error) else explain(error, store)
         raise story or StoreError(f"{store} could not take a bulk of rows: {error}.") from error

@@ -46,12 +46,12 @@ def explain(error: BaseException, path: Path) -> StoreError | None:
     text = str(error).lower()
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _full(path)
+            return full(path)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return read_only(path)
         return None
     if "disk is full" in text or "no space left" in text:
-        return _full(path)
+        return full(path)
     if not isinstance(error, sqlite3.Error):
         return None
     if "readonly database" in text or "unable to open database" in text:
@@ -65,7 +65,8 @@ def explain(error: BaseException, path: Path) -> StoreError | None:
     return None
 
 
-def _full(path: Path) -> StoreFull:
+def full(path: Path) -> StoreFull:
+    """The sentence for a disk without space."""
     return StoreFull(
         f"No space left for {path}: nothing was written, free some space on that disk and try again."
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from db import log
+from db import bulk, log
 from db.chain import verify
 from db.errors import (
     NotAStore,
@@ -272,6 +272,16 @@ def test_a_full_disk_is_told_and_leaves_the_store_as_it_was(store: Store, events
     assert log.behaviour(store).height == 1
     store.connection.execute("PRAGMA max_page_count = 1000000")
     assert all(check.ok for check in verify(store))
+    assert list(store.path.parent.glob("*staging*")) == []
+
+
+def test_a_disk_that_fills_up_under_the_staging_file_is_told(
+    store: Store, events: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "PRAGMAS", (*bulk.PRAGMAS, "max_page_count = 9"))
+    with pytest.raises(StoreFull, match="nothing was written"), store.transaction(actor="ann") as tx:
+        tx.append_behaviour(events(*({"user": user} for user in range(20_000))))
+    assert log.behaviour(store).is_empty()
     assert list(store.path.parent.glob("*staging*")) == []
 
 
