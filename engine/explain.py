@@ -103,17 +103,16 @@ class _Part:
 
     def changed(self, former: Arrays, present: Arrays) -> np.ndarray:
         """bool[n]: whose inputs of this part differ."""
-        if self.channel is not None:
-            assert former.sequences is not None
-            assert present.sequences is not None
-            moved = former.sequences[:, :, self.channel] != present.sequences[:, :, self.channel]
-            differs: np.ndarray = np.any(moved, axis=1)
-            return differs
-        assert former.raw is not None
-        assert present.raw is not None
-        then, now = former.raw[:, self.columns], present.raw[:, self.columns]
-        differs = np.any((then != now) & ~(np.isnan(then) & np.isnan(now)), axis=1)
+        then, now = self._values(former), self._values(present)
+        differs: np.ndarray = np.any((then != now) & ~(np.isnan(then) & np.isnan(now)), axis=1)
         return differs
+
+    def _values(self, arrays: Arrays) -> np.ndarray:
+        if self.channel is not None:
+            assert arrays.sequences is not None
+            return arrays.sequences[:, :, self.channel]
+        assert arrays.raw is not None
+        return arrays.raw[:, self.columns]
 
     def put(self, arrays: Arrays, source: Arrays) -> Arrays:
         """`arrays` with this part as in `source`."""
@@ -131,12 +130,12 @@ class _Part:
 
     def level(self, arrays: Arrays) -> np.ndarray:
         """float[n]: the feature's value, or the channel's sum; missing is below everything."""
-        if self.channel is not None:
-            assert arrays.sequences is not None
-            total: np.ndarray = arrays.sequences[:, :, self.channel].sum(axis=1, dtype=np.float64)
-            return total
-        assert arrays.raw is not None
-        level: np.ndarray = np.nan_to_num(arrays.raw[:, self.columns[0]], nan=-np.inf)
+        values = self._values(arrays)
+        level: np.ndarray = (
+            np.nan_to_num(values[:, 0], nan=-np.inf)
+            if self.channel is None
+            else values.sum(axis=1, dtype=np.float64)
+        )
         return level
 
     def value(self, frame: pl.DataFrame, arrays: Arrays) -> Any:

@@ -22,7 +22,7 @@ FORMAT = "segtui model"
 VERSION = 1
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Model:
     """A trained classifier with all it takes to score: immutable, named by its digest.
 

@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
     }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Arrays:
     """Users as a model reads them: raw features float32[n, columns], sequences float32[n, bins, channels],
     or both."""

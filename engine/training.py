@@ -17,11 +17,11 @@ from flax import nnx
 
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of
-from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences, unflatten
+from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences
 
 TRAIN, VALID, TEST = 0, 1, 2
 
-OPTIMIZERS = {"adam": 0.002, "adamw": 0.002, "sgd": 0.02}
+OPTIMIZERS = {"adam": 0.001, "adamw": 0.001, "sgd": 0.02}
 MOMENTUM = 0.9
 # Rows a validation pass evaluates at once where memory or the convolution asks for a bound.
 SEQUENCE_TILE = 256
@@ -60,35 +60,7 @@ class TrainingSpec:
         return OPTIMIZERS[self.optimizer] if self.learning_rate is None else self.learning_rate
 
 
-def settings_from(
-    kind: str, *, optimizer: str, seed: int, given: Mapping[str, str]
-) -> tuple[TrainingSpec, dict[str, Any]]:
-    """How to train and the kind's options, from settings as people write them: hidden=64,32 dropout=0.1
-    epochs=50.
-
-    Raises EngineError for a setting there is not, and for a value that is not of its kind or out of range.
-    """
-    defaults = TrainingSpec(optimizer=optimizer, seed=seed, **kind_of(kind).training)
-    settings = {"learning_rate": 0.1} | {
-        name: value
-        for name, value in dataclasses.asdict(defaults).items()
-        if name not in ("optimizer", "seed", "learning_rate")
-    }
-    options = complete_options(kind)
-    training: dict[str, Any] = {}
-    for name, text in given.items():
-        if name in settings:
-            training[name] = _parsed(name, text, settings[name])
-        elif name in options:
-            options[name] = _parsed(name, text, options[name])
-        else:
-            raise EngineError(
-                f"A {kind} model has no setting {name!r}: there are {', '.join([*settings, *options])}."
-            )
-    return dataclasses.replace(defaults, **training), complete_options(kind, options)
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """What a model reads: encoded features float32[n, d], sequences float32[n, bins, channels], or both."""
 
@@ -105,7 +77,7 @@ class Epoch:
     valid_loss: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
     """The parameters of the best epoch by name, what every epoch gave, and whether it was cancelled."""
 
@@ -143,14 +115,12 @@ def train(
     options: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-    *,
-    start: Mapping[str, np.ndarray] | None = None,
 ) -> Trained:
     """Train a model of `kind` on users with a label (>= 0), and keep the parameters of its best epoch.
 
-    `labels` int[n] (-1 for none), `parts` int8[n] as `split` gives. `start` continues from these parameters.
-    `cancelled` is asked after every epoch; the best epoch so far is then the result. Raises EngineError for
-    inputs that do not fit each other or leave nothing to learn from.
+    `labels` int[n] (-1 for none), `parts` int8[n] as `split` gives. `cancelled` is asked after every epoch;
+    the best epoch so far is then the result. Raises EngineError for inputs that do not fit each other or
+    leave nothing to learn from.
     """
     began = time.perf_counter()
     model = kind_of(kind)
@@ -163,12 +133,12 @@ def train(
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
     graph, parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))
-    if start is not None:
-        parameters = unflatten(parameters, start)
     optimizer = _optimizer(spec)
     state = (parameters, optimizer.init(parameters))
     steps = _Steps(graph, optimizer, spec.seed)
     train_set = _gather(features, sequences, labels, rows[TRAIN])
+    if sequences is None:
+        train_set = jax.device_put(train_set)
     valid_set = list(_tiles(_gather(features, sequences, labels, rows[VALID]), sequences is not None))
 
     history: list[Epoch] = []
@@ -340,17 +310,6 @@ def _check(
         raise EngineError(
             "All training users hold the same label, there is nothing to learn: change label or cutoff."
         )
-
-
-def _parsed(name: str, text: str, like: Any) -> Any:
-    """`text` as a value of the kind that `like` is."""
-    try:
-        if isinstance(like, tuple):
-            return tuple(int(each) for each in text.split(","))
-        return int(text) if isinstance(like, int) else float(text)
-    except ValueError:
-        kinds = {tuple: "whole numbers with commas between", int: "a whole number", float: "a number"}
-        raise EngineError(f"The setting {name} must be {kinds[type(like)]}; it is {text!r}.") from None
 
 
 def _within(name: str, value: Any, kind: type, least: float, most: float) -> None:

@@ -30,14 +30,14 @@ class Kind:
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "logistic": Kind("logistic", True, False, 4096, {}, {"learning_rate": 0.01, "weight_decay": 1e-4}),
-        "mlp": Kind("mlp", True, False, 4096, {"hidden": (64, 32), "dropout": 0.2}, {"learning_rate": 0.001}),
+        "mlp": Kind("mlp", True, False, 4096, {"hidden": (64, 32), "dropout": 0.2}, {}),
         "cnn": Kind(
             "cnn",
             False,
             True,
             256,
             {"filters": (16, 32), "width": 5, "hidden": 32, "dropout": 0.2},
-            {"learning_rate": 0.001, "patience": 8},
+            {"patience": 8},
         ),
     }
 )
