@@ -150,6 +150,9 @@ def promote(
     context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Name or digest.")] = None,
     previous: Annotated[bool, flag("--previous", text="Go back to the model before.")] = False,
+    segmentation: Annotated[
+        str, typer.Option(metavar="NAME", help="Which one goes back, with --previous.")
+    ] = "value",
     preview: Annotated[bool, flag("--preview", text="Show who would move, write nothing.")] = False,
     store: Store = None,
     json: Json = False,
@@ -163,7 +166,9 @@ def promote(
         raise typer.BadParameter("name one model of 'segtui models', or use --previous", param_hint="MODEL")
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s, out.progress() as progress:
-        result = operation(s, model, previous=previous, preview=preview, progress=progress)
+        result = operation(
+            s, model, previous=previous, preview=preview, segmentation=segmentation, progress=progress
+        )
     if json:
         out.document(result)
     else:

@@ -162,6 +162,8 @@ def test_another_stores_key(cli: Cli, shop: Path, history: Path, tmp_path: Path)
         (["user", "nobody"], "nobody"),
         (["changes", "--segment", "value=gold"], "gold"),
         (["promote", "mlp-none"], "mlp-none"),
+        (["promote", "--previous"], "value"),
+        (["promote", "--previous", "--segmentation", "colour"], "colour"),
         (["evaluate", "--model", "mlp-none"], "mlp-none"),
         (["train", "--model", "oracle"], "oracle"),
         (["train", "--cutoff", "now"], "cutoff"),
