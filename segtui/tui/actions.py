@@ -101,7 +101,7 @@ ACTIONS: tuple[Action, ...] = (
         "app.time_travel",
         ("t",),
         "time",
-        "One moment for all screens, until `t now`.",
+        "One moment for all screens; t now comes back.",
         ("segments", "members", "user", "changes"),
         bar=6,
     ),

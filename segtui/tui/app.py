@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App
 from textual.content import Content
@@ -21,7 +21,6 @@ from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.times import iso
 from segtui.tui import words
 from segtui.tui.actions import EVERYWHERE, bindings
-from segtui.tui.data import ERRORS, Data
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.screens.changes import ChangesPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
@@ -32,6 +31,9 @@ from segtui.tui.screens.replay import ReplayPage
 from segtui.tui.screens.segments import SegmentsPage
 from segtui.tui.screens.user import UserPage
 from segtui.tui.theme import MUTED, THEME
+
+if TYPE_CHECKING:
+    from segtui.tui.data import Data
 
 WIDTHS = [(0, "-narrow"), (76, "-normal"), (110, "-wide")]
 HEIGHTS = [(0, "-low"), (32, "-tall")]
@@ -102,7 +104,8 @@ class SegtuiApp(App[None], inherit_bindings=False):
         poll: float = POLL_SECONDS,
     ) -> None:
         super().__init__()
-        self.data = data or Data(store)
+        self.store = store
+        self._data = data
         self.clock = clock
         self.poll = poll
         self.at: int | None = None
@@ -123,6 +126,15 @@ class SegtuiApp(App[None], inherit_bindings=False):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """`$muted`, for what stands back, whatever the theme."""
         return {"muted": MUTED}
+
+    @property
+    def data(self) -> Data:
+        """The store, as threads ask for it; the first to ask loads what it takes."""
+        if self._data is None:
+            from segtui.tui.data import Data
+
+            self._data = Data(self.store)
+        return self._data
 
     @property
     def page(self) -> Page:
@@ -148,6 +160,8 @@ class SegtuiApp(App[None], inherit_bindings=False):
         self._job_cancelled.set()
 
     def _watch(self) -> None:
+        from segtui.tui.data import ERRORS
+
         worker = get_current_worker()
 
         def wait() -> bool:
@@ -236,7 +250,7 @@ class SegtuiApp(App[None], inherit_bindings=False):
 
     def copy_command(self, *arguments: str, moment: str = "--at") -> None:
         """Copies the command line that gives what is shown; `moment` is the option that takes its as-of."""
-        parts = ["segtui", "--store", str(self.data.path), *arguments]
+        parts = ["segtui", "--store", str(self.store), *arguments]
         if self.at is not None and moment:
             parts += [moment, iso(self.at, self.zone)]
         command = shlex.join(parts)
@@ -248,7 +262,7 @@ class SegtuiApp(App[None], inherit_bindings=False):
             Prompt(
                 "Time travel",
                 "2026-03-01, 2026-03-01T10:00, yesterday, -7d, -8w, last-rescore; now comes back",
-                self.data.tick_at,
+                lambda text: self.data.tick_at(text),
             ),
             self._travel,
         )
@@ -266,12 +280,15 @@ class SegtuiApp(App[None], inherit_bindings=False):
         self.push_screen(
             Confirm(
                 "Rescore",
-                "Evaluates everyone who is due up to now, and records who moves and why.\n"
-                "Nothing recorded is changed; it can be called off while it runs.",
+                "Evaluates everyone who is due, and records who moves and why.\n"
+                "What is recorded stays; it can be called off while it runs.",
                 "rescore",
             ),
-            lambda yes: self.start("rescoring", self.data.rescore, _rescored) if yes else None,
+            lambda yes: self.start("rescoring", self._rescore, _rescored) if yes else None,
         )
+
+    def _rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
+        return self.data.rescore(progress, cancelled)
 
     def _free(self) -> bool:
         """Whether no job runs; says so when one does."""
@@ -289,6 +306,8 @@ class SegtuiApp(App[None], inherit_bindings=False):
         self._job = self.run_worker(lambda: self._work(work), group="job", thread=True)
 
     def _work(self, work: Work) -> None:
+        from segtui.tui.data import ERRORS
+
         def progress(what: str, share: float | None) -> None:
             self.post_message(self.JobMoved(what, share))
 

@@ -10,7 +10,6 @@ from textual.message import Message
 from textual.worker import Worker, get_current_worker
 
 from segtui.operations.progress import Cancelled
-from segtui.tui.data import ERRORS
 
 T = TypeVar("T")
 
@@ -54,6 +53,9 @@ class Asking(DOMNode):
             worker = get_current_worker()
             if worker.is_cancelled:
                 return
+            # Here, in the thread: see segtui.tui.data.
+            from segtui.tui.data import ERRORS
+
             try:
                 answer = question(lambda: worker.is_cancelled)
             except ERRORS as error:

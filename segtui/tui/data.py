@@ -1,9 +1,11 @@
-"""Everything the screens know, read in a worker thread: each call opens a session and asks the operations."""
+"""Everything the screens know, read in a worker thread: each call opens a session and asks the operations.
+
+Loading this module takes longer than painting an empty page, so the threads load it, not the screens.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +15,26 @@ from db import lookups, vocabulary
 from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
+from segtui.operations.changes import change_frame, totals, worded
 from segtui.operations.errors import OperationError
+from segtui.operations.export import export
+from segtui.operations.members import members
+from segtui.operations.models import models
 from segtui.operations.progress import Cancelled, Progress
+from segtui.operations.replay import replay
+from segtui.operations.rescore import rescore
+from segtui.operations.segments import segments, shown_as_of
 from segtui.operations.session import Session, open_session
+from segtui.operations.status import status
+from segtui.operations.user import user as one_user
 from segtui.sources.errors import SourceError
+from segtui.tui.questions import Filter, Moves
 
 ERRORS = (StoreError, OperationError, EngineError, SourceError, OSError)
 """What may go wrong in an operation, each told in one sentence."""
 
 BY_EVENT = ("event", "late_event")
 NAMED = ("kind", "order", "item", "category")
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which changes: of a segment (`value`, `value=high`, or all), one way, for one cause, of some days."""
-
-    segment: str | None = None
-    way: str | None = None
-    cause: str | None = None
-    days: int | None = 30
-    first: bool = False
-    user: str | None = None
-
-    @property
-    def label(self) -> str | None:
-        """The label of the segment, None where it names a segmentation or nothing."""
-        return (self.segment or "").partition("=")[2] or None
-
-
-@dataclass(frozen=True)
-class Moves:
-    """The changes of a filter, newest first, as integers; and how many went which way for which reason."""
-
-    frame: pl.DataFrame
-    from_: str | None
-    to: str
-    into: int = 0
-    out: int = 0
-    flows: list[tuple[str | None, str | None, int]] = field(default_factory=list)
-    totals: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """How many changes there are."""
-        return self.frame.height
 
 
 class Data:
@@ -78,8 +55,6 @@ class Data:
 
     def status(self) -> dict[str, Any]:
         """What is in the store, and how fresh it is."""
-        from segtui.operations.status import status
-
         with open_session(self.path) as s:
             return status(s)
 
@@ -95,32 +70,28 @@ class Data:
             return s.iso(s.ticks.at_or_after(s.instant(text)))
 
     def segments(self, at: int | None) -> dict[str, Any]:
-        """Sizes of every segment."""
-        from segtui.operations.segments import segments
-
+        """Sizes of every segment; each segmentation with the horizon of its model."""
         with open_session(self.path) as s:
-            return segments(s, at=at)
+            found = segments(s, at=at)
+            horizons = {each["model"]: each.get("horizon") for each in models(s)["models"]}
+            for each in found["segmentations"]:
+                each["horizon"] = horizons.get(each["model"])
+            return found
 
     def members(
         self, segment: str, where: str | None, order: str | None, at: int | None, offset: int, limit: int
     ) -> dict[str, Any]:
         """One page of a segment's members."""
-        from segtui.operations.members import members
-
         with open_session(self.path) as s:
             return members(s, segment, where=where, order=order, at=at, offset=offset, limit=limit)
 
     def user(self, user: str, at: int | None, history: int) -> dict[str, Any]:
         """One user, with the probabilities of the last `history` ticks."""
-        from segtui.operations.user import user as one_user
-
         with open_session(self.path) as s:
             return one_user(s, user, at=at, history=history)
 
     def moves(self, wanted: Filter, at: int | None) -> Moves:
         """The changes a filter keeps, up to the as-of."""
-        from segtui.operations.segments import shown_as_of
-
         with open_session(self.path) as s:
             to = shown_as_of(s, at) or s.require_as_of()
             from_ = None if wanted.days is None else s.ticks.days_before(to, wanted.days)
@@ -133,8 +104,6 @@ class Data:
 
     def moves_page(self, moves: Moves, offset: int, limit: int) -> list[dict[str, Any]]:
         """Some of the changes in words, newest first."""
-        from segtui.operations.changes import worded
-
         with open_session(self.path) as s:
             return worded(s, moves.frame.slice(offset, limit))
 
@@ -153,8 +122,6 @@ class Data:
 
     def replay(self, cancelled: Cancelled) -> Iterator[dict[str, Any]]:
         """Every recorded frame, oldest first."""
-        from segtui.operations.replay import replay
-
         with open_session(self.path) as s:
             for frame in replay(s):
                 if cancelled():
@@ -163,22 +130,16 @@ class Data:
 
     def rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Evaluates who is due and records the moves."""
-        from segtui.operations.rescore import rescore
-
         with open_session(self.path) as s:
             return rescore(s, progress=progress, cancelled=cancelled)
 
     def export(self, segment: str, out: Path, where: str | None, at: int | None) -> dict[str, Any]:
         """Writes a segment's members to a file."""
-        from segtui.operations.export import export
-
         with open_session(self.path) as s:
             return export(s, segment, out, where=where, at=at)
 
 
 def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
-    from segtui.operations.changes import change_frame, totals
-
     frame = change_frame(
         s,
         from_=from_,

@@ -64,9 +64,9 @@ def delta(number: int | None) -> Content:
     return Content.styled(words.change(number), style)
 
 
-def cause(name: str) -> Content:
+def cause(name: str, width: int = 0) -> Content:
     """A cause in its colour: `late event`."""
-    return Content.styled(name.replace("_", " "), CAUSE_STYLES.get(name, ""))
+    return Content.styled(name.replace("_", " ").ljust(width), CAUSE_STYLES.get(name, ""))
 
 
 def label(name: str | None) -> str:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,8 +18,9 @@ import polars as pl
 import pytest
 from textual.pilot import Pilot
 
-from db import log
+from db import log, lookups, vocabulary
 from db.store import Store, Transaction
+from engine.features import FeatureSpec
 from segtui.operations.init import init
 from segtui.tui.app import SegtuiApp
 from segtui.tui.screens import members
@@ -199,6 +201,7 @@ class Shop:
             "kind": "mlp",
             "thresholds": {"high_above": 5_495},
             "known_from": "2025-12-01T00:00:00+01:00",
+            "horizon": "90d",
             "metrics": {},
         }
         tx.append_decision("model_trained", body)
@@ -347,8 +350,15 @@ def unscored(tmp_path: Path) -> Path:
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network's part of a user's page, played by fixed numbers."""
 
-    def played(*_: Any) -> dict[str, Any]:
-        start = TICKS[0]
+    def played(s: Any, _segmentation: Any, label: str, evidence: Any, *_: Any) -> dict[str, Any]:
+        number = vocabulary.number(s.store, "segmentation", "value")
+        assert number is not None
+        held = lookups.member(s.store, number, evidence.events["user"][0])
+        assert held is not None
+        own = held["probability"]
+        others = [each for each in LABELS if each != label]
+        chances = {label: own, others[-1]: (1_000_000 - own) * 6 // 10}
+        chances[others[0]] = 1_000_000 - sum(chances.values())
         features = [
             ("orders_365d", 6.0, 5.0, 0.12),
             ("spend_90d", 3_630.0, 8_800.0, -0.55),
@@ -357,25 +367,27 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
             ("trend_28d", -1.0, 0.25, -0.08),
         ]
         return {
-            "probabilities": {"high": 0.41, "medium": 0.19, "low": 0.40},
+            "probabilities": {each: chances[each] / 1_000_000 for each in LABELS},
             "explanation": {
-                "label": "high",
-                "against": "low",
+                "label": label,
+                "against": others[-1],
                 "features": [
                     {"feature": name, "value": value, "typical": typical, "weight": weight}
                     for name, value, typical, weight in features
                 ],
             },
-            "leaves": {"as_of": "2026-03-03T00:00:00+01:00", "to": "low"},
+            "leaves": {"as_of": "2026-03-03T00:00:00+01:00", "to": others[-1]},
             "history": [
                 {
-                    "as_of": (start + timedelta(days=t)).isoformat(),
-                    "probabilities": {"high": (30 + (t * t) % 41) / 100, "medium": 0.19, "low": 0.3},
+                    "as_of": day.isoformat(),
+                    "probabilities": dict.fromkeys(LABELS, (30 + (t * t) % 41) / 100),
                 }
-                for t in range(31)
+                for t, day in enumerate(TICKS)
             ],
         }
 
+    spec = FeatureSpec(zone="Europe/Paris", kinds=("purchase", "refund", "view"))
+    monkeypatch.setattr("segtui.operations.user.model_decider", lambda *_: SimpleNamespace(spec=spec))
     monkeypatch.setattr("segtui.operations.user._modelled", played)
 
 
@@ -387,10 +399,11 @@ async def settled(pilot: Pilot[None]) -> None:
     quiet = 0
     while quiet < 2:
         await pilot.pause(0.02)
-        running = [
-            worker for worker in pilot.app.workers if worker.group != "watch" and not worker.is_finished
-        ]
-        quiet = 0 if running else quiet + 1
+        await pilot.pause()
+        app = pilot.app
+        running = any(worker.group != "watch" and not worker.is_finished for worker in app.workers)
+        drawn = app.screen.is_mounted and bool(app.screen.children)
+        quiet = quiet + 1 if drawn and not running else 0
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from collections import Counter
 
 import pytest
 
+from segtui.operations.changes import CAUSES
 from segtui.tui import actions
 from segtui.tui.actions import ACTIONS, EVERYWHERE, FULL_WIDTH, LIST, PAGES, effective, in_scope
 from segtui.tui.app import SegtuiApp
+from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import SIGNS, help_text
 from segtui.tui.widgets.virtual_list import VirtualList
@@ -85,3 +87,7 @@ def test_help_fits_without_wrapping():
         assert len(action.shown) <= 14, action
     for _, meaning in SIGNS:
         assert len(meaning) <= HELP_WIDTH, meaning
+
+
+def test_every_cause_has_words():
+    assert tuple(CAUSE_WORDS) == CAUSES

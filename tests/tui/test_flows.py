@@ -8,7 +8,7 @@ import pytest
 
 from db.store import Store
 from segtui.operations.session import open_session
-from segtui.tui.data import Filter
+from segtui.tui.questions import Filter
 
 pytestmark = pytest.mark.usefixtures("network")
 

@@ -13,11 +13,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from segtui.operations import words as numbers
-from segtui.operations.changes import CAUSES
 from segtui.operations.errors import OperationError
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.data import Filter, Moves
+from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar
@@ -219,7 +218,7 @@ class ChangesPage(Page):
         self._filter(way=WAYS[(WAYS.index(self.wanted.way) + 1) % len(WAYS)])
 
     def action_cause(self) -> None:
-        causes = (None, *CAUSES)
+        causes = (None, *CAUSE_WORDS)
         self._filter(cause=causes[(causes.index(self.wanted.cause) + 1) % len(causes)])
 
     def action_period(self) -> None:

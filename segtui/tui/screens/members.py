@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from segtui.operations import words as numbers
+from segtui.operations.progress import Cancelled
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.data import Filter
 from segtui.tui.exporting import ask_for_export
+from segtui.tui.questions import Filter
 from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
@@ -97,10 +99,10 @@ class MembersPage(Page):
         if names:
             self.load()
 
-    def _question(self, first: int) -> Any:
-        data, at = self.segtui.data, self.segtui.at
+    def _question(self, first: int) -> Callable[[Cancelled], dict[str, Any]]:
+        app, at = self.segtui, self.segtui.at
         segment, where, order = self.segment or "", self.where, self.order
-        return lambda _cancelled: data.members(segment, where, order, at, first, PAGE)
+        return lambda _cancelled: app.data.members(segment, where, order, at, first, PAGE)
 
     def _loaded(self, first: int, page: dict[str, Any]) -> None:
         if first and not page["members"] and page["total"]:

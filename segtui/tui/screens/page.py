@@ -42,6 +42,8 @@ class Page(Screen[None], Asking, inherit_bindings=False):
 
     PAGE: ClassVar[str] = ""
     AUTO_FOCUS: ClassVar[str | None] = "VirtualList"
+    travels: ClassVar[bool] = True
+    """Whether the page shows the moment that `t` chose for all of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +55,7 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         return cast("SegtuiApp", self.app)
 
     def compose(self) -> ComposeResult:
-        yield Tabs(self.PAGE, self.segtui.data.path.name)
+        yield Tabs(self.PAGE, self.segtui.store.name)
         yield AsOf()
         with Vertical(id="content"):
             yield from self.content()
@@ -97,8 +99,8 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def _status_known(self, status: dict[str, Any]) -> None:
         self.segtui.status = status
         line = self.query_one(AsOf)
-        line.travelling = self.segtui.at is not None
-        line.note = self._freshness(status)
+        line.travelling = self.travels and self.segtui.at is not None
+        line.note = words.BLANK if line.travelling else self.freshness(status)
         if not status["events"]:
             line.as_of = "–"
             self.say_instead(Content.from_markup(NO_EVENTS))
@@ -109,8 +111,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         else:
             self.load()
 
-    def _freshness(self, status: dict[str, Any]) -> Content:
+    def freshness(self, status: dict[str, Any]) -> Content:
         """Whether a rescore would tell more than what is shown."""
+        if status["last_rescore"] is None:
+            return words.BLANK
         if status["next"] == "segtui rescore":
             return Content.styled("r: rescore due", words.WARN)
         return Content.styled("up to date", words.DIM)
@@ -125,6 +129,7 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def say_instead(self, text: Content | None) -> None:
         """Shows a text in the place of the content; None brings the content back."""
         self.set_class(text is not None, "-hint")
+        self.query_one(KeyBar).bare = text is not None
         if text is not None:
             self.query_one("#hint-text", Static).update(text)
 

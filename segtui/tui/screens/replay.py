@@ -16,9 +16,10 @@ from textual.worker import Worker, get_current_worker
 
 from segtui.operations import words as numbers
 from segtui.operations.progress import Cancelled
+from segtui.operations.times import iso
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.data import Moves
+from segtui.tui.questions import Moves
 from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.page import Page
 from segtui.tui.screens.replay_panes import by_cause, flow_matrix, sizes
@@ -43,6 +44,7 @@ class ReplayPage(Page):
 
     PAGE = "replay"
     BINDINGS = bindings(PAGE)
+    travels = False
 
     class Arrived(Message, bubble=False):
         """Some more frames have been folded."""
@@ -101,9 +103,16 @@ class ReplayPage(Page):
             if self.frames:
                 self._seek(as_of)
 
+    def freshness(self, status: dict[str, Any]) -> Content:
+        """The other pages' moment where that is not now: a replay has its own."""
+        if self.segtui.at is None:
+            return super().freshness(status)
+        moment = iso(self.segtui.at, self.segtui.zone)
+        return Content.styled(f"other pages stay at {words.day(moment)}", words.WARN)
+
     def stamp(self) -> object:
-        # Recorded frames are the same from wherever one looks.
-        return self.segtui.revision
+        # Which moment the other pages show changes no frame, but the line on top tells it.
+        return (self.segtui.revision, self.segtui.at)
 
     # Loading
 
@@ -152,7 +161,7 @@ class ReplayPage(Page):
         frame = self.frame
         if frame is None:
             return
-        self.show_as_of(frame["as_of"], Content("replay of what was recorded"))
+        self.show_as_of(frame["as_of"], Content("recorded"))
         self.query_one(Timeline).show(self.frames, self.index)
         self.query_one("#film", Static).update(self._film_line(frame))
         before = self.frames[self.index - 1] if self.index else None
@@ -304,7 +313,7 @@ class ReplayPage(Page):
     def action_seek(self) -> None:
         self._pause()
         self.app.push_screen(
-            Prompt("Go to", "2026-03-01, yesterday, -7d, -8w", self.segtui.data.moment),
+            Prompt("Go to", "2026-03-01, yesterday, -7d, -8w", lambda text: self.segtui.data.moment(text)),
             self._sought,
         )
 

@@ -13,8 +13,8 @@ from textual.widgets import Static
 from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.data import Filter, Moves
 from segtui.tui.exporting import ask_for_export
+from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar, sparkline
 from segtui.tui.widgets.charts import size_chart
@@ -25,6 +25,7 @@ LATEST = 50
 REASONS = 6
 BAR = 16
 LABEL = 6
+CAUSE = 10
 
 
 def name_cell(row: Item, _width: int) -> Content:
@@ -122,7 +123,9 @@ class SegmentsPage(Page):
             return
         pane = self.query_one("#about")
         pane.border_title = _segment(row)
-        self.query_one("#about-text", Static).update(_about(row, self._known[row["name"]]))
+        self.query_one("#about-text", Static).update(
+            _about(row, self._known[row["name"]], self.segtui.currency)
+        )
         wanted = Filter(segment=_segment(row), days=DAYS)
         at = self.segtui.at
         self.ask("moves", lambda _cancelled: self._explain(wanted, at), partial(self._explained, row))
@@ -219,10 +222,11 @@ def _sum(labels: list[dict[str, Any]], field: str) -> int | None:
     return sum(known) if known else None
 
 
-def _about(row: Item, segmentation: dict[str, Any]) -> Content:
-    """Who decides, and for a model how many there should be."""
+def _about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Content:
+    """Who decides and what the label means; for a model, how many there should be."""
     if segmentation["decided_by"] == "model":
-        who = Content.assemble("decided by model ", (str(segmentation["model_name"]), "bold"))
+        means = _meaning(row["label"], segmentation, currency)
+        who = Content.assemble("decided by ", (str(segmentation["model_name"]), "bold"), means)
     elif segmentation["decided_by"] == "starter":
         limits = segmentation["thresholds"]
         who = Content.from_markup(
@@ -242,6 +246,20 @@ def _about(row: Item, segmentation: dict[str, Any]) -> Content:
         f"{numbers.count(row['users'])} assigned, {numbers.count(expected)} expected by probability",
         (_assigned(row["users"], expected), words.DIM),
     )
+
+
+def _meaning(label: str | None, segmentation: dict[str, Any], currency: str | None) -> str:
+    """What a label of future value stands for; labels that were given speak for themselves."""
+    limits, days = segmentation["thresholds"] or {}, (segmentation["horizon"] or "").removesuffix("d")
+    if label is None or "high_above" not in limits or not days:
+        return ""
+    limit = f"{limits['high_above'] / 100:,.2f} {currency or ''}".strip()
+    said = {
+        "high": f"likely to spend over {limit} net in the next {days} d",
+        "medium": f"likely to buy in the next {days} d, for up to {limit} net",
+        "low": f"likely to buy nothing in the next {days} d",
+    }
+    return f": {said[label]}" if label in said else ""
 
 
 def _assigned(users: int, expected: int) -> str:
@@ -309,8 +327,8 @@ def _latest(changes: list[dict[str, Any]]) -> Content:
             f" {change['user']:<10.10} ",
             words.move(change, LABEL),
             " ",
-            words.cause(change["cause"]),
-            (f"  {change['reason']}", words.DIM),
+            words.cause(change["cause"], CAUSE),
+            (f" {change['reason']}", words.DIM),
         )
         for change in changes
     )

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.data import Filter
+from segtui.tui.questions import Filter
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.charts import chance_chart
@@ -63,7 +63,7 @@ class UserPage(Page):
         yield Static(id="labels", classes="filters")
         with Horizontal(classes="columns side"):
             with Vertical(classes="pane", id="chance"):
-                yield Static(id="chance-text")
+                yield Static(id="chance-text", classes="wrap")
                 yield Static(id="past-text")
             with VerticalScroll(classes="pane", id="because"):
                 yield Static(id="because-text")
@@ -198,7 +198,7 @@ def _chances(found: dict[str, Any]) -> Content:
     chances = found["probabilities"]
     if not chances:
         return Content.styled(
-            "A rule decides, without probabilities.\nA trained model gives them: segtui train.", words.DIM
+            "A rule decides, without probabilities. A trained model gives them: segtui train.", words.DIM
         )
     held = _held(found)
     width = max(len(label) for label in chances)

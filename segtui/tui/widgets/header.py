@@ -50,7 +50,7 @@ class Tabs(Widget):
 
 
 class AsOf(Widget):
-    """`AS OF Sun 2026-03-01 00:00 CET │ 24,310 users │ live`; a loud banner while travelling in time."""
+    """`AS OF Sun 2026-03-01 00:00 CET │ 24,310 users │ live`; a loud banner when that is not now."""
 
     as_of: reactive[str] = reactive("")
     subject: reactive[Content] = reactive(words.BLANK)
@@ -63,14 +63,13 @@ class AsOf(Widget):
 
     def render(self) -> RenderResult:
         line = Content.styled(" AS OF ", "bold") + Content(self.as_of or "…")
+        right = Content.styled(f" !{self.unread} ", "bold") if self.unread else Content(" ")
         if self.travelling:
-            line = Content.styled(" ◀◀ TIME TRAVEL", "bold") + line
+            line = Content.styled(" TIME TRAVEL", "bold") + line
+            right = Content.assemble((" t now", "bold"), " comes back") + right
         for part in (self.subject, self.note):
             if part:
-                line += Content.styled(" │ ", words.DIM) + part
-        if self.travelling:
-            line += Content(" │ ") + Content.styled("t now", "bold") + Content(" returns")
-        right = Content.styled(f" !{self.unread} ", "bold $warning") if self.unread else Content(" ")
+                line += Content.styled(" │ ", "" if self.travelling else words.DIM) + part
         room = max(0, self.size.width - right.cell_length)
         line = line.truncate(room, ellipsis=True)
         return line.pad_right(room - line.cell_length) + right

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from textual.app import RenderResult
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widget import Widget
 
 from segtui.tui import words
-from segtui.tui.actions import PAGES, Action, effective, in_scope
+from segtui.tui.actions import EVERYWHERE, PAGES, Action, effective, in_scope
 
 
 class KeyBar(Widget):
     """`enter members  w why  c changes …  ? help`, from the registry."""
+
+    bare: reactive[bool] = reactive(False)
+    """Nothing is shown that the page's own keys could act on."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.page = page
 
     def render(self) -> RenderResult:
-        offered = [action for action in in_scope(*effective(self.page)) if action.bar]
+        scopes = (EVERYWHERE,) if self.bare else effective(self.page)
+        offered = [action for action in in_scope(*scopes) if action.bar]
         if self.page == PAGES[0]:
             # esc leads here from everywhere, and nowhere from here.
             offered = [action for action in offered if action.name != "back"]

@@ -1,0 +1,1 @@
+"""The terminal UI: screens over segtui.operations, one registry of actions."""

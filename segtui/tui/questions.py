@@ -1,0 +1,44 @@
+"""What the screens ask for, and what they get: small values, light to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which changes: of a segment (`value`, `value=high`, or all), one way, for one cause, of some days."""
+
+    segment: str | None = None
+    way: str | None = None
+    cause: str | None = None
+    days: int | None = 30
+    first: bool = False
+    user: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The label of the segment, None where it names a segmentation or nothing."""
+        return (self.segment or "").partition("=")[2] or None
+
+
+@dataclass(frozen=True)
+class Moves:
+    """The changes of a filter, newest first, as integers; and how many went which way for which reason."""
+
+    frame: pl.DataFrame
+    from_: str | None
+    to: str
+    into: int = 0
+    out: int = 0
+    flows: list[tuple[str | None, str | None, int]] = field(default_factory=list)
+    totals: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many changes there are."""
+        return self.frame.height

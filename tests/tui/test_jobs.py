@@ -1,0 +1,156 @@
+"""Work that writes: it reports, it can be called off, and the page stays alive beside it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from db.errors import StoreLocked
+from segtui.operations.progress import Stopped
+from segtui.tui.data import Data
+
+RESULT = {"as_of": "2026-03-01T00:00:00+01:00", "evaluated": 48, "changed": 3, "seconds": 0.4}
+
+
+class SlowData(Data):
+    """A store whose rescore waits to be told to go on, or to be called off."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.go_on = threading.Event()
+        self.started = threading.Event()
+        self.called_off = False
+
+    def rescore(self, progress, cancelled):
+        progress("rescoring 2026-03-01", 0.25)
+        self.started.set()
+        while not self.go_on.wait(0.01):
+            if cancelled():
+                self.called_off = True
+                raise Stopped
+        return RESULT
+
+
+class LockedData(Data):
+    def rescore(self, progress, cancelled):
+        raise StoreLocked("Process 4711 (segtui rescore) holds the store since 12:00: try again later.")
+
+
+@pytest.fixture
+async def running(shop, app_of, settle):
+    data = SlowData(shop)
+    app = app_of(shop, data=data)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("r", "enter")
+        while not data.started.is_set():
+            await pilot.pause(0.01)
+        await pilot.pause(0.05)
+        yield pilot
+        data.go_on.set()
+
+
+async def test_rescoring_asks_first(shop, app_of, settle, press, shown):
+    data = SlowData(shop)
+    async with app_of(shop, data=data).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "r")
+        assert "records who moves and why" in shown(pilot.app)
+        await press(pilot, "escape")
+        assert not data.started.is_set()
+        await press(pilot, "r", "n")
+        assert not data.started.is_set()
+
+
+async def test_progress_is_shown_and_the_page_stays_alive(running, shown):
+    screen = shown(running.app)
+    assert "rescoring 2026-03-01" in screen
+    assert "25%" in screen
+    assert "ctrl+c calls it off" in screen
+    await running.press("5")
+    await running.pause(0.1)
+    assert running.app.page.PAGE == "changes"
+    # the line goes with the operator
+    assert "25%" in shown(running.app)
+
+
+async def test_the_result_is_told(running, settle, shown):
+    running.app.data.go_on.set()
+    await settle(running)
+    assert running.app.notices[-1].text == ("Rescored up to 2026-03-01 00:00: 48 evaluated, 3 moved, 0.4 s.")
+    assert "calls it off" not in shown(running.app)
+
+
+async def test_ctrl_c_calls_the_job_off_and_does_not_quit(running, settle, shown):
+    await running.press("ctrl+c")
+    await settle(running)
+    assert running.app.data.called_off
+    assert running.app.is_running
+    assert running.app.notices[-1].text == "Called off: nothing was written."
+
+
+async def test_ctrl_c_quits_without_a_job(shop, app_of, settle):
+    async with app_of(shop).run_test() as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert not pilot.app.is_running
+
+
+async def test_quitting_asks_while_a_job_writes(running, shown):
+    await running.press("q")
+    await running.pause()
+    assert "A job is writing" in shown(running.app)
+    await running.press("n")
+    await running.pause()
+    assert running.app.is_running
+    assert not running.app.data.called_off
+    await running.press("q", "y")
+    await running.pause()
+    assert not running.app.is_running
+
+
+async def test_a_second_job_has_to_wait(running):
+    await running.press("r")
+    await running.pause()
+    assert "A job is running" in running.app.notices[-1].text
+
+
+async def test_what_goes_wrong_is_a_notice(shop, app_of, settle, press):
+    async with app_of(shop, data=LockedData(shop)).run_test() as pilot:
+        await settle(pilot)
+        await press(pilot, "r", "y")
+        assert pilot.app.notices[-1].text.startswith("Process 4711 (segtui rescore) holds the store")
+        assert pilot.app.notices[-1].severity == "error"
+        assert pilot.app.is_running
+
+
+async def test_an_export_to_where_one_cannot_write_is_a_notice(shop, app_of, settle, press):
+    async with app_of(shop).run_test() as pilot:
+        await settle(pilot)
+        await press(pilot, "x", "ctrl+u", "'/nowhere/at/all.csv", "enter")
+        assert pilot.app.notices[-1].severity == "error"
+        assert "/nowhere/at" in pilot.app.notices[-1].text
+
+
+async def test_a_file_that_is_there_wants_a_second_enter(shop, app_of, settle, press, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "value-high.csv"
+    there.write_text("mine")
+    async with app_of(shop).run_test() as pilot:
+        await settle(pilot)
+        await press(pilot, "x", "enter")
+        assert "press enter again to replace it" in str(pilot.app.screen.query_one("#prompt-error").render())
+        assert there.read_text() == "mine"
+        await press(pilot, "enter")
+        assert there.read_text().startswith("user,")
+
+
+async def test_an_export_keeps_the_filter(shop, app_of, settle, press, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with app_of(shop).run_test() as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "slash", "'margin < 0.3", "enter", "x", "enter")
+        lines = (tmp_path / "value-high.csv").read_text().splitlines()
+        assert len(lines) == 1 + pilot.app.page.total < 13
