@@ -192,7 +192,7 @@ ACTIONS: tuple[Action, ...] = (
         bar_text=(", .", "previous, next"),
     ),
     Action("neighbour(1)", ("full_stop",), "next", "The next user in the list.", ("user",)),
-    Action("show", ("f",), "show", "All, events only, changes only.", ("user",), bar=4),
+    Action("show", ("f",), "show", "All, orders only, changes only.", ("user",), bar=4),
     # Changes
     Action("way", ("o",), "in/out", "Moves out of the segment, into it, or both.", ("changes",)),
     Action("cause", ("f",), "cause", "Only one cause, then the next.", ("changes",)),

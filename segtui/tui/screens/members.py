@@ -21,7 +21,14 @@ from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
-ORDERS = ("user", "probability", "margin", "since", "cause")
+# By what the operations sort, and how it reads: users stand in the order they were first imported in.
+ORDERS = {
+    "user": "arrival",
+    "probability": "P",
+    "margin": "margin",
+    "since": "since",
+    "cause": "last change",
+}
 REST_SECONDS = 0.25
 LABEL = 7
 
@@ -136,7 +143,7 @@ class MembersPage(Page):
             (self.where, "bold") if self.where else ("everyone", words.DIM),
             ("   s ", words.KEY),
             ("sorted by ", words.DIM),
-            f"{self.order.removeprefix('-')} {'▼' if descending else '▲'}",
+            f"{ORDERS[self.order.removeprefix('-')]} {'▼' if descending else '▲'}",
             ("   ~ ", words.WARN),
             ("recomputed, not recorded then", words.DIM),
         )
@@ -237,7 +244,8 @@ class MembersPage(Page):
 
     def action_sort(self) -> None:
         field = self.order.removeprefix("-")
-        self.order = ORDERS[(ORDERS.index(field) + 1) % len(ORDERS)]
+        fields = list(ORDERS)
+        self.order = fields[(fields.index(field) + 1) % len(fields)]
         self._anew()
 
     def action_reverse(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -284,6 +285,11 @@ def _reasons(row: Item, moves: Moves) -> Content:
             ("▼ ", words.FALL),
             f"{numbers.count(moves.out)} out",
         )
+    causes: Counter[str] = Counter()
+    for each in moves.totals:
+        causes[each["cause"]] += each["users"]
+    for cause, users in causes.most_common():
+        head += Content("   ") + words.cause(cause) + Content(f" {numbers.count(users)}")
     most = max(each["users"] for each in moves.totals)
     lines = [_reason(each, most) for each in moves.totals[:REASONS]]
     rest = sum(each["users"] for each in moves.totals[REASONS:])

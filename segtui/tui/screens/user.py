@@ -18,7 +18,8 @@ from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.charts import chance_chart
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
-SHOWS = ("all", "events", "changes")
+SHOWS = ("all", "orders", "changes")
+ORDERS = ("purchase", "refund")
 HISTORY = 60
 BAR = 16
 CHART = 8
@@ -89,6 +90,9 @@ class UserPage(Page):
             self.say_instead(Content.from_markup(NOBODY, example="c-10442"))
             return
         user, at = self.user, self.segtui.at
+        if self._known is None or self._known["user"] != user:
+            self.say_instead(None)
+            self.query_one("#labels", Static).update(Content.styled(f"looking up {user} …", words.DIM))
         self.ask("user", lambda _cancelled: self.segtui.data.user(user, at, HISTORY), self._loaded)
 
     def _loaded(self, found: dict[str, Any]) -> None:
@@ -131,10 +135,14 @@ class UserPage(Page):
             Content.assemble(("history ", words.CHOSEN), ("f ", words.KEY), *parts)
         )
         rows = []
-        if self.shows != "events":
+        if self.shows != "orders":
             rows += [_change_row(change) for change in self._known["changes"]]
         if self.shows != "changes":
-            rows += [_event_row(event, self.segtui.currency) for event in self._known["events"]]
+            rows += [
+                _event_row(event, self.segtui.currency)
+                for event in self._known["events"]
+                if self.shows == "all" or event["kind"] in ORDERS
+            ]
         rows.sort(key=lambda row: (words.microseconds(row["at"]), row["change"], row["seq"]), reverse=True)
         self.rows.show(rows)
 
