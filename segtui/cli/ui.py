@@ -29,12 +29,14 @@ def open_ui(store: Path) -> None:
         raise typer.BadParameter(
             "the terminal UI needs a terminal: use a command instead", param_hint="segtui"
         )
-    from segtui.operations.session import open_session
+    if not store.is_file():
+        # refuses; otherwise the store's libraries are loaded after the first paint
+        from segtui.operations.session import open_session
+
+        with open_session(store):
+            pass
     from segtui.tui.app import SegtuiApp
 
-    # what is wrong with the store is said here, while the terminal still scrolls
-    with open_session(store):
-        pass
     app = SegtuiApp(store)
     app.run()
     if app.return_code:
