@@ -232,6 +232,14 @@ def test_a_deep_rule_is_refused_by_its_depth(rule):
 
 
 @pytest.mark.parametrize(
+    ("rule", "column"), [("NOT " * 900 + "loyal", 129), ("spend > " + "- " * 900 + "1", 73)]
+)
+def test_a_deep_rule_is_refused_where_it_is_too_deep_before_it_is_parsed(rule, column):
+    with pytest.raises(EngineError, match=f"column {column}: the rule is nested too deep"):
+        compile_rule(rule, COLUMNS)
+
+
+@pytest.mark.parametrize(
     "rule",
     [
         " OR ".join(["orders_90d=5"] * 250),

@@ -105,6 +105,19 @@ def test_the_newest_bin_is_last(events_of):
     np.testing.assert_allclose(found, [0, math.log(3), math.log(2)], rtol=1e-6)
 
 
+def test_an_order_stands_in_the_bin_of_its_latest_line(events_of):
+    lines = [(0, 7), (8, 7), (8, 7), (16, 7), (8, None), (8, None)]
+    events = events_of(
+        [{"user": 1, "occurred_at": day * DAY, "kind": "purchase", "order": order} for day, order in lines]
+    )
+    spec = SequenceSpec(channels=("orders",), bins=3)
+    whole = sequences(events, NOBODY, 21 * DAY, spec, np.array([1]))[0, :, 0]
+    np.testing.assert_allclose(whole, [0, math.log(3), math.log(2)], rtol=1e-6)
+    # Before its last line is known, the order's latest one is another.
+    earlier = sequences(events, NOBODY, 15 * DAY, spec, np.array([1]))[0, :, 0]
+    np.testing.assert_allclose(earlier, [0, 0, math.log(4)], rtol=1e-6)
+
+
 def test_a_bin_over_a_change_of_clocks_is_made_of_local_days(instant, events_of):
     zone = "Europe/Paris"
     spec = SequenceSpec(channels=("views",), zone=zone, bins=2, bin_days=1)

@@ -67,6 +67,16 @@ def test_a_jump_over_midnight_starts_the_day_at_the_jump(instant):
     assert day_start(date(1919, 3, 31).toordinal(), "America/Toronto") == jump
 
 
+def test_a_day_that_has_begun_does_not_end_when_clocks_go_back_over_midnight(instant):
+    # St. John's clocks went from 00:01 back to 23:01 on 2010-11-07.
+    zone = "America/St_Johns"
+    begun = instant("2010-11-07T00:00", zone)
+    again = begun + 60_000_000
+    assert wall(again, zone_of(zone)) == datetime(2010, 11, 6, 23, 1)
+    assert day_of(again, zone) == day_of(begun, zone) == date(2010, 11, 7).toordinal()
+    assert Ticks(zone).end_holding(again) == instant("2010-11-08", zone)
+
+
 def test_a_day_that_never_was_is_no_tick():
     ticks = Ticks("Pacific/Apia")
     shown = [wall(end, zone_of("Pacific/Apia")).date().day for end in _around(ticks, datetime(2011, 12, 29))]
