@@ -24,7 +24,7 @@ from engine.feature_spec import (
     longest_window,
     spec_for,
 )
-from engine.schema import ATTRIBUTES, canonical, require
+from engine.schema import ATTRIBUTES, canonical, empty, require
 
 __all__ = [
     "FIELDS",
@@ -109,7 +109,7 @@ def _with_attributes(
     frame: pl.DataFrame, attributes: pl.DataFrame | None, as_of: int, spec: FeatureSpec
 ) -> pl.DataFrame:
     columns = attribute_columns(spec)
-    given = pl.DataFrame(schema=ATTRIBUTES) if attributes is None else attributes
+    given = empty(ATTRIBUTES) if attributes is None else attributes
     newest = latest_attributes(given.filter(pl.col("name").is_in(list(columns))), as_of)
     for name, column in columns.items():
         value = "number" if name in spec.attributes_number else "text"
