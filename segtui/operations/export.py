@@ -29,7 +29,7 @@ def export(
     """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says it happened.
 
     Pseudonymous (`#12`) unless `identified`, which needs the vault's key. The file is there whole or not
-    at all; without it nothing is logged.
+    at all; without it nothing is logged. What goes to stdout is logged before it goes.
     """
     chosen = list(columns or COLUMNS)
     unknown = [name for name in chosen if name not in COLUMNS]
@@ -47,17 +47,16 @@ def export(
         (pl.col("margin") / 1_000_000).alias("margin"),
         pl.Series("since", [s.iso(since) for since in frame["since"]], dtype=pl.String),
     ).select(chosen)
+    about = {"segment": segment, "identified": identified, "columns": chosen, "where": where}
+    if str(out) == "-":
+        # Recorded first: a reader who leaves halfway has seen members all the same.
+        _record(s, about | {"rows": table.height, "file_digest": None})
+        return write_frame(table, Path(out))
     result = write_frame(table, Path(out))
-    with s.store.transaction(actor=s.actor, source="export") as tx:
-        tx.append_decision(
-            "exported",
-            {
-                "segment": segment,
-                "rows": result["rows"],
-                "identified": identified,
-                "columns": chosen,
-                "where": where,
-                "file_digest": result["file_digest"],
-            },
-        )
+    _record(s, about | {"rows": result["rows"], "file_digest": result["file_digest"]})
     return result
+
+
+def _record(s: Session, body: dict[str, Any]) -> None:
+    with s.store.transaction(actor=s.actor, source="export") as tx:
+        tx.append_decision("exported", body)

@@ -104,6 +104,11 @@ class Run:
         """Goes through the plan's as-ofs; records nothing for steps at which nothing was due."""
         found = definitions(self.s)
         names = self._names(found, plan)
+        if not names:
+            raise OperationError(
+                "Nothing decides memberships yet: the starter rule needs purchases, a given label a model; "
+                "import orders, or run 'segtui train --label COLUMN'."
+            )
         evidence = self._evidence(plan, edit)
         for name in names:
             self._hold(found.segmentation(name), plan)

@@ -80,7 +80,7 @@ class Session:
     def require_as_of(self) -> int:
         """The current as-of, or a sentence that says that there is nothing to look at."""
         as_of = self.as_of()
-        if as_of is None:
+        if as_of is None or not log.summary(self.store).events:
             raise OperationError(
                 f"{self.store.path} holds no events yet: import some with 'segtui import FILE'."
             )

@@ -233,3 +233,13 @@ def test_what_cannot_be_rescored_is_said(shop):
             rescore(s, at=instant(3))
         with pytest.raises(OperationError, match="holds no tick"):
             rescore_range(s, instant(20), instant(10))
+
+
+def test_nothing_to_rescore_is_said(shop):
+    with shop.open() as s, pytest.raises(OperationError, match="no events yet"):
+        rescore(s)
+    shop.events([("ann", 0.0, "view", None)])
+    with shop.open() as s:
+        with pytest.raises(OperationError, match="starter rule needs purchases"):
+            rescore(s)
+        assert s.store.rows("SELECT count(*) FROM decisions WHERE kind = 'rescored'") == [(0,)]
