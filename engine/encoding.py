@@ -221,7 +221,8 @@ def _unit(values: np.ndarray) -> float:
     """A scale at which the logarithm bends: the median size of what is not zero, so money and counts alike
     spread."""
     sizes = np.abs(values[values != 0])
-    return float(np.median(sizes)) if len(sizes) else 1.0
+    # Attributes are kept in millionths; a smaller unit could only make a float32 overflow.
+    return max(float(np.median(sizes)), 1e-9) if len(sizes) else 1.0
 
 
 def _fit_text(column: pl.Series) -> Text:
