@@ -221,11 +221,11 @@ def test_a_range_opens_a_pass_that_the_fold_reads_and_keeps_the_old_rows(shop):
 
 def test_what_cannot_be_rescored_is_said(shop):
     shop.at(0.5)
+    shop.events([("ann", 0.1, "purchase", 50.0)])
     with shop.open() as s:
         rescore(s)
         with pytest.raises(OperationError, match="past the current as-of"):
             rescore(s, at=instant(30))
-    shop.events([("ann", 0.1, "purchase", 50.0)])
     shop.at(30)
     with shop.open() as s:
         rescore(s)
