@@ -6,8 +6,10 @@ import csv
 
 import pytest
 
+from db.errors import StoreLocked
 from db.store import Store
 from segtui.operations.session import open_session
+from segtui.tui.data import Data
 from segtui.tui.questions import Filter
 
 pytestmark = pytest.mark.usefixtures("network")
@@ -210,6 +212,41 @@ async def test_the_user_page_without_a_user_says_how_to_choose(pilot, press, sho
 # Replay
 
 
+class StubbornData(Data):
+    """A store that refuses to tell who moved at the first tick it is asked about."""
+
+    refusals = 1
+
+    def tick_moves(self, as_of):
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreLocked("The store is busy: try again later.")
+        return super().tick_moves(as_of)
+
+
+async def test_a_part_that_fails_leaves_the_rest_of_the_page(shop, app_of, settle, press, shown):
+    async with app_of(shop, data=StubbornData(shop)).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "4")
+        assert pilot.app.notices[-1].text == "The store is busy: try again later."
+        assert "frame 1/31" in shown(pilot.app)
+        await press(pilot, "full_stop")
+        assert pilot.app.page.rows.total == pilot.app.page.frame["changes"] > 0
+
+
+async def test_replay_stays_where_it_is_while_the_store_grows(pilot, press, settle, shop):
+    await press(pilot, "4", "t", "'2026-02-19", "enter")
+    page = pilot.app.page
+    with Store.open(shop) as store, store.transaction(actor="another process") as tx:
+        tx.append_decision("exported", {})
+    for _ in range(100):
+        await settle(pilot)
+        if pilot.app.revision:
+            break
+    await settle(pilot)
+    assert (page.index, len(page.frames), page.complete) == (20, 31, True)
+
+
 async def test_replay_steps_weeks_and_markers(pilot, press):
     await press(pilot, "4")
     page = pilot.app.page
@@ -370,3 +407,10 @@ async def test_copying_the_command_line(pilot, press):
     await press(pilot, "enter", "slash", "'margin < 0.3", "enter", "s", "Y")
     assert pilot.app.clipboard.startswith("segtui --store ")
     assert pilot.app.clipboard.endswith("members value=high --where 'margin < 0.3' --order=probability")
+
+
+async def test_tabs_can_be_clicked(pilot, settle, shown):
+    top = shown(pilot.app).splitlines()[0]
+    await pilot.click("Tabs", offset=(top.index("5 Changes") + 2, 0))
+    await settle(pilot)
+    assert pilot.app.page.PAGE == "changes"

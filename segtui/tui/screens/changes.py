@@ -56,7 +56,7 @@ COLUMNS = (
     Column("> TO", 8, to_cell, wide=12),
     Column("P", 4, lambda row, _: words.probability(row["probability"]), right=True, drop=2),
     Column("CAUSE", 10, lambda row, _: words.cause(row["cause"])),
-    Column("BECAUSE", 16, lambda row, _: row["reason"], grow=1, drop=1),
+    Column("BECAUSE", 29, lambda row, _: row["reason"], grow=1, drop=1),
 )
 
 
@@ -96,11 +96,15 @@ class ChangesPage(Page):
 
     def load(self) -> None:
         wanted, at = self.wanted, self.segtui.at
-        self.ask("moves", lambda _cancelled: self._first_page(wanted, at), self._loaded)
+        held = self.rows.page_start if self.rows.total else 0
+        self.ask("moves", lambda _cancelled: self._first_page(wanted, at, held), self._loaded)
 
-    def _first_page(self, wanted: Filter, at: int | None) -> tuple[Moves, int, list[dict[str, Any]]]:
+    def _first_page(
+        self, wanted: Filter, at: int | None, held: int
+    ) -> tuple[Moves, int, list[dict[str, Any]]]:
+        """The changes, and the page of them that starts at `held` or, when there are fewer now, the first."""
         moves = self.segtui.data.moves(wanted, at)
-        first = self.rows.page_start if self.rows.page_start < moves.total else 0
+        first = held if held < moves.total else 0
         return moves, first, self.segtui.data.moves_page(moves, first, PAGE)
 
     def _loaded(self, answer: tuple[Moves, int, list[dict[str, Any]]]) -> None:
@@ -118,6 +122,7 @@ class ChangesPage(Page):
             f"page {message.first}",
             lambda _cancelled: self.segtui.data.moves_page(moves, message.first, PAGE),
             partial(self._page, message),
+            self.complain,
         )
 
     def _page(self, message: VirtualList.Wanted, rows: list[dict[str, Any]]) -> None:
@@ -160,7 +165,10 @@ class ChangesPage(Page):
             pane.border_title = f"why {row['user']} moved (b: totals)"
             text = _why(row, None)
             self.ask(
-                "event", lambda _cancelled: self.segtui.data.cause_event(row), partial(self._event_known, row)
+                "event",
+                lambda _cancelled: self.segtui.data.cause_event(row),
+                partial(self._event_known, row),
+                self.complain,
             )
         else:
             pane.border_title = f"totals by {self.counts} (b)"

@@ -134,6 +134,7 @@ class MembersPage(Page):
             f"page {message.first}",
             self._question(message.first),
             lambda page: self.rows.add_page(message.first, page["members"], message.generation),
+            self.complain,
         )
 
     def _show_filters(self) -> None:
@@ -175,7 +176,8 @@ class MembersPage(Page):
         if held is not None and held["user"] == row["user"]:
             user = Filter(user=row["user"], days=None, first=True)
             at = self.segtui.at
-            self.ask("member", lambda _cancelled: self._history(user, at), partial(self._looked, row))
+            looked = partial(self._looked, row)
+            self.ask("member", lambda _cancelled: self._history(user, at), looked, self.complain)
 
     def _history(self, user: Filter, at: int | None) -> list[dict[str, Any]]:
         moves = self.segtui.data.moves(user, at)

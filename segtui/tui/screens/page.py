@@ -143,13 +143,18 @@ class Page(Screen[None], Asking, inherit_bindings=False):
             )
         )
 
+    def complain(self, sentence: str) -> None:
+        """An error about a part of the page: the rest stays."""
+        self.segtui.tell(sentence, "error")
+
     # What the app tells its page
 
     def show_job(self) -> None:
-        """Takes over what the running job reports."""
-        line = self.query_one(JobBar)
-        line.what, line.share = self.segtui.job_state
+        """Takes over what the running job reports; a page not drawn yet does so when it is."""
+        for line in self.query(JobBar):
+            line.what, line.share = self.segtui.job_state
 
     def show_notices(self) -> None:
         """Takes over how many notices have not been read."""
-        self.query_one(AsOf).unread = self.segtui.unread
+        for line in self.query(AsOf):
+            line.unread = self.segtui.unread

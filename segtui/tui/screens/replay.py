@@ -61,6 +61,7 @@ class ReplayPage(Page):
         self.index = 0
         self.speed = 4
         self.complete = False
+        self._arriving: list[dict[str, Any]] = []
         self._film: Timer | None = None
         self._target: str | None = None
         self._drawn = 0
@@ -120,6 +121,7 @@ class ReplayPage(Page):
         if self.frame is not None and self._target is None:
             self._target = self.frame["as_of"]
         self.complete = False
+        self._feed_of = None
         self.ask("frames", self._fold, self._folded)
 
     def _fold(self, cancelled: Cancelled) -> int:
@@ -138,15 +140,21 @@ class ReplayPage(Page):
     def on_replay_page_arrived(self, message: Arrived) -> None:
         if message.worker.is_cancelled:
             return
-        self.frames = self.frames[: message.start] + message.frames
-        if self._target is not None:
-            self._seek(self._target)
-        self._draw()
+        self._arriving = self._arriving[: message.start] + message.frames
+        # Frames that are shown stay until all of the new ones are here.
+        if message.start == len(self.frames):
+            self.frames = self._arriving
+            if self._target is not None:
+                self._seek(self._target)
+            self._draw()
 
     def _folded(self, count: int) -> None:
         self.complete = True
-        self._target = None
+        self.frames = self._arriving
         self.index = min(self.index, count - 1)
+        if self._target is not None:
+            self._seek(self._target)
+            self._target = None
         self._draw()
 
     def _seek(self, as_of: str) -> None:
@@ -215,7 +223,8 @@ class ReplayPage(Page):
             return
         self._feed_busy = True
         as_of = frame["as_of"]
-        self.ask("feed", lambda _cancelled: self._feed(as_of), partial(self._feed_known, as_of))
+        known = partial(self._feed_known, as_of)
+        self.ask("feed", lambda _cancelled: self._feed(as_of), known, self._feed_refused)
 
     def _feed(self, as_of: str) -> tuple[Moves, list[dict[str, Any]]]:
         moves = self.segtui.data.tick_moves(words.microseconds(as_of))
@@ -228,6 +237,10 @@ class ReplayPage(Page):
         self.rows.show_page(self._moves.total, 0, rows)
         self._ask_feed()
 
+    def _feed_refused(self, sentence: str) -> None:
+        self._feed_busy = False
+        self.complain(sentence)
+
     def on_virtual_list_wanted(self, message: VirtualList.Wanted) -> None:
         moves = self._moves
         assert moves is not None
@@ -235,6 +248,7 @@ class ReplayPage(Page):
             f"feed {message.first}",
             lambda _cancelled: self.segtui.data.moves_page(moves, message.first, PAGE),
             lambda rows: self.rows.add_page(message.first, rows, message.generation),
+            self.complain,
         )
 
     # What can be done

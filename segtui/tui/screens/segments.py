@@ -129,7 +129,8 @@ class SegmentsPage(Page):
         )
         wanted = Filter(segment=_segment(row), days=DAYS)
         at = self.segtui.at
-        self.ask("moves", lambda _cancelled: self._explain(wanted, at), partial(self._explained, row))
+        explained = partial(self._explained, row)
+        self.ask("moves", lambda _cancelled: self._explain(wanted, at), explained, self.complain)
 
     def _explain(self, wanted: Filter, at: int | None) -> tuple[Moves, list[dict[str, Any]]]:
         moves = self.segtui.data.moves(wanted, at)
