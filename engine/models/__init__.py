@@ -53,24 +53,22 @@ def kind_of(name: str) -> Kind:
 def complete_options(kind: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The kind's options with `options` over them, checked. Raises EngineError for one unknown or out of
     range."""
-    complete = dict(kind_of(kind).options)
-    for name, value in (options or {}).items():
-        if name not in complete:
-            known = ", ".join(complete) or "none"
-            raise EngineError(f"A {kind} model has no option {name!r}: it has {known}.")
-        complete[name] = tuple(value) if isinstance(value, list | tuple) else value
-    for name in ("hidden", "filters"):
-        widths = complete.get(name, 1)
-        for width in widths if isinstance(widths, tuple) else (widths,):
-            _whole(kind, name, width, 1, 4096)
-    if "width" in complete:
-        _whole(kind, "width", complete["width"], 1, 64)
-    if "dropout" in complete:
-        dropout = complete["dropout"]
-        if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+    defaults = kind_of(kind).options
+    for name in options or {}:
+        if name not in defaults:
             raise EngineError(
-                f"The {kind} option dropout must be from 0 up to, but not, 1; it is {dropout!r}."
+                f"A {kind} model has no option {name!r}: it has {', '.join(defaults) or 'none'}."
             )
+    complete = dict(defaults) | dict(options or {})
+    for name, default in defaults.items():
+        value = complete[name]
+        if isinstance(default, tuple):
+            complete[name] = tuple(value) if isinstance(value, list | tuple) else (value,)
+            _layers(kind, name, complete[name])
+        elif isinstance(default, int):
+            _whole(kind, name, value, 1, 4096)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise EngineError(f"The {kind} option {name} must be from 0 up to, but not, 1; it is {value!r}.")
     return complete
 
 
@@ -97,6 +95,15 @@ def build(
     from engine.models.cnn import CNN
 
     return CNN(bins, channels, labels, **complete, rngs=rngs)
+
+
+def _layers(kind: str, name: str, widths: tuple[Any, ...]) -> None:
+    if not 1 <= len(widths) <= 8:
+        raise EngineError(
+            f"The {kind} option {name} must be 1 to 8 widths, such as 64,32; it has {len(widths)}."
+        )
+    for width in widths:
+        _whole(kind, name, width, 1, 4096)
 
 
 def _whole(kind: str, name: str, value: Any, least: int, most: int) -> None:

@@ -1,0 +1,164 @@
+"""The kinds of model: shapes, seeds, options, dropout, parameters by name."""
+
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from engine.errors import EngineError
+from engine.models import KINDS, build, complete_options, kind_of
+from engine.models.dropout import drop
+from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences, unflatten
+
+SHAPE = {"features": 7, "bins": 13, "channels": 2, "labels": 3}
+FEATURES = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+SEQUENCES = np.random.default_rng(1).normal(size=(5, 13, 2)).astype(np.float32)
+
+
+def built(kind, seed=0, **options):
+    return build(kind, **SHAPE, seed=seed, options=options)
+
+
+def parameters(module):
+    return flatten(nnx.split(module)[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_logits_of_each_label(kind):
+    logits = built(kind)(FEATURES, SEQUENCES, None)
+    assert logits.shape == (5, 3)
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_kind_does_not_read_may_be_absent(kind):
+    reads = KINDS[kind]
+    module = built(kind)
+    alone = module(
+        FEATURES if reads.reads_features else None, SEQUENCES if reads.reads_sequences else None, None
+    )
+    assert np.array_equal(alone, module(FEATURES, SEQUENCES, None))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_a_seed_draws_the_same_parameters_and_another_seed_others(kind):
+    first, again, other = (parameters(built(kind, seed)) for seed in (3, 3, 4))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert any(not np.array_equal(first[name], other[name]) for name in first)
+
+
+def test_logistic_starts_undecided():
+    assert not np.asarray(built("logistic")(FEATURES, None, None)).any()
+
+
+def test_options_shape_the_network():
+    assert {name: values.shape for name, values in parameters(built("mlp", hidden=(5,))).items()} == {
+        "layers/0/bias": (5,),
+        "layers/0/kernel": (7, 5),
+        "out/bias": (3,),
+        "out/kernel": (5, 3),
+    }
+    shapes = {
+        name: values.shape for name, values in parameters(built("cnn", filters=(4, 6), width=3)).items()
+    }
+    assert shapes["convolutions/0/kernel"] == (3, 2, 4)
+    assert shapes["convolutions/1/kernel"] == (3, 4, 6)
+    assert shapes["dense/kernel"][0] == 4 * 6  # 13 bins halved twice, rounding up
+
+
+def test_a_convolution_tells_old_bins_from_new_ones():
+    module = built("cnn")
+    old, new = np.zeros((2, 1, 13, 2), np.float32)
+    old[0, 0], new[0, -1] = 5, 5
+    assert not np.allclose(module(None, old, None), module(None, new, None), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_only_a_key_turns_dropout_on(kind):
+    module = built(kind, dropout=0.5)
+    plain = np.asarray(module(FEATURES, SEQUENCES, None))
+    assert np.array_equal(plain, module(FEATURES, SEQUENCES, None))
+    key = jax.random.key(1)
+    dropped = np.asarray(module(FEATURES, SEQUENCES, key))
+    assert not np.array_equal(plain, dropped)
+    assert np.array_equal(dropped, module(FEATURES, SEQUENCES, key))
+
+
+def test_dropout_keeps_the_mean_and_drops_its_share():
+    x = np.ones((400, 400), np.float32)
+    dropped = np.asarray(drop(x, 0.25, jax.random.key(0), 0))
+    assert abs((dropped == 0).mean() - 0.25) < 0.01
+    assert abs(dropped.mean() - 1) < 0.01
+    assert drop(x, 0.0, jax.random.key(0), 0) is x
+    assert not np.array_equal(dropped, drop(x, 0.25, jax.random.key(0), 1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parameters_survive_being_flat(kind):
+    graph, state = nnx.split(built(kind, seed=1))
+    flat = flatten(state) | {CHANNEL_SCALE: np.ones(2, np.float32)}
+    again = nnx.merge(graph, unflatten(nnx.split(built(kind, seed=2))[1], flat))
+    assert np.array_equal(again(FEATURES, SEQUENCES, None), built(kind, seed=1)(FEATURES, SEQUENCES, None))
+
+
+def test_parameters_of_another_shape_are_refused():
+    state = nnx.split(built("mlp"))[1]
+    flat = flatten(state)
+    for wrong in (flat | {"out/bias": np.zeros(4, np.float32)}, {**flat, "extra": np.zeros(1)}, {}):
+        with pytest.raises(EngineError, match="do not fit"):
+            unflatten(state, wrong)
+
+
+def test_sequences_are_bent_at_the_usual_size_of_each_channel():
+    amounts = np.array([0, 100, 300, -900], np.float32)
+    squashed = (np.sign(amounts) * np.log1p(np.abs(amounts))).reshape(1, 4, 1)
+    cells = np.concatenate([squashed, np.zeros_like(squashed)], axis=2)
+    scale = fit_scale(cells)
+    assert np.allclose(scale, [1 / 300, 1])
+    scaled = scale_sequences(cells, scale)
+    assert np.allclose(scaled[0, :, 0], np.sign(amounts) * np.log1p(np.abs(amounts) / 300), atol=1e-5)
+    assert not scaled[0, :, 1].any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("mlp", {"filters": 3}, "no option 'filters': it has hidden, dropout"),
+        ("logistic", {"hidden": (3,)}, "it has none"),
+        ("mlp", {"hidden": (64, 0)}, "hidden must be whole, from 1 to 4096; it is 0"),
+        ("mlp", {"hidden": (64, 2.5)}, "it is 2.5"),
+        ("mlp", {"hidden": ()}, "hidden must be 1 to 8 widths"),
+        ("cnn", {"filters": (8,) * 9}, "it has 9"),
+        ("cnn", {"hidden": (3, 4)}, "hidden"),
+        ("cnn", {"width": 4097}, "width must be whole"),
+        ("cnn", {"dropout": 1.0}, "dropout must be from 0"),
+        ("mlp", {"dropout": -0.1}, "dropout"),
+        ("mlp", {"dropout": float("nan")}, "dropout"),
+        ("mlp", {"dropout": True}, "dropout"),
+    ],
+)
+def test_options_out_of_range_are_refused_in_a_sentence(kind, options, said):
+    with pytest.raises(EngineError, match=said) as caught:
+        complete_options(kind, options)
+    assert str(caught.value).endswith(".")
+
+
+def test_one_number_is_a_list_of_one_where_lists_are_wanted():
+    assert complete_options("mlp", {"hidden": 16})["hidden"] == (16,)
+    assert complete_options("cnn", {"filters": [8, 8]})["filters"] == (8, 8)
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones():
+    with pytest.raises(EngineError, match=r"no model kind 'rnn': choose one of logistic, mlp, cnn"):
+        kind_of("rnn")
+
+
+def test_the_registry_itself_loads_no_jax():
+    code = (
+        "import sys, engine.models, engine.membership, engine.replay, engine.model, engine.encoding;"
+        "sys.exit(any(name.split('.')[0] in ('jax', 'flax', 'optax', 'sklearn') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

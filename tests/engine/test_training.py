@@ -1,0 +1,250 @@
+"""Training: what is learnt, when it stops, what it keeps, and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from engine.errors import EngineError
+from engine.models import KINDS, build
+from engine.models.parameters import CHANNEL_SCALE, scale_sequences, unflatten
+from engine.training import Inputs, TrainingSpec, split, train
+
+DRAW = np.random.default_rng(7)
+N = 600
+FEATURES = DRAW.normal(size=(N, 4)).astype(np.float32)
+PARTS = split(np.arange(N), 0)
+# Three labels, cut along one direction, with some noise.
+LABELS = np.digitize(FEATURES[:, 0] + 0.3 * DRAW.normal(size=N), [-0.5, 0.5]).astype(np.int32)
+# The same labels, told by how much happened in the newest bins.
+SEQUENCES = np.zeros((N, 8, 2), np.float32)
+SEQUENCES[:, -2:, 0] = np.log1p(LABELS * 50)[:, None]
+SEQUENCES[:, :, 1] = DRAW.random((N, 8)) < 0.3
+
+
+def fit(kind="mlp", options=None, labels=LABELS, parts=PARTS, inputs=None, **settings):
+    callbacks = {name: settings.pop(name) for name in ("on_epoch", "cancelled") if name in settings}
+    inputs = inputs or Inputs(FEATURES, SEQUENCES)
+    spec = TrainingSpec(**({"epochs": 30, "batch_size": 64} | settings))
+    return train(kind, inputs, labels, parts, 3, spec, options, **callbacks)
+
+
+def probabilities(trained, kind="mlp", options=None):
+    shape = {"features": 4, "bins": 8, "channels": 2, "labels": 3}
+    graph, state = nnx.split(build(kind, **shape, seed=0, options=options or {}))
+    module = nnx.merge(graph, unflatten(state, trained.parameters))
+    scale = trained.parameters.get(CHANNEL_SCALE)
+    logits = module(FEATURES, None if scale is None else scale_sequences(SEQUENCES, scale), None)
+    odds = np.exp(np.asarray(logits, np.float64))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+# Splitting
+
+
+def test_a_users_part_depends_on_nobody_else():
+    users = np.array([5, 17, 123_456_789, -4, 2**62])
+    whole = split(users, 3)
+    for at, user in enumerate(users):
+        assert split(np.array([user]), 3)[0] == whole[at]
+    assert whole.dtype == np.int8
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4_294_967_295])
+def test_the_parts_have_their_shares(seed):
+    shares = np.bincount(split(np.arange(100_000), seed)) / 100_000
+    assert abs(shares - [0.70, 0.15, 0.15]).max() < 0.006
+
+
+def test_seeds_split_independently():
+    first, second = (split(np.arange(100_000), seed) == 2 for seed in (0, 1))
+    assert abs((first & second).mean() - 0.15**2) < 0.003
+
+
+def test_neighbouring_users_are_not_kept_together():
+    test = split(np.arange(100_000), 0) == 2
+    assert abs((test[1:] & test[:-1]).mean() - 0.15**2) < 0.003
+
+
+def test_the_split_is_the_one_that_stored_models_were_trained_on():
+    """A model's held-out users are found again by this hash: it must never change."""
+    assert "".join(map(str, split(np.arange(1, 21), 0))) == "01100002010001000000"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_part_without_a_share_is_empty(seed):
+    assert set(split(np.arange(200), seed, (0.8, 0.0, 0.2))) <= {0, 2}
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1)])
+def test_shares_that_do_not_add_up_are_refused(shares):
+    with pytest.raises(EngineError, match="add up to 1"):
+        split(np.arange(3), 0, shares)
+
+
+# Learning
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_the_mlp_learns_with_every_optimizer(optimizer):
+    trained = fit(optimizer=optimizer, learning_rate=0.02)
+    assert trained.history[-1].train_loss < 0.7 < trained.history[0].train_loss
+    right = probabilities(trained).argmax(axis=1) == LABELS
+    assert right[PARTS == 2].mean() > 0.7
+
+
+def test_the_cnn_learns_from_sequences():
+    options = {"filters": (8, 8), "hidden": 8}
+    trained = fit("cnn", options, learning_rate=0.01)
+    assert (probabilities(trained, "cnn", options).argmax(axis=1) == LABELS)[PARTS == 2].mean() > 0.95
+
+
+def test_logistic_reaches_what_scikit_learn_reaches():
+    trained = fit("logistic", learning_rate=0.02, epochs=200, weight_decay=0.0)
+    learnt, judged = PARTS == 0, PARTS == 2
+    peer = LogisticRegression(C=1e6).fit(FEATURES[learnt], LABELS[learnt])
+    ours = log_loss(LABELS[judged], probabilities(trained, "logistic")[judged])
+    assert abs(ours - log_loss(LABELS[judged], peer.predict_proba(FEATURES[judged]))) < 0.02
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_bits(kind):
+    first, again, other = (fit(kind, epochs=3, seed=seed) for seed in (5, 5, 6))
+    assert first.history == again.history
+    assert all(np.array_equal(first.parameters[name], again.parameters[name]) for name in first.parameters)
+    assert any(
+        not np.array_equal(first.parameters[name], other.parameters[name]) for name in first.parameters
+    )
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_the_reported_losses_are_those_of_the_parameters(kind):
+    trained = fit(kind, {"dropout": 0.0}, epochs=4, learning_rate=0.01)
+    valid = PARTS == 1
+    loss = log_loss(LABELS[valid], probabilities(trained, kind)[valid], labels=[0, 1, 2])
+    best = min(epoch.valid_loss for epoch in trained.history)
+    assert abs(loss - best) < 1e-4
+    assert trained.history[trained.best_epoch - 1].valid_loss == best
+
+
+def test_a_padded_batch_counts_its_users_once():
+    """600 users do not fill batches of 64: at a rate of almost nothing, the loss is that of the first
+    parameters."""
+    trained = fit("mlp", {"dropout": 0.0}, epochs=1, learning_rate=1e-6)
+    learnt = PARTS == 0
+    loss = log_loss(LABELS[learnt], probabilities(trained)[learnt])
+    assert abs(trained.history[0].train_loss - loss) < 1e-3
+
+
+def test_test_users_and_users_without_a_label_teach_nothing():
+    labels = np.where(np.arange(N) % 5 == 0, -1, LABELS)
+    changed = FEATURES.copy()
+    changed[(PARTS == 2) | (labels < 0)] = 99
+    first = fit(labels=labels, epochs=3)
+    again = fit(labels=np.where(PARTS == 2, 0, labels), inputs=Inputs(changed), epochs=3)
+    assert first.history == again.history
+
+
+def test_one_user_less_than_a_batch_is_enough():
+    parts = np.full(N, 2, np.int8)
+    parts[:3], parts[3:5] = 0, 1
+    labels = LABELS.copy()
+    labels[:3] = [0, 1, 2]
+    assert fit(labels=labels, parts=parts, epochs=2).epochs == 2
+
+
+def test_weight_decay_shrinks_weights_and_spares_biases():
+    def norm(trained, what):
+        return sum(np.square(v).sum() for n, v in trained.parameters.items() if n.endswith(what))
+
+    for optimizer in ("adam", "adamw", "sgd"):
+        settings = {"optimizer": optimizer, "learning_rate": 0.01, "epochs": 10, "patience": 10}
+        free = fit("mlp", weight_decay=0.0, **settings)
+        held = fit("mlp", weight_decay=0.5, **settings)
+        assert norm(held, "kernel") < 0.7 * norm(free, "kernel")
+        assert norm(held, "bias") > 0
+
+
+# Stopping
+
+
+def test_it_stops_when_validation_no_longer_gets_better_and_keeps_the_best():
+    noise = np.random.default_rng(0).integers(0, 3, N).astype(np.int32)
+    trained = fit(labels=noise, epochs=200, patience=3, learning_rate=0.01)
+    losses = [epoch.valid_loss for epoch in trained.history]
+    assert trained.epochs == len(losses) < 200
+    assert trained.epochs == trained.best_epoch + 3
+    assert losses[trained.best_epoch - 1] == min(losses)
+    assert not trained.cancelled
+
+
+def test_cancelling_keeps_the_best_so_far():
+    met = []
+    trained = fit(epochs=50, on_epoch=met.append, cancelled=lambda: len(met) == 4)
+    assert trained.cancelled
+    assert trained.history == met
+    assert [epoch.epoch for epoch in met] == [1, 2, 3, 4]
+    whole = fit(epochs=4)
+    assert all(np.array_equal(trained.parameters[n], whole.parameters[n]) for n in whole.parameters)
+
+
+def test_a_loss_that_is_no_number_is_refused_with_the_rate():
+    wild = Inputs(FEATURES * np.float32(1e30))
+    with pytest.raises(EngineError, match="learning rate 10: choose a smaller"):
+        fit(inputs=wild, optimizer="sgd", learning_rate=10)
+
+
+def test_a_loss_that_becomes_no_number_leaves_the_best_before():
+    losses = []
+    trained = fit("mlp", optimizer="sgd", learning_rate=8, epochs=60, patience=60, on_epoch=losses.append)
+    assert all(np.isfinite(values).all() for values in trained.parameters.values())
+    assert math.isfinite(trained.history[trained.best_epoch - 1].valid_loss)
+
+
+# Refusing
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"optimizer": "rmsprop"}, "no optimizer 'rmsprop': choose one of adam, adamw, sgd"),
+        ({"learning_rate": 0}, "learning_rate must be from 1e-06 to 10; it is 0"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"epochs": 0}, "epochs must be whole, from 1"),
+        ({"epochs": 2.5}, "it is 2.5"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"patience": 0}, "patience"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"weight_decay": 1.5}, "weight_decay must be from 0 to 1"),
+        ({"epochs": True}, "epochs"),
+    ],
+)
+def test_settings_out_of_range_are_refused_in_a_sentence(settings, said):
+    with pytest.raises(EngineError, match=said) as caught:
+        TrainingSpec(**settings)
+    assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"inputs": Inputs(None, SEQUENCES)}, "reads features"),
+        ({"inputs": Inputs(FEATURES[:5])}, "reads features of 600 users"),
+        ({"inputs": Inputs(FEATURES, None), "kind": "cnn"}, "reads sequences"),
+        ({"inputs": Inputs(np.where(FEATURES > 2, np.nan, FEATURES))}, "not a number"),
+        ({"labels": np.full(N, 1)}, "same label"),
+        ({"labels": np.full(N, -1)}, "no labelled user to use for training"),
+        ({"labels": LABELS + 1}, "every label below 3"),
+        ({"parts": np.where(PARTS == 1, 2, PARTS)}, "for validation"),
+    ],
+)
+def test_inputs_that_cannot_be_learnt_from_are_refused(change, said):
+    with pytest.raises(EngineError, match=said) as caught:
+        fit(**change)
+    assert str(caught.value).endswith(".")
