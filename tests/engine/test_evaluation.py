@@ -1,0 +1,159 @@
+"""Metrics against scikit-learn's and against hand-made cases; baselines that see only what they may."""
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+
+from engine.errors import EngineError
+from engine.evaluation import baselines, calibration, confusion, metrics
+
+NAMES = ("high", "medium", "low")
+
+
+def drawn(n=500, seed=0):
+    draw = np.random.default_rng(seed)
+    probabilities = draw.dirichlet([1, 1, 2], n)
+    labels = np.array([draw.choice(3, p=each) for each in probabilities])
+    return labels, probabilities, draw.pareto(1.5, n) * 1000
+
+
+def test_metrics_are_scikit_learns():
+    labels, probabilities, _ = drawn()
+    told = metrics(labels, probabilities, None, NAMES)
+    predicted = probabilities.argmax(axis=1)
+    assert told == pytest.approx(
+        {
+            "accuracy": accuracy_score(labels, predicted),
+            "log_loss": log_loss(labels, probabilities),
+            "macro_f1": f1_score(labels, predicted, average="macro"),
+            "auc": roc_auc_score(labels, probabilities, multi_class="ovr"),
+            "ece": told["ece"],
+            "value_capture_10": None,
+        }
+    )
+
+
+def test_two_labels_have_the_usual_auc():
+    labels, probabilities, _ = drawn()
+    two, given = (labels == 0).astype(int), np.stack([1 - probabilities[:, 0], probabilities[:, 0]], axis=1)
+    told = metrics(two, given, None, ("no", "yes"))
+    assert told["auc"] == pytest.approx(roc_auc_score(two, probabilities[:, 0]))
+
+
+def test_a_perfect_answer_scores_perfectly():
+    labels, _, value = drawn()
+    told = metrics(labels, np.eye(3)[labels], value, NAMES)
+    assert (told["accuracy"], told["macro_f1"], told["auc"], told["ece"]) == (1, 1, 1, 0)
+    assert told["log_loss"] < 1e-6
+
+
+def test_certainty_of_the_wrong_label_is_bad_but_finite():
+    told = metrics(np.array([0, 1]), np.array([[0.0, 1, 0], [1, 0, 0]]), None, NAMES)
+    assert 10 < told["log_loss"] < 20
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    sure = np.tile([0.8, 0.1, 0.1], (10, 1))
+    assert metrics(np.array([0] * 5 + [1] * 5), sure, None, NAMES)["ece"] == pytest.approx(0.3)
+    assert metrics(np.array([0] * 8 + [1] * 2), sure, None, NAMES)["ece"] == pytest.approx(0)
+
+
+def test_value_capture_is_the_share_of_the_best_tenth():
+    value = np.array([500.0, 0, 100, 100, 100, 0, 0, 0, 0, 200] * 2)
+    probabilities = np.full((20, 3), 0.1)
+    probabilities[[0, 9], 0] = 0.8
+    assert metrics(np.zeros(20, int), probabilities, value, NAMES)["value_capture_10"] == pytest.approx(0.35)
+    # It goes by the label called high, wherever that stands.
+    turned = metrics(np.zeros(20, int), probabilities[:, ::-1], value, NAMES[::-1])
+    assert turned["value_capture_10"] == pytest.approx(0.35)
+
+
+def test_what_cannot_be_measured_is_none():
+    told = metrics(np.zeros(4, int), np.full((4, 3), 1 / 3), np.zeros(4), NAMES)
+    assert told["auc"] is None
+    assert told["value_capture_10"] is None
+
+
+def test_nobody_cannot_be_measured():
+    with pytest.raises(EngineError, match="no user to measure"):
+        metrics(np.zeros(0, int), np.zeros((0, 3)), None, NAMES)
+
+
+def test_confusion_has_truth_in_rows_and_every_label():
+    told = confusion(np.array([0, 0, 1]), np.array([[0.9, 0.1, 0], [0, 1, 0], [0, 1, 0]]), NAMES)
+    assert told == {"labels": list(NAMES), "matrix": [[1, 1, 0], [0, 1, 0], [0, 0, 0]]}
+
+
+def test_calibration_counts_every_user_once_per_label():
+    labels, probabilities, _ = drawn(2000)
+    curves = calibration(labels, probabilities, NAMES, bins=5)
+    for code, name in enumerate(NAMES):
+        assert sum(each["users"] for each in curves[name]) == 2000
+        for each in curves[name]:
+            assert each["from"] <= each["predicted"] <= each["to"]
+            inside = (probabilities[:, code] >= each["from"]) & (probabilities[:, code] < each["to"])
+            assert each["observed"] == pytest.approx((labels[inside] == code).mean())
+        # Labels were drawn from these very probabilities.
+        assert all(
+            abs(each["predicted"] - each["observed"]) < 0.1 for each in curves[name] if each["users"] > 200
+        )
+    assert calibration(np.array([0]), np.array([[1.0, 0, 0]]), NAMES)["high"][0]["to"] == 1
+
+
+def shop(n=3000, seed=0):
+    """Recency and orders tell the label; `noise` tells nothing."""
+    draw = np.random.default_rng(seed)
+    orders, recency = draw.poisson(2, n), draw.integers(1, 366, n)
+    lean = 1.2 * np.log1p(orders) - recency / 120 + draw.normal(size=n)
+    labels = np.where(lean > 0.5, 0, np.where(lean > -0.5, 1, 2))
+    frame = pl.DataFrame(
+        {"user": np.arange(n), "orders": orders, "recency_days": recency, "noise": draw.normal(size=n)}
+    )
+    return frame, labels, np.arange(n) % 10 // 4, np.exp(lean)
+
+
+def test_the_better_baseline_is_the_better_one():
+    frame, labels, parts, value = shop()
+    told = baselines(frame, labels, parts, value, NAMES)
+    losses = [told[name]["log_loss"] for name in ("majority", "recency_frequency", "logistic")]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] - losses[1] > 0.1
+    assert losses[1] - losses[2] > 0.01
+    captures = [told[name]["value_capture_10"] for name in ("majority", "logistic")]
+    assert captures[0] < 0.2 < captures[1]
+
+
+def test_the_majority_gives_everyone_the_training_shares():
+    frame, labels, parts, _ = shop()
+    shares = np.bincount(labels[parts == 0]) / (parts == 0).sum()
+    told = baselines(frame, labels, parts, None, NAMES)["majority"]
+    assert told["log_loss"] == pytest.approx(-np.log(shares[labels[parts == 2]]).mean(), abs=1e-3)
+    assert told["auc"] == 0.5
+    assert told["value_capture_10"] is None
+
+
+def test_baselines_learn_from_training_users_only():
+    frame, labels, parts, value = shop()
+    told = baselines(frame, labels, parts, value, NAMES)
+    other = np.where(parts == 1, 0, labels)
+    wild = frame.with_columns(orders=pl.when(pl.Series(parts == 1)).then(10**9).otherwise("orders"))
+    assert baselines(wild, other, parts, value, NAMES) == told
+    # Nor from those without a label, who are not judged either.
+    unlabelled = np.where(np.arange(len(labels)) % 3 == 0, -1, labels)
+    kept = unlabelled >= 0
+    without = baselines(frame.filter(pl.Series(kept)), labels[kept], parts[kept], value[kept], NAMES)
+    assert baselines(frame, unlabelled, parts, value, NAMES) == without
+
+
+def test_a_label_that_training_never_saw_is_still_measured():
+    frame, labels, parts, _ = shop()
+    labels = np.where((labels == 2) & (parts == 0), 1, labels)
+    told = baselines(frame, labels, parts, None, NAMES)
+    assert all(np.isfinite(each["log_loss"]) for each in told.values())
+
+
+def test_a_table_without_recency_has_the_majority_for_it():
+    frame, labels, parts, _ = shop()
+    told = baselines(frame.select("user", "noise"), labels, parts, None, NAMES)
+    assert told["recency_frequency"] == told["majority"]
