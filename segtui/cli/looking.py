@@ -185,17 +185,42 @@ def user(
 
 def _show_user(out: Output, result: dict[str, Any]) -> None:
     out.facts([("user", result["user"]), ("tags", ", ".join(map(str, result["tags"])) or None)])
+    units, currency = result["units"], result["currency"]
+
+    def told(name: str, amount: Any) -> Any:
+        """A value as it is in a pipe, in its unit on a terminal."""
+        if not out.terminal or amount is None or isinstance(amount, str):
+            return amount
+        return words.quantity(amount, units.get(name, ""), currency)
+
+    def unit(name: str) -> str | None:
+        """A feature's unit, where the value does not say it itself."""
+        known = units.get(name)
+        return None if out.terminal and known in words.SPOKEN_UNITS else known
+
     out.table(
-        (Column("feature"), Column("value", value, right=True)),
-        [list(pair) for pair in result["features"].items()],
+        (Column("feature"), Column("value", right=True), Column("unit")),
+        [[name, told(name, each), unit(name)] for name, each in result["features"].items()],
     )
     explained = result["explanation"]
     if explained:
         title = f"why {explained['label']}, not {explained['against']}"
-        rows = [[each[column.name] for column in WEIGHTS] for each in explained["features"]]
+        rows = [
+            [
+                each["feature"],
+                *(told(each["feature"], each[name]) for name in ("value", "typical")),
+                each["weight"],
+            ]
+            for each in explained["features"]
+        ]
         out.table(WEIGHTS, rows, title=title)
-    events = [[each[column.name] for column in EVENTS] for each in result["events"]]
-    out.table(EVENTS, events[:EVENTS_SHOWN] if out.terminal else events, title="amounts in minor units")
+    events = result["events"]
+    if out.terminal:
+        events = [
+            each | {"amount": None if each["amount"] is None else words.money(each["amount"], currency)}
+            for each in events[:EVENTS_SHOWN]
+        ]
+    out.table(EVENTS, [[each[column.name] for column in EVENTS] for each in events])
     if result["leaves"]:
         out.message(f"Leaves {when(result['leaves']['as_of'])} to {result['leaves']['to']} if silent.")
     if result["changes"]:

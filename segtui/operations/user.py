@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from db import lookups, projections, vocabulary
+from engine.catalogue import catalogue
 from engine.features import features, spec_for
 from segtui.operations.changes import worded
 from segtui.operations.deciders import Evidence, ModelDecider, model_decider
@@ -52,6 +53,8 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
         "labels": held,
         "tags": [f"{name}={each['label']}" for name, each in held.items()],
         "features": {name: value for name, value in row.items() if name != "user"},
+        "units": {name: each.unit for name, each in catalogue(spec).items()},
+        "currency": s.settings.currency,
         "events": _events(s, events),
         "changes": worded(s, projections.history(s.store, surrogate).filter(pl.col("as_of") <= as_of)),
         "explanation": None,

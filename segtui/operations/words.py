@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
@@ -27,6 +29,39 @@ def change(number: int) -> str:
 def share(part: float) -> str:
     """0.136 as `13.6 %`."""
     return f"{part:.1%}".replace("%", " %")
+
+
+SPOKEN_UNITS = ("minor units", "minor units squared", "share", "ms")
+"""Units whose quantities need no unit beside them once put into words."""
+
+
+@cache
+def minor_digits(currency: str | None) -> int:
+    """Decimals of a currency's minor unit by ISO 4217; 2 while none is known."""
+    if currency is None:
+        return 2
+    from babel.numbers import get_currency_precision
+
+    return int(get_currency_precision(currency))
+
+
+def money(minor: float, currency: str | None, *, named: bool = True) -> str:
+    """Minor units as `1,212.40 EUR`; without the code where not `named`."""
+    digits = minor_digits(currency)
+    return f"{minor / 10**digits:,.{digits}f}" + (f" {currency}" if named and currency else "")
+
+
+def quantity(value: float, unit: str, currency: str | None, *, named: bool = True) -> str:
+    """A feature's value in its catalogue unit: money, shares in per cent, whole or rounded numbers."""
+    if unit == "minor units":
+        return money(value, currency, named=named)
+    if unit == "minor units squared":
+        return f"{value / 100 ** minor_digits(currency):,.2f}"
+    if unit == "share":
+        return share(value)
+    if unit == "ms":
+        return seconds(value / 1000)
+    return count(int(value)) if float(value).is_integer() else f"{value:,.2f}"
 
 
 def ago(instant: int, now: int) -> str:

@@ -92,7 +92,7 @@ def event(row: dict[str, Any], currency: str | None) -> str:
     """What an event says besides its kind: `sku-118   61.20 EUR   order 4411   4.5 stars`."""
     parts = [row["item"] or row["category"] or ""]
     if row["amount"] is not None:
-        parts.append(f"{row['amount'] / 100:,.2f} {currency or ''}".strip())
+        parts.append(words.money(row["amount"], currency))
     if row["order"]:
         parts.append(f"order {row['order']}")
     if row["rating"] is not None:

@@ -235,7 +235,7 @@ def _about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Con
             "decided by the starter rule: an order within $days d, high above $spend a year;\n"
             f"[{words.KEY}]segtui train[/] learns who will buy",
             days=limits["recency_days"],
-            spend=f"{limits['spend_above'] / 100:,.2f}",
+            spend=numbers.money(limits["spend_above"], currency),
         )
     else:
         who = Content.styled("nothing decides it yet", words.WARN)
@@ -255,7 +255,7 @@ def _meaning(label: str | None, segmentation: dict[str, Any], currency: str | No
     limits, days = segmentation["thresholds"] or {}, (segmentation["horizon"] or "").removesuffix("d")
     if label is None or "high_above" not in limits or not days:
         return ""
-    limit = f"{limits['high_above'] / 100:,.2f} {currency or ''}".strip()
+    limit = numbers.money(limits["high_above"], currency)
     said = {
         "high": f"likely to spend over {limit} net in the next {days} d",
         "medium": f"likely to buy in the next {days} d, for up to {limit} net",

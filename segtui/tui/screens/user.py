@@ -250,32 +250,31 @@ def _because(found: dict[str, Any], currency: str | None) -> Content:
         )
         rows = [(name, found["features"][name]) for name in names if name in found["features"]]
         return Content("\n").join(
-            Content.assemble((f"{name:<14}", words.DIM), f"{_value(name, value, currency):>14}")
+            Content.assemble(
+                (f"{name:<14}", words.DIM), f"{_value(value, found['units'].get(name, ''), currency):>14}"
+            )
             for name, value in rows
         )
+    units = found["units"]
     lines = [Content.styled(f"{'':<16}{'is':>9}{'typical':>9}{'weight':>8}", words.DIM)]
     for each in explained["features"]:
-        weight = each["weight"]
+        weight, unit = each["weight"], units.get(each["feature"], "")
         lines.append(
             Content.assemble(
                 f"{each['feature']:<16.16}",
-                f"{_value(each['feature'], each['value'], None):>9}",
-                (f"{_value(each['feature'], each['typical'], None):>9}", words.DIM),
+                f"{_value(each['value'], unit, currency, named=False):>9}",
+                (f"{_value(each['typical'], unit, currency, named=False):>9}", words.DIM),
                 (f"{weight:>+8.2f}", words.RISE if weight > 0 else words.FALL),
             )
         )
     return Content("\n").join(lines)
 
 
-def _value(name: str, value: float | str | None, currency: str | None) -> str:
-    """A feature's value; money in units, with its currency where there is room."""
+def _value(value: float | str | None, unit: str, currency: str | None, *, named: bool = True) -> str:
+    """A feature's value in its unit; money with its currency where there is room."""
     if value is None:
         return "·"
-    if isinstance(value, str):
-        return value
-    if name.startswith(("spend", "amount")):
-        return f"{value / 100:,.2f}" + (f" {currency}" if currency else "")
-    return numbers.count(int(value)) if float(value).is_integer() else f"{value:,.2f}"
+    return value if isinstance(value, str) else numbers.quantity(value, unit, currency, named=named)
 
 
 def _change_row(change: dict[str, Any]) -> Item:
