@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from db import projections, vocabulary
+from db import log, projections, vocabulary
 from segtui.operations.definitions import Segmentation, definitions
 from segtui.operations.rescoring import last_rescore
 from segtui.operations.session import Session
@@ -52,6 +53,8 @@ def _segmentation(
 ) -> dict[str, Any]:
     number = vocabulary.number(s.store, "segmentation", each.name)
     labels: list[dict[str, Any]] = []
+    if at is not None and number is not None and as_of is not None:
+        each = replace(each, model=_model_then(s, number, as_of, each.model))
     trained = models.get(each.model or "")
     if number is not None and as_of is not None:
         past = None if at is None and position is None else as_of
@@ -88,6 +91,17 @@ def _segmentation(
         "decision": {"rule": "argmax", "margin": 0.05, "min_stay": 0} if each.model else None,
         "labels": labels,
     }
+
+
+def _model_then(s: Session, number: int, as_of: int, now: str | None) -> str | None:
+    """The model that decided at a past as-of, in the pass that is read for it; None for the starter rule."""
+    scored = projections.rescores(s.store, number).filter(pl.col("as_of") <= as_of)
+    if scored.is_empty():
+        return now
+    seq = scored.sort("as_of", "pass", "seq")["seq"][-1]
+    (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
+    model: str | None = rescored.body["model"]
+    return model
 
 
 def _starter(each: Segmentation) -> dict[str, Any] | None:

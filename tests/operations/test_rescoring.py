@@ -243,3 +243,16 @@ def test_nothing_to_rescore_is_said(shop):
         with pytest.raises(OperationError, match="starter rule needs purchases"):
             rescore(s)
         assert s.store.rows("SELECT count(*) FROM decisions WHERE kind = 'rescored'") == [(0,)]
+
+
+def test_a_past_instant_names_what_decided_then(shop, give_model):
+    shop.events([("ann", 0.1, "purchase", 50.0), ("bob", 0.1, "purchase", 90.0)])
+    shop.at(5.5)
+    with shop.open() as s:
+        rescore(s)
+    shop.at(9.5)
+    with shop.open() as s:
+        give_model(s)
+        then, now = (segments(s, at=at)["segmentations"][0] for at in (instant(6), None))
+    assert (then["decided_by"], then["model"]) == ("starter", None)
+    assert now["decided_by"] == "model"
