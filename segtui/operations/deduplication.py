@@ -64,50 +64,70 @@ def new_copies(incoming: pl.DataFrame, logged: pl.DataFrame) -> pl.Series:
     return (first_here & (numbered["copy"] >= held)).alias("new")
 
 
-def compare_by_id(incoming: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
-    """Verdicts for rows with a source id: CONTENT and `source_id`, in both frames.
+def compare_by_id(incoming: pl.DataFrame, logged: pl.DataFrame, *, refund: int) -> pl.DataFrame:
+    """Verdicts for rows with a source id: CONTENT and `source_id` in both frames, `logged` by seq.
 
-    Returns verdict ("new", "duplicate", "changed") and delta: for a changed row with amounts, what its
-    amount differs by from the net amount its id stood at just before (null where there is none).
+    What an id stood at after each of its logged events (the running sum of their amounts, at the event's
+    time) are its versions; a row that brings one of them again is a duplicate, however often its file
+    comes. A refund under an id that began as something else is the amount taken off what it began with.
+    Returns verdict ("new", "duplicate", "changed") and delta: by how much a changed row moves its id.
     """
-    keys = list(CONTENT)
-    seen_before = (
-        incoming.select("source_id", *keys)
-        .join(
-            logged.select("source_id", *keys).unique().with_columns(pl.lit(True).alias("seen")),
-            on=["source_id", *keys],
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )["seen"]
-        .fill_null(False)
+    began = (
+        pl.concat(
+            [logged.select("source_id", "kind", "amount"), incoming.select("source_id", "kind", "amount")]
+        )
+        .group_by("source_id", maintain_order=True)
+        .agg(pl.col("kind").first().alias("first_kind"), pl.col("amount").first().alias("first_amount"))
     )
-    seen_here = ~incoming.select(pl.struct("source_id", *keys).is_first_distinct()).to_series()
     net = logged.group_by("source_id").agg(pl.col("amount").sum().alias("net"), pl.len().alias("versions"))
-    table = incoming.select("source_id", "amount").join(
-        net, on="source_id", how="left", maintain_order="left"
+    refunded = (pl.col("kind") == refund) & (pl.col("first_kind") != refund)
+    table = (
+        incoming.join(began, on="source_id", how="left", maintain_order="left")
+        .join(net, on="source_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(refunded)
+            .then(pl.col("first_amount") + pl.col("amount"))
+            .otherwise("amount")
+            .alias("state")
+        )
     )
-    table = table.with_columns(seen_before.alias("before"), seen_here.alias("here"))
+    versions = logged.with_columns(
+        pl.when(pl.col("amount").is_not_null())
+        .then(pl.col("amount").cum_sum().over("source_id"))
+        .alias("state")
+    )
+    # Without an amount nothing but the whole content tells two versions apart.
+    rest = [name for name in CONTENT if name not in ("user", "occurred_at", "amount")]
+    whole = [pl.when(pl.col("state").is_null()).then(name).alias(name) for name in rest]
+    keys = ["source_id", "occurred_at", "state", *rest]
+    seen = versions.select("source_id", "occurred_at", "state", *whole).unique()
+    brought = table.select("source_id", "occurred_at", "state", *whole)
+    before = brought.join(
+        seen.with_columns(pl.lit(True).alias("seen")),
+        on=keys,
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )["seen"].fill_null(False)
+    here = ~brought.select(pl.struct(keys).is_first_distinct()).to_series()
     known = pl.col("versions").is_not_null()
-    counted = ~(pl.col("before") | pl.col("here"))
+    counted = ~pl.col("repeated")
     previous = (
-        pl.when(counted)
-        .then(pl.col("amount"))
-        .otherwise(None)
-        .shift(1)
-        .forward_fill()
-        .over("source_id")
-        .fill_null(pl.col("net"))
+        pl.when(counted).then("state").shift(1).forward_fill().over("source_id").fill_null(pl.col("net"))
     )
-    table = table.with_columns(
-        (pl.col("amount") - previous).alias("delta"),
-        pl.int_range(pl.len()).over("source_id").alias("nth"),
+    nth = counted.cast(pl.Int64).cum_sum().over("source_id")
+    table = table.with_columns(here.alias("here"), (before | here).alias("repeated")).with_columns(
+        (pl.col("state") - previous).alias("delta"), nth.alias("nth")
     )
-    duplicate = pl.col("before") | pl.col("here") | (known & (pl.col("delta") == 0)).fill_null(False)
+    # A file that ends an id where the log has it adds nothing, also where a version in between left no event.
+    last = pl.col("state").filter(~pl.col("here")).last().over("source_id")
+    table = table.with_columns(last.alias("last_state"))
+    told = pl.col("last_state") == pl.col("net")
+    same = told.fill_null(False) | ((known | (pl.col("nth") > 1)) & (pl.col("delta") == 0)).fill_null(False)
     return table.select(
-        pl.when(duplicate)
+        pl.when(pl.col("repeated") | same)
         .then(pl.lit("duplicate"))
-        .when(known | (pl.col("nth") > 0))
+        .when(known | (pl.col("nth") > 1))
         .then(pl.lit("changed"))
         .otherwise(pl.lit("new"))
         .alias("verdict"),
@@ -131,24 +151,40 @@ def compensations(changed: pl.DataFrame, *, purchase: int, refund: int) -> pl.Da
 
 
 def same_attributes(incoming: pl.DataFrame, logged: pl.DataFrame) -> pl.Series:
-    """Marks rows whose user already holds exactly these attributes.
+    """The rows that tell nothing new of their user.
 
-    `incoming` has row, user, name, value; `logged` has seq, user, name, value. Compared with the user's
-    newest event that carries attributes. Returns the row numbers that are duplicates.
+    `incoming` has row, user, name, value; `logged` has seq, user, name, value. A row is a duplicate when it
+    equals the user's row before it in the file or, as the user's first row, the newest attributes the log
+    holds; and, where the file ends a user at what the log ends it at, when the log held it at any time:
+    a file that moves a user to and fro then adds nothing the second time. Returns the row numbers.
     """
     text = pl.concat_str("name", pl.lit("="), "value")
 
     def fingerprint(frame: pl.DataFrame, key: str) -> pl.DataFrame:
         return (
-            frame.sort("name")
+            frame.sort(key, "name")
             .group_by(key, maintain_order=True)
             .agg(pl.col("user").first(), text.alias("parts"))
             .with_columns(pl.col("parts").list.join(";"))
         )
 
-    newest = logged.filter(pl.col("seq") == pl.col("seq").max().over("user"))
-    held = fingerprint(newest, "seq").select("user", "parts")
-    return fingerprint(incoming, "row").join(held, on=["user", "parts"], how="semi")["row"]
+    history = fingerprint(logged, "seq")
+    newest = history.group_by("user", maintain_order=True).agg(pl.col("parts").last().alias("newest"))
+    held = history.select("user", "parts").unique().with_columns(pl.lit(True).alias("held"))
+    brought = (
+        fingerprint(incoming, "row")
+        .join(newest, on="user", how="left", maintain_order="left")
+        .join(held, on=["user", "parts"], how="left", maintain_order="left")
+        .with_columns(
+            (pl.col("parts") == pl.col("parts").shift(1).over("user")).fill_null(False).alias("repeated"),
+            (pl.col("parts").last().over("user") == pl.col("newest")).fill_null(False).alias("ends_alike"),
+        )
+    )
+    first = pl.int_range(pl.len()).over("user") == 0
+    known = first & (pl.col("parts") == pl.col("newest"))
+    duplicate = pl.col("repeated") | known.fill_null(False)
+    duplicate |= pl.col("ends_alike") & pl.col("held").fill_null(False)
+    return brought.filter(duplicate)["row"]
 
 
 def within(seqs: pl.Series, ranges: Sequence[tuple[int, int]]) -> pl.Series:

@@ -135,7 +135,10 @@ def _new_by_id(s: Session, tx: Transaction, rows: pl.DataFrame) -> tuple[pl.Data
         .filter(pl.col("source_id").is_not_null())
         .join(rows.select("source_id").unique(), on="source_id", how="semi")
     )
-    judged = pl.concat([rows, deduplication.compare_by_id(rows, logged)], how="horizontal")
+    judged = pl.concat(
+        [rows, deduplication.compare_by_id(rows, logged, refund=tx.number("kind", "refund"))],
+        how="horizontal",
+    )
     fresh = judged.filter(pl.col("verdict") == "new").drop("verdict", "delta")
     changed = judged.filter(pl.col("verdict") == "changed")
     moved = changed.filter(pl.col("delta").is_not_null()).drop("verdict")

@@ -70,13 +70,13 @@ def by_id(values):
 
 
 def test_a_known_id_with_the_same_content_is_a_duplicate():
-    verdicts = compare_by_id(by_id([("a", 1, 0, 100)]), by_id([("a", 1, 0, 100)]))
+    verdicts = compare_by_id(by_id([("a", 1, 0, 100)]), by_id([("a", 1, 0, 100)]), refund=2)
     assert verdicts["verdict"].to_list() == ["duplicate"]
 
 
 def test_a_known_id_with_a_lower_amount_becomes_a_refund_of_the_difference():
     incoming = by_id([("a", 1, 5, 40), ("b", 1, 5, 10)])
-    verdicts = compare_by_id(incoming, by_id([("a", 1, 0, 100)]))
+    verdicts = compare_by_id(incoming, by_id([("a", 1, 0, 100)]), refund=2)
     assert verdicts["verdict"].to_list() == ["changed", "new"]
     assert verdicts["delta"][0] == -60
     changed = pl.concat([incoming, verdicts], how="horizontal").filter(pl.col("verdict") == "changed")
@@ -86,11 +86,12 @@ def test_a_known_id_with_a_lower_amount_becomes_a_refund_of_the_difference():
 
 def test_a_change_already_compensated_is_a_duplicate():
     logged = by_id([("a", 1, 0, 100), ("a", 1, 5, -60)])
-    assert compare_by_id(by_id([("a", 1, 5, 40)]), logged)["verdict"].to_list() == ["duplicate"]
+    assert compare_by_id(by_id([("a", 1, 5, 40)]), logged, refund=2)["verdict"].to_list() == ["duplicate"]
 
 
 def test_an_id_that_changes_twice_within_one_file_is_compensated_step_by_step():
-    verdicts = compare_by_id(by_id([("a", 1, 5, 40), ("a", 1, 6, 70)]), by_id([("a", 1, 0, 100)]))
+    incoming = by_id([("a", 1, 5, 40), ("a", 1, 6, 70)])
+    verdicts = compare_by_id(incoming, by_id([("a", 1, 0, 100)]), refund=2)
     assert verdicts["verdict"].to_list() == ["changed", "changed"]
     assert verdicts["delta"].to_list() == [-60, 30]
 

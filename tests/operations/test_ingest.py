@@ -208,3 +208,46 @@ def test_a_file_of_bad_rows_only_is_kept_and_changes_nothing(store, tmp_path):
         assert (told["rows"], told["accepted"], told["quarantined"]) == (2, 0, 2)
         assert s.store.head() == head
     assert len(Path(told["quarantine_file"]).read_text().splitlines()) == 2
+
+
+def net(s):
+    return s.store.rows("SELECT sum(amount) FROM behaviour")[0][0]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    versions=st.lists(
+        st.tuples(st.integers(1, 3), st.sampled_from([10.0, 20.0, 30.0])), min_size=1, max_size=5
+    )
+)
+def test_versions_of_one_id_end_at_the_last_one_and_again_add_nothing(tmp_path_factory, versions):
+    folder = tmp_path_factory.mktemp("versions")
+    file = lines(folder / "v.ndjson", [purchase("ann", day, amount, id="o-1") for day, amount in versions])
+    init(folder / "a.db", clock="data", currency="EUR")
+    distinct = list(dict.fromkeys(versions))
+    with open_session(folder / "a.db") as s:
+        told = import_files(s, [file], format="events")
+        assert adds_up(told)
+        assert net(s) == distinct[-1][1] * 100
+        again = import_files(s, [file], format="events")
+        assert (again["accepted"], again["changed"]) == (0, 0)
+        assert again["content_digest"] == told["content_digest"]
+
+
+def test_an_id_that_comes_again_as_a_refund_is_taken_off_once(store, tmp_path):
+    with open_session(store) as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", [purchase("ann", 5, 30.0, id="o-1")])], format="events")
+        refund = [purchase("ann", 6, 30.0, id="o-1") | {"kind": "refund"}]
+        file = lines(tmp_path / "b.ndjson", refund)
+        assert import_files(s, [file], format="events")["changed"] == 1
+        assert net(s) == 0
+        assert import_files(s, [file], format="events")["duplicates"] == 1
+
+
+def test_a_table_that_moves_a_user_to_and_fro_adds_nothing_the_second_time(store, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("user_id,rating_star\nu1,1\nu1,2\nu1,2\nu2,5\n")
+    with open_session(store) as s:
+        assert import_files(s, [table, table], format="table")["accepted"] in (3, 5)
+        for _ in range(2):
+            assert import_files(s, [table], format="table")["accepted"] == 0
