@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import projections, vocabulary
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.promotion import net_flows, promote_in
+from segtui.operations.promotion import flows, promote_in
 from segtui.operations.session import Session
 
 
@@ -58,19 +57,13 @@ def promote(
     result = {"model": trained["model"], "name": trained["name"], "promoted": not preview}
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
-            before = _current(s, held.name)
             run = promote_in(s, tx, trained | {"previous": held.model}, progress, cancelled)
-            totals = run.finish()
-            result["flows"] = net_flows(s, held.name, before)
-            result["changed"] = totals["changed"]
+            run.finish()
+            result["flows"] = flows(s, run)
+            result["changed"] = run.edited().height
             if preview:
                 raise Stopped
     except Stopped:
         if not preview:
             raise
     return result
-
-
-def _current(s: Session, segmentation: str) -> Any:
-    number = vocabulary.number(s.store, "segmentation", segmentation)
-    return projections.memberships(s.store, -1 if number is None else number)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import polars as pl
-
-from db import projections, vocabulary
+from db import log, vocabulary
 from db.store import Transaction
 from segtui.operations.definitions import definitions
 from segtui.operations.progress import Cancelled, Progress
@@ -44,34 +42,31 @@ def promote_in(
         },
     )
     edit = Edit("model", seq, trained["segmentation"])
-    run.walk(_plan(s, run, now, first=first), edit=edit)
+    run.walk(_plan(s, run, now, first=first), edit=edit, marked=True)
     return run
 
 
 def _plan(s: Session, run: Run, now: int, *, first: bool) -> Plan:
     if first:
-        return run.backfill(start=s.ticks.shift(now, -BACKFILL_TICKS), to=now)
+        oldest = log.summary(s.store).first
+        assert oldest is not None
+        before_all = s.ticks.previous(s.ticks.end_holding(oldest))
+        return run.backfill(start=max(before_all, s.ticks.shift(now, -BACKFILL_TICKS)), to=now)
     if last_rescore(s) is None:
         return Plan([now], None, None, 0, full=True)
     return Plan([now], now, s.ticks.previous(now), s.store.head())
 
 
-def net_flows(s: Session, segmentation: str, before: pl.DataFrame) -> list[list[Any]]:
-    """[from, to, users] between a membership frame and the head, unmoved users left out."""
-    number = vocabulary.number(s.store, "segmentation", segmentation)
+def flows(s: Session, run: Run) -> list[list[Any]]:
+    """[from, to, users] that the edit itself moved, largest first; pending moves are not its own."""
     names = vocabulary.texts(s.store, "label")
-    if number is None:
-        return []
-    after = projections.memberships(s.store, number).select("user", pl.col("label").alias("to"))
-    moved = (
-        before.select("user", pl.col("label").alias("from"))
-        .join(after, on="user", how="full", coalesce=True)
-        .filter(pl.col("from").ne_missing(pl.col("to")))
-        .group_by("from", "to")
+    counted = (
+        run.edited()
+        .group_by("from_label", "to_label")
         .len()
-        .sort("len", "from", "to", descending=[True, False, False])
+        .sort("len", "from_label", "to_label", descending=[True, False, False], nulls_last=True)
     )
     return [
         [None if left is None else names[left], None if to is None else names[to], count]
-        for left, to, count in moved.iter_rows()
+        for left, to, count in counted.iter_rows()
     ]

@@ -71,6 +71,7 @@ class Run:
         self._changes: list[pl.DataFrame] = []
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
+        self._marked = 0
 
     def pending(self, *, to: int, full: bool = False) -> Plan:
         """The plan that brings every segmentation from the last rescore to the as-of `to`."""
@@ -100,8 +101,13 @@ class Run:
         before = start if (scored["as_of"] <= start).any() else None
         return Plan(as_ofs, before, start, 0, opens_pass=True, full=full, backfilled=True)
 
-    def walk(self, plan: Plan, *, edit: Edit | None = None) -> None:
-        """Goes through the plan's as-ofs; records nothing for steps at which nothing was due."""
+    def walk(self, plan: Plan, *, edit: Edit | None = None, marked: bool = False) -> None:
+        """Goes through the plan's as-ofs; records nothing for steps at which nothing was due.
+
+        `marked`: what changes from here on counts as the edit's own, see `edited`.
+        """
+        if marked:
+            self._marked = len(self._changes)
         found = definitions(self.s)
         names = self._names(found, plan)
         if not names:
@@ -142,6 +148,11 @@ class Run:
             if outcomes:
                 self._report(as_of, outcomes, started)
             before = as_of
+
+    def edited(self) -> pl.DataFrame:
+        """The changes that the edit of the marked walk caused, pending ones left out."""
+        own = [pl.DataFrame(schema=log.CHANGES).drop("seq"), *self._changes[self._marked :]]
+        return pl.concat(own).filter(pl.col("cause") == "model")
 
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""

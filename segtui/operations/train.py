@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MIN_BUYERS = 500
 MIN_PER_LABEL = 50
+MAX_HORIZON = 3_650
 TEST = 2
 
 
@@ -80,7 +81,7 @@ def train(
     task = (
         given_task(s, label, segmentation or label, seed)
         if label is not None
-        else future_task(s, segmentation or "value", cutoff, parse_days(horizon), seed)
+        else future_task(s, segmentation or "value", cutoff, _horizon(horizon), seed)
     )
     use_cache()
     model, fitted = _fit(task, kind, training, structure, progress, cancelled)
@@ -89,6 +90,22 @@ def train(
     progress("judging on users it never saw", None)
     metrics = judge(model, task)
     previous = found.segmentations.get(task.segmentation)
+    known = found.models.get(model.digest)
+    if known is not None and known["segmentation"] == task.segmentation:
+        current = previous is not None and previous.model == model.digest
+        if promote and not current:
+            from segtui.operations.models import promote as make_current
+
+            make_current(s, known["model"], progress=progress, cancelled=cancelled)
+            current = True
+        return known | {
+            "trained_at": s.iso(known["trained_at"]),
+            "seconds": round(time.monotonic() - started, 3),
+            "training_seconds": known["seconds"],
+            "promoted": current,
+            "why": f"the very model {known['name']}, trained before",
+            "rescored": None,
+        }
     wins, note = _may_promote(s, previous, metrics["test"], task) if promote is None else (promote, "as told")
     body = {
         "model": model.digest,
@@ -130,6 +147,14 @@ def train(
         "why": note,
         "rescored": rescored,
     }
+
+
+def _horizon(text: str) -> int:
+    """Whole days, at most ten years."""
+    days = parse_days(text)
+    if days > MAX_HORIZON:
+        raise OperationError(f"A horizon of {text} is too long: use at most {MAX_HORIZON}d.")
+    return days
 
 
 def future_task(s: Session, segmentation: str, cutoff: int | None, horizon: int, seed: int) -> Task:
@@ -262,6 +287,11 @@ def _fit(
         from engine.sequences import sequence_spec_for, sequences
 
         sequence_spec = sequence_spec_for(task.spec)
+        if not sequence_spec.channels:
+            raise OperationError(
+                f"A {kind} reads sequences of behaviour and the log has none, only attributes: "
+                "train an mlp or a logistic model."
+            )
         binned = sequences(task.events, _nobody(), task.as_of, sequence_spec, task.users)
 
     def on_epoch(epoch: Any) -> None:

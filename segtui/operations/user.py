@@ -146,7 +146,8 @@ def _explain(
     """Why this label and not the runner-up, against the typical member of the label."""
     from engine.explain import explanation
 
-    if label not in decider.labels:
+    if label not in decider.labels or decider.artefact.sequence_spec is not None:
+        # What a model of sequences sees has no catalogue of features to explain it by yet.
         return None
     ranked = sorted(range(len(scores)), key=lambda code: -scores[code])
     held = decider.labels.index(label)

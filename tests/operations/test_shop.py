@@ -209,6 +209,9 @@ def test_the_cnn_trains_and_rescores(shop):
         incremental = rescore(s)["state_digest"]
         assert rescore(s, full=True)["state_digest"] == incremental
         assert {each["reason"] for each in changes(s, cause="model")}
+        shown = user(s, members(s, "value=low", limit=1)["members"][0]["user"], history=2)
+        assert len(shown["history"]) == 2
+        assert shown["explanation"] is None
 
 
 def test_training_twice_with_one_seed_gives_one_model(shop):
@@ -216,8 +219,12 @@ def test_training_twice_with_one_seed_gives_one_model(shop):
         first = train(s, kind="logistic", options={"epochs": "2"}, promote=False)
         again = train(s, kind="logistic", options={"epochs": "2"}, promote=False)
         other = train(s, kind="logistic", options={"epochs": "2"}, promote=False, seed=1)
+        third = train(s, kind="logistic", options={"epochs": "2"}, promote=True)
+        assert [each["name"] for each in models(s)["models"]].count(first["name"]) == 1
     assert first["model"] == again["model"]
     assert first["model"] != other["model"]
+    assert third["promoted"]
+    assert third["name"] == first["name"]
 
 
 def test_what_training_refuses(shop):
@@ -226,6 +233,8 @@ def test_what_training_refuses(shop):
             train(s, cutoff=s.ticks.shift(s.as_of(), -10))
         with pytest.raises(OperationError, match="Too few"):
             train(s, horizon="1d")
+        with pytest.raises(OperationError, match="too long"):
+            train(s, horizon="999999d")
         with pytest.raises(OperationError, match="No setting"):
             train(s, options={"depth": "3"})
         with pytest.raises(OperationError, match="No user has an attribute"):
