@@ -69,10 +69,10 @@ def future_case(path, form, cutoff, days):
     """Users seen before the cutoff, labelled by what they bought in the days after it."""
     parsed = pl.concat([batch.accepted for batch in read(path, form, Options(now=NOW))])
     numbered = {name: pl.col(name).cast(pl.Categorical).to_physical() for name in ("order", "item", "region")}
+    unused = dict.fromkeys(("category", "platform", "device", "session"))
     events = parsed.with_columns(
-        seq="line", user=pl.col("user").rank("dense"), occurred_at="time", category=None, platform=None, device=None,
-        session=None, **numbered,
-    ).select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())  # fmt: skip
+        seq="line", user=pl.col("user").rank("dense"), occurred_at="time", **unused, **numbered
+    ).select(pl.col(name).cast(dtype) for name, dtype in EVENTS.items())
     at = midnight(cutoff)
     past = events.filter(pl.col("occurred_at") < at)
     spec = spec_for(past, "UTC")
@@ -297,9 +297,12 @@ def changes_per_second(n, users, ticks):
     same = user[order][1:] == user[order][:-1]
     left[order[1:][same]] = came[order[:-1][same]]
     columns = {
-        "seq": np.arange(n), "segmentation": np.full(n, 9), "user": user, "to_label": came, "probability": came, "as_of": as_of,
-        "cause_seq": as_of, "reason": came, "model": came,
-    }  # fmt: skip
+        "seq": np.arange(n),
+        "segmentation": np.full(n, 9),
+        "user": user,
+        "as_of": as_of,
+        "cause_seq": as_of,
+    } | dict.fromkeys(("to_label", "probability", "reason", "model"), came)
     changes = pl.DataFrame(columns).with_columns(
         pl.when(pl.Series(left) >= 0).then(pl.Series(left)).alias("from_label"),
         cause=pl.lit("clock"),
