@@ -36,7 +36,7 @@ from engine.training import Inputs, TrainingSpec, split, train
 from segtui.sources import Options, read
 
 DATA = Path(os.environ.get("SEGTUI_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
-CONSOLE = Console(width=120)
+CONSOLE = Console(width=150)
 NOW = 1_750_000_000_000_000
 DAY = 86_400_000_000
 TEST = 2
