@@ -20,7 +20,7 @@ demo: $(STAMP) ## a simulated shop from nothing to the terminal UI (ARGS="--user
 	@$(BIN)/segtui demo $(ARGS)
 
 test: $(STAMP) ## every test but soak and bench, in random order; tests/test_layers.py holds the layers
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not soak and not bench" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not bench" $(ARGS)
 
 check: $(STAMP) ## lint, format, types, layers; says nothing when all is clean
 	@$(call quietly,$(BIN)/ruff check .)
