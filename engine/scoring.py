@@ -20,6 +20,8 @@ from engine.models import build, kind_of
 from engine.models.parameters import CHANNEL_SCALE, scale_sequences, unflatten
 
 MILLION = 1_000_000
+TILES = 16
+"""Tiles laid out at once."""
 
 
 def environment() -> dict[str, str]:
@@ -96,37 +98,50 @@ class Scorer:
     def scores(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
         """P(label | user) in millionths, int32[n, labels]: rows in the frame's order, columns in the
         labels'."""
-        return self._run(self.arrays(features, sequences), 1)
+        return self._chunked(features, sequences, 1)
 
     def logits(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
         """The logits float32[n, labels] that `scores` are the softmax of."""
-        return self._run(self.arrays(features, sequences), 0)
+        return self._chunked(features, sequences, 0)
 
     def logits_of(self, arrays: Arrays) -> np.ndarray:
         """The logits float32[n, labels] of what `arrays` gave."""
-        return self._run(arrays, 0)
+        return self._collected(self._tiles(arrays, 0), len(arrays), 0)
 
     def arrays(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> Arrays:
         """What the model reads of these. Raises EngineError when a column is missing or a shape differs."""
-        raw = self.model.encoder.raw(features) if self.kind.reads_features else None
-        if not self.kind.reads_sequences:
-            return Arrays(raw, None)
+        self._check(features.height, sequences)
+        return Arrays(
+            self.model.encoder.raw(features) if self.kind.reads_features else None,
+            np.ascontiguousarray(sequences, np.float32) if self.kind.reads_sequences else None,
+        )
+
+    def _check(self, n: int, sequences: np.ndarray | None) -> None:
         spec = self.model.sequence_spec
-        assert spec is not None
-        expected = (features.height, spec.bins, len(spec.channels))
+        if spec is None or not self.kind.reads_sequences:
+            return
+        expected = (n, spec.bins, len(spec.channels))
         if sequences is None or sequences.shape != expected:
             given = None if sequences is None else sequences.shape
             raise EngineError(
                 f"Model {self.model.short} reads sequences of shape {expected}; it was given {given}."
             )
-        return Arrays(raw, np.ascontiguousarray(sequences, np.float32))
 
-    def _run(self, arrays: Arrays, which: int) -> np.ndarray:
-        n, size = len(arrays), self.kind.tile
-        if n == 0:
-            return np.zeros((0, len(self.model.labels)), np.int32 if which else np.float32)
-        # Dispatched one after the other and collected at the end, so that XLA computes while Python slices.
-        tiles = [
+    def _chunked(self, features: pl.DataFrame, sequences: np.ndarray | None, which: int) -> np.ndarray:
+        """XLA computes the tiles of a chunk while the next is laid out, and no copy of everyone is made."""
+        n, size = features.height, self.kind.tile * TILES
+        self._check(n, sequences)
+        tiles = []
+        # Once even for nobody, so that a missing column is told.
+        for start in range(0, max(n, 1), size):
+            cells = None if sequences is None else sequences[start : start + size]
+            tiles += self._tiles(self.arrays(features[start : start + size], cells), which)
+        return self._collected(tiles, n, which)
+
+    def _tiles(self, arrays: Arrays, which: int) -> list[jax.Array]:
+        """Logits (0) or scores (1) tile by tile, perhaps not computed yet."""
+        size = self.kind.tile
+        return [
             self._tile(
                 self._parameters,
                 self._constants,
@@ -134,8 +149,12 @@ class Scorer:
                 _padded(arrays.raw, start, size),
                 _padded(arrays.sequences, start, size),
             )[which]
-            for start in range(0, n, size)
+            for start in range(0, len(arrays), size)
         ]
+
+    def _collected(self, tiles: list[jax.Array], n: int, which: int) -> np.ndarray:
+        if not tiles:
+            return np.zeros((0, len(self.model.labels)), np.int32 if which else np.float32)
         return np.concatenate([np.asarray(tile) for tile in tiles])[:n]
 
 

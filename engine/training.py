@@ -137,16 +137,19 @@ def train(
     state = (parameters, optimizer.init(parameters))
     steps = _Steps(graph, optimizer, spec.seed)
     train_set = _gather(features, sequences, labels, rows[TRAIN])
+    epochs = _epochs(train_set, spec.batch_size, spec.seed, scanned=sequences is None)
     valid_set = jax.device_put(
         list(_tiles(_gather(features, sequences, labels, rows[VALID]), sequences is not None))
     )
 
     history: list[Epoch] = []
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
-    shuffle = np.random.default_rng(spec.seed)
+    batches = next(epochs)
     for epoch in range(1, spec.epochs + 1):
-        batches, weights = _batches(len(rows[TRAIN]), spec.batch_size, shuffle)
-        state, loss = steps.epoch(state, train_set, batches, weights, epoch, scanned=sequences is None)
+        state, losses = steps.epoch(state, batches, epoch)
+        # The next epoch is shuffled while XLA still computes this one.
+        batches = next(epochs)
+        loss = sum(map(float, losses)) / len(rows[TRAIN])
         history.append(Epoch(epoch, loss, steps.loss(state[0], valid_set)))
         if on_epoch is not None:
             on_epoch(history[-1])
@@ -204,30 +207,19 @@ class _Steps:
         self._epoch = jax.jit(epoch, donate_argnums=0)
         self._loss = jax.jit(partial(forward, key=None))
 
-    def epoch(
-        self,
-        state: State,
-        data: Batch,
-        batches: np.ndarray,
-        weights: np.ndarray,
-        epoch: int,
-        *,
-        scanned: bool,
-    ) -> tuple[State, float]:
-        """Step through all batches: in one scan, or, because a convolution's gradient is 20 to 70 times
-        slower inside a scan on XLA's CPU backend, from Python."""
+    def epoch(self, state: State, batches: Batches, epoch: int) -> tuple[State, list[Any]]:
+        """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
+        yet."""
         key = jax.random.fold_in(self.key, epoch)
-        if scanned:
-            # Gathered here rather than in the scan, which NumPy does in a third less time per epoch.
-            shuffled = jax.tree.map(lambda values: values[batches], data)
-            state, total = self._epoch(state, shuffled, weights, key)
-            return state, float(total) / float(weights.sum())
+        if batches.scanned is not None:
+            state, total = self._epoch(state, batches.scanned, batches.weights, key)
+            return state, [total]
         losses = []
-        for number, (rows, weight) in enumerate(zip(batches, weights, strict=True)):
-            batch = jax.tree.map(lambda values, rows=rows: values[rows], data)
-            state, loss = self._step(state, batch, weight, jax.random.fold_in(key, number))
+        for number, (rows, weights) in enumerate(zip(batches.rows, batches.weights, strict=True)):
+            batch = jax.tree.map(lambda values, rows=rows: values[rows], batches.data)
+            state, loss = self._step(state, batch, weights, jax.random.fold_in(key, number))
             losses.append(loss)
-        return state, float(sum(map(float, losses))) / float(weights.sum())
+        return state, losses
 
     def loss(self, parameters: Any, tiles: list[tuple[Batch, np.ndarray]]) -> float:
         """The mean cross-entropy over the tiles."""
@@ -247,14 +239,32 @@ def _optimizer(spec: TrainingSpec) -> optax.GradientTransformation:
     return optax.chain(optax.add_decayed_weights(spec.weight_decay, mask=kernels), rule)
 
 
-def _batches(n: int, size: int, shuffle: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A permutation cut into int32[steps, size], and float32 weights of 0 where the last batch is padded."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batches:
+    """An epoch's users in batches: rows int32[steps, size] of `data`, weights float32 that are 0 where the
+    last batch is padded, and, for a scan, the data already gathered."""
+
+    data: Batch
+    rows: np.ndarray
+    weights: np.ndarray
+    scanned: Batch | None
+
+
+def _epochs(data: Batch, size: int, seed: int, *, scanned: bool) -> Iterator[Batches]:
+    """Every epoch's batches, each in a new order. A scan's are gathered at once and by NumPy, which is
+    quicker than row by row in it; a convolution is not scanned, as its gradient is 20 to 70 times slower
+    there on XLA's CPU backend."""
+    shuffle = np.random.default_rng(seed)
+    n = len(data[2])
     size = min(size, n)
     steps = -(-n // size)
-    rows = np.zeros(steps * size, np.int32)
-    rows[:n] = shuffle.permutation(n)
-    weights = (np.arange(steps * size) < n).astype(np.float32)
-    return rows.reshape(steps, size), weights.reshape(steps, size)
+    weights = (np.arange(steps * size) < n).astype(np.float32).reshape(steps, size)
+    while True:
+        order = np.zeros(steps * size, np.int32)
+        order[:n] = shuffle.permutation(n)
+        rows = order.reshape(steps, size)
+        ready = jax.device_put(jax.tree.map(lambda v, rows=rows: v[rows], data)) if scanned else None
+        yield Batches(data, rows, weights, ready)
 
 
 def _gather(

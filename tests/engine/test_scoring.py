@@ -18,7 +18,7 @@ from engine.features import FeatureSpec
 from engine.model import Model
 from engine.models import KINDS, build, complete_options
 from engine.models.parameters import CHANNEL_SCALE, flatten
-from engine.scoring import Scorer, environment
+from engine.scoring import TILES, Scorer, environment
 from engine.sequences import SequenceSpec
 
 LABELS = ("high", "medium", "low")
@@ -99,7 +99,7 @@ def test_the_tile_encodes_as_the_encoder_does(scorers):
 
 def test_a_row_scores_the_same_bits_at_every_place_of_a_tile(scorer):
     size = scorer.kind.tile
-    n = 2 * size + size // 3
+    n = TILES * size + size // 3  # more than what is laid out at once
     frame, cells = people(n, seed=3), histories(n, seed=3)
     whole = scorer.logits(frame, cells)
     for seed in range(3):
@@ -160,6 +160,9 @@ def test_sequences_that_do_not_fit_are_refused(scorers):
     for wrong in (None, histories(3)[:, 1:], histories(4)):
         with pytest.raises(EngineError, match=r"reads sequences of shape \(3, 12, 2\)"):
             scorer.scores(people(3), wrong)
+    whole = scorer.kind.tile * TILES
+    with pytest.raises(EngineError, match="reads sequences"):
+        scorer.scores(people(whole), histories(whole + 1))
 
 
 def test_a_missing_feature_is_refused(scorers):
