@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -133,9 +133,9 @@ def train(
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
     graph, parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))
-    optimizer = _optimizer(spec)
-    state = (parameters, optimizer.init(parameters))
-    steps = _Steps(graph, optimizer, spec.seed)
+    steps = _steps(graph, spec.optimizer, spec.rate, spec.weight_decay)
+    state = (parameters, steps.optimizer.init(parameters))
+    key = jax.random.key(spec.seed, impl="rbg")
     train_set = _gather(features, sequences, labels, rows[TRAIN])
     epochs = _epochs(train_set, spec.batch_size, spec.seed, scanned=sequences is None)
     valid_set = jax.device_put(
@@ -146,7 +146,7 @@ def train(
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
     batches = next(epochs)
     for epoch in range(1, spec.epochs + 1):
-        state, losses = steps.epoch(state, batches, epoch)
+        state, losses = steps.epoch(state, batches, jax.random.fold_in(key, epoch))
         # The next epoch is shuffled while XLA still computes this one.
         batches = next(epochs)
         loss = sum(map(float, losses)) / len(rows[TRAIN])
@@ -176,8 +176,8 @@ State = tuple[Any, Any]
 class _Steps:
     """The compiled halves of an epoch, for one architecture and one optimizer."""
 
-    def __init__(self, graph: Any, optimizer: optax.GradientTransformation, seed: int) -> None:
-        self.key = jax.random.key(seed, impl="rbg")
+    def __init__(self, graph: Any, optimizer: optax.GradientTransformation) -> None:
+        self.optimizer = optimizer
 
         def forward(parameters: Any, batch: Batch, weights: Any, key: Any) -> Any:
             features, sequences, labels = batch
@@ -207,10 +207,9 @@ class _Steps:
         self._epoch = jax.jit(epoch, donate_argnums=0)
         self._loss = jax.jit(partial(forward, key=None))
 
-    def epoch(self, state: State, batches: Batches, epoch: int) -> tuple[State, list[Any]]:
+    def epoch(self, state: State, batches: Batches, key: Any) -> tuple[State, list[Any]]:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
         yet."""
-        key = jax.random.fold_in(self.key, epoch)
         if batches.scanned is not None:
             state, total = self._epoch(state, batches.scanned, batches.weights, key)
             return state, [total]
@@ -227,16 +226,18 @@ class _Steps:
         return sum(float(total) for total, _ in sums) / sum(float(weight) for _, weight in sums)
 
 
-def _optimizer(spec: TrainingSpec) -> optax.GradientTransformation:
-    """Weight decay is L2 in the gradient for adam and sgd, decoupled for adamw, and spares biases in all."""
+@lru_cache(maxsize=8)
+def _steps(graph: Any, optimizer: str, rate: float, weight_decay: float) -> _Steps:
+    """Kept between trainings, so that the next of the same shape compiles nothing. Weight decay is L2 in the
+    gradient for adam and sgd, decoupled for adamw, and spares biases in all."""
 
     def kernels(parameters: Any) -> Any:
         return jax.tree.map(lambda values: values.ndim > 1, parameters)
 
-    if spec.optimizer == "adamw":
-        return optax.adamw(spec.rate, weight_decay=spec.weight_decay, mask=kernels)
-    rule = optax.adam(spec.rate) if spec.optimizer == "adam" else optax.sgd(spec.rate, momentum=MOMENTUM)
-    return optax.chain(optax.add_decayed_weights(spec.weight_decay, mask=kernels), rule)
+    if optimizer == "adamw":
+        return _Steps(graph, optax.adamw(rate, weight_decay=weight_decay, mask=kernels))
+    rule = optax.adam(rate) if optimizer == "adam" else optax.sgd(rate, momentum=MOMENTUM)
+    return _Steps(graph, optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels), rule))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
