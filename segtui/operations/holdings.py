@@ -63,6 +63,7 @@ class Holdings:
         shown: pl.DataFrame,
         closed: pl.DataFrame,
         pass_number: int,
+        unscored: bool,
         ticks: Ticks,
         number_of: Callable[[str, pl.Series], pl.Series],
     ) -> None:
@@ -70,6 +71,8 @@ class Holdings:
         self.number = number
         self.users = users
         self.pass_number = pass_number
+        self.unscored = unscored
+        """Nobody was ever scored in it, whatever happened to other segmentations: all are due at first."""
         self.ticks = ticks
         self.number_of = number_of
         held = set(shown["label"].to_list()) | set(closed["label"].to_list())
@@ -123,6 +126,7 @@ class Holdings:
             self.scores[at] = scores
             self.scored[at] = True
         self._evaluated[at] = True
+        self.unscored = False
         changes = self._changes(step, decider, evidence, at, scores, decided)
         by_cause = dict(changes.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from

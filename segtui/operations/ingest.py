@@ -75,10 +75,14 @@ def parse(
             accepted.append(frame)
             rejected.append(batch.rejected.with_columns(pl.lit(str(path)).alias("file")))
             progress(f"reading {path.name}", None)
+    everything = pl.concat(accepted)
+    if chosen == "table" and settings.clock == "data":
+        # A table says what is known now, and now is the newest event: it must not move a data clock to today.
+        everything = everything.with_columns(pl.lit(s.now() or s.wall(), dtype=pl.Int64).alias("time"))
     return Parsed(
         format=chosen or format,
         why=why,
-        accepted=pl.concat(accepted),
+        accepted=everything,
         rejected=pl.concat(rejected),
         attributes=pl.concat(attributes) if attributes else None,
     )

@@ -45,7 +45,10 @@ def append(
     has_id = rows["source_id"].is_not_null()
     carries = rows["row"].is_in(attributes["row"].implode()) if attributes is not None else None
     plain = ~has_id if carries is None else ~has_id & ~carries
-    kept = [_new_plain(s, rows.filter(plain), source)]
+    fresh_plain = rows.filter(plain)
+    if carries is not None:
+        fresh_plain = _first_seen(s, fresh_plain)
+    kept = [_new_plain(s, fresh_plain, source)]
     duplicates = int(plain.sum()) - kept[0].height
     changed = 0
     with_id = rows.filter(has_id if carries is None else has_id & ~carries)
@@ -126,6 +129,16 @@ def _new_plain(s: Session, rows: pl.DataFrame, source: str) -> pl.DataFrame:
     else:
         logged = rows.select(CONTENT).clear()
     return rows.filter(deduplication.new_copies(rows, logged))
+
+
+def _first_seen(s: Session, rows: pl.DataFrame) -> pl.DataFrame:
+    """A table's rows without attributes, which only say that a user exists: the first of users not known."""
+    if rows.is_empty():
+        return rows
+    known = log.behaviour(s.store, columns=["user"])["user"].unique()
+    return rows.unique("user", keep="first", maintain_order=True).filter(
+        ~pl.col("user").is_in(known.implode())
+    )
 
 
 def _new_by_id(s: Session, tx: Transaction, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:

@@ -78,11 +78,16 @@ def _marks(s: Session, scored: pl.DataFrame) -> dict[int, tuple[int, bool, bool]
     governing = set(
         scored.filter(pl.col("pass") == pl.col("pass").max().over("segmentation", "as_of"))["seq"].to_list()
     )
-    marks = {}
+    marks: dict[int, tuple[int, bool, bool]] = {}
     for decision in log.decisions(s.store, kinds=("rescored",)):
         if decision.seq in governing:
             body = decision.body
-            marks[body["as_of"]] = (body["position"], body["backfilled"], body["hindsight"])
+            position, backfilled, hindsight = marks.get(body["as_of"], (0, False, False))
+            marks[body["as_of"]] = (
+                max(position, body["position"]),
+                backfilled or body["backfilled"],
+                hindsight or body["hindsight"],
+            )
     return marks
 
 

@@ -115,9 +115,9 @@ class Run:
                 "Nothing decides memberships yet: the starter rule needs purchases, a given label a model; "
                 "import orders, or run 'segtui train --label COLUMN'."
             )
-        evidence = self._evidence(plan, edit)
         for name in names:
             self._hold(found.segmentation(name), plan)
+        evidence = self._evidence(plan, edit)
         before = plan.before
         for index, as_of in enumerate(plan.as_ofs):
             if self.cancelled():
@@ -134,7 +134,10 @@ class Run:
                 step = Step(
                     as_of=as_of,
                     before=before,
-                    everyone=plan.full or edited or (index == 0 and (before is None or plan.opens_pass)),
+                    everyone=plan.full
+                    or edited
+                    or held.unscored
+                    or (index == 0 and (before is None or plan.opens_pass)),
                     fresh=fresh,
                     seen=plan.position if index == 0 and not plan.opens_pass else None,
                     edit=(edit.cause, edit.seq) if edited and edit is not None else None,
@@ -222,6 +225,7 @@ class Run:
         identity = self.s.identity()
         attributes = self.s.attributes()
         everyone = plan.full or plan.opens_pass or plan.before is None or edit is not None
+        everyone |= any(held.unscored for held in self.holdings.values())
         if not everyone:
             assert plan.before is not None
             since = self.s.ticks.days_before(plan.before, self._longest_window() + 1)
@@ -275,6 +279,7 @@ class Run:
             shown=shown,
             closed=closed,
             pass_number=newest + 1 if plan.opens_pass or newest == 0 else newest,
+            unscored=newest == 0,
             ticks=self.s.ticks,
             number_of=self.tx.numbers,
         )

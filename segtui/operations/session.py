@@ -59,7 +59,14 @@ class Session:
     @property
     def actor(self) -> str:
         """Who acts: SEGTUI_ACTOR, else the user of the operating system."""
-        return os.environ.get("SEGTUI_ACTOR") or getpass.getuser()
+        told = os.environ.get("SEGTUI_ACTOR")
+        if told:
+            return told
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            # A container's user often has no name.
+            return f"uid-{os.getuid()}"
 
     def wall(self) -> int:
         """The wall clock in µs UTC; SEGTUI_NOW (µs) freezes it for tests and replays of a cron job."""

@@ -123,16 +123,19 @@ def model():
     )
 
 
-def record_model(s: Session, model, name="small") -> None:
+def record_model(s: Session, model, name="small", segmentation="value") -> None:
     """Records a model in a store as `train` would, without promoting it."""
     with s.store.transaction(actor="test", source="train") as tx:
+        if segmentation != "value":
+            defined = {"name": segmentation, "kind": "model", "labels": list(model.labels)}
+            tx.append_decision("segmentation_defined", defined)
         tx.put_model(model.digest, model.spec_json(), model.parameter_bytes())
         tx.append_decision(
             "model_trained",
             {
                 "model": model.digest,
                 "name": name,
-                "segmentation": "value",
+                "segmentation": segmentation,
                 "kind": model.kind,
                 "labels": list(model.labels),
                 "thresholds": {},
@@ -149,8 +152,8 @@ def give_model(model):
     """Records and promotes the small model in a session's store."""
     from segtui.operations.models import promote
 
-    def give(s: Session) -> dict:
-        record_model(s, model)
+    def give(s: Session, segmentation: str = "value") -> dict:
+        record_model(s, model, segmentation=segmentation)
         return promote(s, "small")
 
     return give

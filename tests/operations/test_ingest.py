@@ -251,3 +251,23 @@ def test_a_table_that_moves_a_user_to_and_fro_adds_nothing_the_second_time(store
         assert import_files(s, [table, table], format="table")["accepted"] in (3, 5)
         for _ in range(2):
             assert import_files(s, [table], format="table")["accepted"] == 0
+
+
+def test_table_rows_without_attributes_add_their_user_once(store, tmp_path, monkeypatch):
+    table = tmp_path / "t.csv"
+    table.write_text("user_id,rating_star\nu1,1\nu2,\n")
+    with open_session(store) as s:
+        assert import_files(s, [table], format="table")["accepted"] == 2
+        monkeypatch.setenv("SEGTUI_NOW", str(int(datetime(2026, 2, 3, tzinfo=UTC).timestamp()) * 1_000_000))
+        assert import_files(s, [table], format="table")["accepted"] == 0
+
+
+def test_a_table_does_not_move_a_data_clock(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGTUI_NOW", str(int(datetime(2027, 2, 1, tzinfo=UTC).timestamp()) * 1_000_000))
+    init(tmp_path / "old.db", clock="data")
+    table = tmp_path / "t.csv"
+    table.write_text("user_id,rating_star\nu1,1\n")
+    with open_session(tmp_path / "old.db") as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", [purchase("ann", 5)])], format="events")
+        import_files(s, [table], format="table")
+        assert status(s)["as_of"] == "2026-01-06T00:00:00+00:00"

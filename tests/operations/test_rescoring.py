@@ -256,3 +256,23 @@ def test_a_past_instant_names_what_decided_then(shop, give_model):
         then, now = (segments(s, at=at)["segmentations"][0] for at in (instant(6), None))
     assert (then["decided_by"], then["model"]) == ("starter", None)
     assert now["decided_by"] == "model"
+
+
+def test_a_segmentation_decided_late_labels_everyone_at_once(make_shop, give_model):
+    """The starter rule is fitted when the first orders come, long after another segmentation was scored."""
+    digests = []
+    for full in (False, True):
+        shop = make_shop()
+        shop.at(0.5)
+        shop.events([(name, 0.1, "view", None) for name in ("ann", "bob", "cat", "dan")])
+        with shop.open() as s:
+            give_model(s, "other")
+        shop.at(400.5)
+        with shop.open() as s:
+            rescore(s)
+        shop.events([("eve", 400.1, "purchase", 50.0), ("ann", 400.2, "purchase", 20.0)])
+        with shop.open() as s:
+            digests.append(rescore(s, full=full)["state_digest"])
+            labels = next(each for each in segments(s)["segmentations"] if each["name"] == "value")["labels"]
+            assert sum(each["users"] for each in labels) == 5
+    assert digests[0] == digests[1]
