@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 
 from db import log, lookups, vocabulary
@@ -396,11 +397,18 @@ Settle = Callable[[Pilot[None]], Awaitable[None]]
 
 async def settled(pilot: Pilot[None]) -> None:
     """Waits until every question has been answered and every answer drawn."""
-    quiet = 0
+    quiet, listed = 0, -1
     while quiet < 2:
         await pilot.pause(0.02)
         await pilot.pause()
         app = pilot.app
+        if isinstance(app.screen, CommandPalette):
+            # Its list fills up in steps of its own; what is on its way shows as a busy sign.
+            commands = app.screen.query_one(CommandList)
+            filling = commands.has_class("--populating") or not commands.has_class("--visible")
+            if filling or commands.option_count != listed:
+                quiet, listed = -3, commands.option_count
+                continue
         running = any(worker.group != "watch" and not worker.is_finished for worker in app.workers)
         drawn = app.screen.is_mounted and bool(app.screen.children)
         quiet = quiet + 1 if drawn and not running else 0
