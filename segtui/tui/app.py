@@ -321,16 +321,23 @@ class SegtuiApp(App[None], inherit_bindings=False):
             self.post_message(self.JobEnded(result, "", "information"))
 
     def on_segtui_app_job_moved(self, message: JobMoved) -> None:
-        self._job_says(message.what, message.share)
+        if not self._closing():
+            self._job_says(message.what, message.share)
 
     def on_segtui_app_job_ended(self, message: JobEnded) -> None:
         self._job = None
+        if self._closing():
+            return
         self._job_says("", None)
         if message.result is not None and self._job_done is not None:
             self.tell(self._job_done(message.result))
             self.changed()
         else:
             self.tell(message.sentence, message.severity)
+
+    def _closing(self) -> bool:
+        """Whether the pages are gone: a job may end after the operator has left."""
+        return not any(isinstance(screen, Page) for screen in self.screen_stack)
 
     def _job_says(self, what: str, share: float | None) -> None:
         self.job_state = (what, share)
