@@ -321,12 +321,12 @@ class SegtuiApp(App[None], inherit_bindings=False):
             self.post_message(self.JobEnded(result, "", "information"))
 
     def on_segtui_app_job_moved(self, message: JobMoved) -> None:
-        if not self._closing():
+        if not self._nobody_left():
             self._job_says(message.what, message.share)
 
     def on_segtui_app_job_ended(self, message: JobEnded) -> None:
         self._job = None
-        if self._closing():
+        if self._nobody_left():
             return
         self._job_says("", None)
         if message.result is not None and self._job_done is not None:
@@ -335,7 +335,7 @@ class SegtuiApp(App[None], inherit_bindings=False):
         else:
             self.tell(message.sentence, message.severity)
 
-    def _closing(self) -> bool:
+    def _nobody_left(self) -> bool:
         """Whether the pages are gone: a job may end after the operator has left."""
         return not any(isinstance(screen, Page) for screen in self.screen_stack)
 
