@@ -20,6 +20,10 @@ MEMBER_ORDERS = {
     "cause": "change_seq",
 }
 
+MEMBER_COLUMNS: dict[str, pl.DataType] = dict.fromkeys(
+    ("user", "label", "probability", "margin", "since", "seq"), pl.Int64()
+)
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -64,7 +68,14 @@ def member(store: Store, segmentation: int, user: int, *, as_of: int | None = No
 
 
 def member_page(
-    store: Store, segmentation: int, label: int, *, order: str, descending: bool, limit: int, offset: int
+    store: Store,
+    segmentation: int,
+    label: int,
+    *,
+    order: str = "user",
+    descending: bool = False,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> pl.DataFrame:
     """user, label, probability, margin, since, seq of one page of a label's members at the head.
 
@@ -72,15 +83,12 @@ def member_page(
     """
     column = MEMBER_ORDERS[order]
     direction = "DESC" if descending else "ASC"
-    schema: dict[str, pl.DataType] = dict.fromkeys(
-        ("user", "label", "probability", "margin", "since", "seq"), pl.Int64()
-    )
     return store.frame(
         "SELECT user, label, probability, margin, since, change_seq FROM members "  # noqa: S608 (own names)
         f"WHERE segmentation = ? AND label = ? ORDER BY {column} {direction} NULLS LAST, user "
         "LIMIT ? OFFSET ?",
-        (segmentation, label, limit, offset),
-        schema,
+        (segmentation, label, -1 if limit is None else limit, offset),
+        MEMBER_COLUMNS,
     )
 
 

@@ -30,6 +30,16 @@ def rescores(store: Store, segmentation: int | None = None, position: int | None
     )
 
 
+def last_rescored(store: Store, segmentation: int | None = None, position: int | None = None) -> int | None:
+    """The as-of of the newest rescore, of one segmentation or of any; None before the first."""
+    rows = store.rows(
+        "SELECT as_of FROM rescores WHERE segmentation = coalesce(?, segmentation) "
+        "AND seq <= coalesce(?, seq) ORDER BY seq DESC LIMIT 1",
+        (segmentation, position),
+    )
+    return int(rows[0][0]) if rows else None
+
+
 def passes(store: Store, segmentation: int, position: int | None = None) -> pl.DataFrame:
     """pass, from_as_of, seq of each pass's opening, by pass."""
     return store.frame(

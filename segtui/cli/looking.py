@@ -157,6 +157,8 @@ def members(
     else:
         out.table(MEMBERS, [[each[column.name] for column in MEMBERS] for each in found])
     out.message(f"{len(found):,} of {words.plural(result['total'], 'member')} of {segment}.")
+    if result["recorded"] == "at the last change" and found:
+        out.message("Probabilities are those of each user's last change; 'score --at' gives all of a day.")
     out.next(f"segtui user {quote(found[0]['user'])}" if found else "segtui segments")
 
 

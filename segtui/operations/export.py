@@ -26,7 +26,7 @@ def export(
     columns: Sequence[str] | None = None,
     identified: bool = False,
 ) -> dict[str, Any]:
-    """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says it happened.
+    """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says who as of when.
 
     Pseudonymous (`#12`) unless `identified`, which needs the vault's key. The file is there whole or not
     at all; without it nothing is logged. What goes to stdout is logged before it goes.
@@ -35,7 +35,12 @@ def export(
     unknown = [name for name in chosen if name not in COLUMNS]
     if unknown:
         raise OperationError(f"No column {unknown[0]!r} to export: there are {', '.join(COLUMNS)}.")
-    frame = member_frame(s, segment, where=where, at=at)
+    twice = [name for name in COLUMNS if chosen.count(name) > 1]
+    if twice:
+        raise OperationError(f"Column {twice[0]!r} is named twice in --columns: name each once.")
+    with s.store.reading():
+        position = s.store.head()
+        frame, when = member_frame(s, segment, where=where, at=at)
     surrogates = frame["user"].to_list()
     if identified:
         s.store.vault.require()
@@ -47,7 +52,14 @@ def export(
         (pl.col("margin") / 1_000_000).alias("margin"),
         pl.Series("since", [s.iso(since) for since in frame["since"]], dtype=pl.String),
     ).select(chosen)
-    about = {"segment": segment, "identified": identified, "columns": chosen, "where": where}
+    about = {
+        "segment": segment,
+        "as_of": when.as_of,
+        "position": position,
+        "identified": identified,
+        "columns": chosen,
+        "where": where,
+    }
     if str(out) == "-":
         # Recorded first: a reader who leaves halfway has seen members all the same.
         _record(s, about | {"rows": table.height, "file_digest": None})

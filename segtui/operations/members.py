@@ -10,7 +10,7 @@ from db import lookups, projections, vocabulary
 from engine.features import features, spec_for
 from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
-from segtui.operations.segments import shown_as_of
+from segtui.operations.moment import Moment, moment, refuse_unrecorded
 from segtui.operations.session import Session
 
 
@@ -27,24 +27,27 @@ def members(
     """One page of a segment's members, and how many there are in all.
 
     `where` is an expression over the catalogue's features, probability and margin; `order` a field or
-    -field. `leaves` is null here: `user` tells it for one person. Only the page asked for is put into words.
+    -field. Before the last rescore `recorded` is "at the last change": there each probability is that of
+    the user's last change, the margin is null, and neither can be filtered or ordered by. `leaves` is null
+    here: `user` tells it for one person. Only the page asked for is put into words.
     """
-    field = _field(order)
+    field, descending = _field(order)
     known, label = require_segment(s, segment)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
-    if where is None and at is None and number is not None and code is not None and limit is not None:
-        descending = (order or "").startswith("-")
+    when = moment(s, number, at)
+    if where is None and not when.past and number is not None and code is not None:
         page = lookups.member_page(
             s.store, number, code, order=field, descending=descending, limit=limit, offset=offset
         )
         total = projections.sizes(s.store, number).get(code, 0)
     else:
-        frame = member_frame(s, segment, where=where, at=at, order=order)
+        frame, _ = member_frame(s, segment, where=where, at=at, order=order)
         page, total = frame.slice(offset, limit), frame.height
     return {
         "segment": segment,
-        "as_of": _iso(s, shown_as_of(s, at)),
+        "as_of": None if when.as_of is None else s.iso(when.as_of),
+        "recorded": "at the last change" if when.past else "at the last rescore",
         "total": total,
         "members": rows(s, page),
     }
@@ -57,29 +60,21 @@ def member_frame(
     where: str | None = None,
     at: int | None = None,
     order: str | None = None,
-) -> pl.DataFrame:
-    """user, label, probability, margin, since, seq of all members, in the order asked for."""
+) -> tuple[pl.DataFrame, Moment]:
+    """user, label, probability, margin, since, seq of all members in the order asked for, and when."""
+    field, descending = _field(order)
     known, label = require_segment(s, segment)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
-    as_of = None if at is None else s.ticks.at_or_after(at)
-    empty = {
-        "user": pl.Int64,
-        "label": pl.Int64,
-        "probability": pl.Int64,
-        "margin": pl.Int64,
-        "since": pl.Int64,
-        "seq": pl.Int64,
-    }
+    when = moment(s, number, at)
+    refuse_unrecorded(s, when, field)
     if number is None or code is None:
-        return pl.DataFrame(schema=empty)
-    frame = projections.memberships(s.store, number, as_of=as_of).filter(pl.col("label") == code)
-    if "margin" not in frame.columns:
-        frame = frame.with_columns(pl.lit(None, dtype=pl.Int64).alias("margin"))
-    frame = frame.select(list(empty)).sort("user")
-    if where:
-        frame = _where(s, frame, where, at)
-    return _ordered(frame, order)
+        frame = pl.DataFrame(schema=lookups.MEMBER_COLUMNS)
+    elif when.past:
+        frame = _past(s, number, code, when, field, descending=descending)
+    else:
+        frame = lookups.member_page(s.store, number, code, order=field, descending=descending)
+    return (_where(s, frame, where, when) if where else frame), when
 
 
 def rows(s: Session, page: pl.DataFrame) -> list[dict[str, Any]]:
@@ -100,11 +95,20 @@ def rows(s: Session, page: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _where(s: Session, frame: pl.DataFrame, where: str, at: int | None) -> pl.DataFrame:
+def _past(s: Session, number: int, code: int, when: Moment, field: str, *, descending: bool) -> pl.DataFrame:
+    """The members at a past moment, folded from the log."""
+    held = projections.memberships(s.store, number, as_of=when.as_of).filter(pl.col("label") == code)
+    unknown = pl.lit(None, dtype=pl.Int64).alias("margin")
+    frame = held.with_columns(unknown).select(list(lookups.MEMBER_COLUMNS))
+    column = "seq" if field == "cause" else field
+    return frame.sort(column, "user", descending=[descending, False])
+
+
+def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.DataFrame:
     """The members for which the expression holds at the as-of shown."""
     from engine.rules import compile_rule
 
-    as_of = shown_as_of(s, at)
+    as_of = when.as_of
     assert as_of is not None
     events = s.events(before=as_of)
     attributes = s.attributes()
@@ -114,29 +118,21 @@ def _where(s: Session, frame: pl.DataFrame, where: str, at: int | None) -> pl.Da
         pl.col("probability") / 1_000_000, pl.col("margin") / 1_000_000
     )
     columns = {name: kind for name, kind in table.schema.items() if name not in ("label", "seq", "since")}
-    kept = table.select(compile_rule(where, columns).fill_null(False)).to_series()
-    return frame.filter(kept)
+    rule = compile_rule(where, columns)
+    for name in rule.meta.root_names():
+        refuse_unrecorded(s, when, name)
+    return frame.filter(table.select(rule).to_series())
 
 
-def _ordered(frame: pl.DataFrame, order: str | None) -> pl.DataFrame:
-    field = _field(order)
-    column = "seq" if field == "cause" else field
-    return frame.sort(column, "user", descending=[(order or "").startswith("-"), False], nulls_last=True)
-
-
-def _field(order: str | None) -> str:
-    """The field an order names, without its sign."""
+def _field(order: str | None) -> tuple[str, bool]:
+    """The field an order names, without its sign; and whether that is a minus."""
     field = (order or "user").removeprefix("-")
     if field not in lookups.MEMBER_ORDERS:
         raise OperationError(
             f"Members cannot be ordered by {field!r}: use {', '.join(lookups.MEMBER_ORDERS)}."
         )
-    return field
+    return field, (order or "").startswith("-")
 
 
 def _share(millionths: int | None) -> float | None:
     return None if millionths is None else millionths / 1_000_000
-
-
-def _iso(s: Session, instant: int | None) -> str | None:
-    return None if instant is None else s.iso(instant)

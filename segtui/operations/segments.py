@@ -9,18 +9,10 @@ import polars as pl
 
 from db import log, projections, vocabulary
 from segtui.operations.definitions import Segmentation, definitions
-from segtui.operations.rescoring import last_rescore
+from segtui.operations.moment import shown_as_of
 from segtui.operations.session import Session
 
 TREND = 30
-
-
-def shown_as_of(s: Session, at: int | None) -> int | None:
-    """The as-of a screen shows: the last rescore's, or the first tick end at or after `at`."""
-    if at is not None:
-        return s.ticks.at_or_after(at)
-    last = last_rescore(s)
-    return last.as_of if last else s.as_of()
 
 
 def segments(s: Session, *, at: int | None = None, position: int | None = None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from segtui.operations.changes import worded
 from segtui.operations.deciders import Evidence, ModelDecider, model_decider
 from segtui.operations.definitions import Segmentation, definitions
 from segtui.operations.errors import OperationError
-from segtui.operations.segments import shown_as_of
+from segtui.operations.moment import moment, shown_as_of
 from segtui.operations.session import Session
 
 EVENTS_SHOWN = 200
@@ -26,7 +26,8 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
     """Profile, tags, newest events, history with causes, explanation.
 
     `history` asks for the probabilities at that many past ticks. `leaves` says when and to what the user
-    moves if silent, within 60 ticks. `smallest_change` is not computed yet and null.
+    moves if silent, within 60 ticks. `smallest_change` is not computed yet and null. At an `at` before the
+    last rescore each label's probability is that of the user's last change, and its margin null.
     """
     surrogate = s.user(id)
     as_of = shown_as_of(s, at)
@@ -37,7 +38,7 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
         raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}: look at a later --at.")
     attributes = s.attributes()
     evidence = Evidence(events, s.identity(), attributes.filter(pl.col("user") == surrogate))
-    held = _held(s, surrogate, None if at is None else as_of)
+    held = _held(s, surrogate, at)
     found = definitions(s).segmentations
     modelled = [found[name] for name in held if found[name].model]
     chosen = next((each for each in modelled if each.name == "value"), modelled[0] if modelled else None)
@@ -68,12 +69,12 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
     return result
 
 
-def _held(s: Session, surrogate: int, as_of: int | None) -> dict[str, dict[str, Any]]:
+def _held(s: Session, surrogate: int, at: int | None) -> dict[str, dict[str, Any]]:
     """What the user holds per segmentation."""
     labels = vocabulary.texts(s.store, "label")
     held = {}
     for number, name in vocabulary.texts(s.store, "segmentation").items():
-        row = lookups.member(s.store, number, surrogate, as_of=as_of)
+        row = lookups.member(s.store, number, surrogate, as_of=moment(s, number, at).folded)
         if row is not None:
             held[name] = {
                 "label": labels[row["label"]],

@@ -20,10 +20,11 @@ from segtui.operations.errors import OperationError
 from segtui.operations.export import export
 from segtui.operations.members import members
 from segtui.operations.models import models
+from segtui.operations.moment import shown_as_of
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore
-from segtui.operations.segments import segments, shown_as_of
+from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
 from segtui.operations.status import status
 from segtui.operations.user import user as one_user

@@ -180,6 +180,22 @@ async def test_members_are_sorted_and_reversed(pilot, press):
 # User
 
 
+async def test_a_past_moment_is_not_sorted_by_what_was_not_recorded(pilot, press, shown):
+    await press(pilot, "2", "s")
+    page = pilot.app.page
+    assert page.order == "probability"
+    await press(pilot, "t", "'2026-02-10", "enter")
+    assert page.total > 0
+    assert "sorted by arrival" in shown(pilot.app)
+    orders = []
+    for _ in range(3):
+        await press(pilot, "s")
+        orders.append(page.sorting)
+    assert orders == ["since", "cause", "user"]
+    await press(pilot, "t", "'now", "enter", "s")
+    assert page.sorting == "probability"
+
+
 async def test_a_user_is_shown_with_cause_and_events(pilot, press, shown):
     await press(pilot, "enter", "enter")
     screen = shown(pilot.app)

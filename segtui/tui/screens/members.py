@@ -29,6 +29,8 @@ ORDERS = {
     "since": "since",
     "cause": "last change",
 }
+# Known at the last rescore only: at a past moment members stand in the first order instead.
+UNRECORDED = ("probability", "margin")
 REST_SECONDS = 0.25
 LABEL = 7
 
@@ -76,6 +78,16 @@ class MembersPage(Page):
         """The list of members."""
         return self.query_one("#members", VirtualList)
 
+    @property
+    def orders(self) -> list[str]:
+        """What the list can be sorted by at the moment shown."""
+        return [field for field in ORDERS if self.segtui.at is None or field not in UNRECORDED]
+
+    @property
+    def sorting(self) -> str:
+        """The order chosen, as far as the moment shown has it."""
+        return self.order if self.order.removeprefix("-") in self.orders else self.orders[0]
+
     def remember(self) -> dict[str, Any]:
         return {"segment": self.segment, "where": self.where, "order": self.order}
 
@@ -108,7 +120,7 @@ class MembersPage(Page):
 
     def _question(self, first: int) -> Callable[[Cancelled], dict[str, Any]]:
         app, at = self.segtui, self.segtui.at
-        segment, where, order = self.segment or "", self.where, self.order
+        segment, where, order = self.segment or "", self.where, self.sorting
         return lambda _cancelled: app.data.members(segment, where, order, at, first, PAGE)
 
     def _loaded(self, first: int, page: dict[str, Any]) -> None:
@@ -138,13 +150,13 @@ class MembersPage(Page):
         )
 
     def _show_filters(self) -> None:
-        descending = self.order.startswith("-")
+        descending = self.sorting.startswith("-")
         parts = Content.assemble(
             ("/ ", words.KEY),
             (self.where, "bold") if self.where else ("everyone", words.DIM),
             ("   s ", words.KEY),
             ("sorted by ", words.DIM),
-            f"{ORDERS[self.order.removeprefix('-')]} {'▼' if descending else '▲'}",
+            f"{ORDERS[self.sorting.removeprefix('-')]} {'▼' if descending else '▲'}",
             ("   ~ ", words.WARN),
             ("recomputed, not recorded then", words.DIM),
         )
@@ -245,19 +257,19 @@ class MembersPage(Page):
         self.reload()
 
     def action_sort(self) -> None:
-        field = self.order.removeprefix("-")
-        fields = list(ORDERS)
-        self.order = fields[(fields.index(field) + 1) % len(fields)]
+        field = self.sorting.removeprefix("-")
+        self.order = self.orders[(self.orders.index(field) + 1) % len(self.orders)]
         self._anew()
 
     def action_reverse(self) -> None:
-        self.order = self.order[1:] if self.order.startswith("-") else f"-{self.order}"
+        chosen = self.sorting
+        self.order = chosen[1:] if chosen.startswith("-") else f"-{chosen}"
         self._anew()
 
     def action_copy_command(self) -> None:
         parts = ["members", self.segment or ""]
         parts += ["--where", self.where] if self.where else []
-        parts += [f"--order={self.order}"] if self.order != "user" else []
+        parts += [f"--order={self.sorting}"] if self.sorting != "user" else []
         self.segtui.copy_command(*parts)
 
 
