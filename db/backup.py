@@ -1,38 +1,40 @@
-"""Copies of a store, proven before they count."""
+"""Backups of a store and going back to one: copies that are proven before they count."""
 
 from __future__ import annotations
 
+import hmac
 import os
-from contextlib import closing
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 from db.chain import verify
-from db.errors import StoreDamaged, StoreExists, StoreMissing
+from db.copies import PRIVATE, aside_path, copy_store, draft_of, put_in_place, sidecars
+from db.errors import KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
+from db.lock import writer_lock
+from db.migrate import migrate
+from db.schema import APPLICATION_ID
 from db.sqlite import connect, explained
-from db.store import Store
+from db.store import Store, check_kind, configure
+from db.vault import find_key, key_check, key_path
+
+LOCK_SECONDS = 10.0
 
 
 def backup(store: Store, path: Path) -> dict[str, Any]:
     """Copies the store to a new file at `path`, mode 0600, while others go on reading and writing.
 
-    The key is not copied: keep it elsewhere. Returns path, position, chain_digest. Raises StoreExists,
-    StoreMissing for a missing folder, StoreFull, and StoreDamaged when the copy does not verify; then
-    there is no file at `path`.
+    The list of erased persons goes with it, the key does not: keep it elsewhere. Returns path, position,
+    chain_digest. Raises StoreExists, StoreMissing for a missing folder, StoreFull, and StoreDamaged when the
+    copy does not verify; then there is no file at `path`.
     """
     path = Path(path)
-    draft = path.with_name(f"{path.name}.draft")
     if path.exists():
         raise StoreExists(f"{path} is there already: choose another name for the backup.")
-    if not path.parent.is_dir():
-        raise StoreMissing(f"There is no folder {path.parent}: make it first.")
-    try:
-        with explained(path):
-            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-            with closing(connect(draft)) as copy:
-                store.connection.backup(copy)
-                # A copy of a WAL store asks for WAL: without it the backup is one file, readable anywhere.
-                copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+    with draft_of(path) as draft:
+        with store.reading(), explained(path):
+            copy_store(store.connection, draft)
         with Store.open(draft) as copied:
             failed = [check for check in verify(copied) if not check.ok]
             if failed:
@@ -40,14 +42,138 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
                     f"The copy of {store.path} does not verify ({failed[0].name}: {failed[0].detail}): "
                     "run 'segtui verify' on the store."
                 )
-            told = {
-                "path": str(path),
-                "position": copied.head(),
-                "chain_digest": copied.chain_digest().hex(),
-            }
-        with explained(path):
-            draft.replace(path)
-    finally:
-        for left in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
-            left.unlink(missing_ok=True)
+            told = {"path": str(path), **_head(copied)}
+        # First the list: a backup must never be found without it.
+        carry_erasures(store.path, path)
+        put_in_place(draft, path)
     return told
+
+
+def restore(path: Path, store: Path, *, wait: float = LOCK_SECONDS) -> dict[str, Any]:
+    """Makes the store at `store` what the backup at `path` holds; what it was is kept beside it.
+
+    The backup is copied, migrated if it is of an older version, and verified before anything is replaced, and
+    itself stays as it is. The store changes in one transaction of its own, so whoever has it open goes on
+    reading, and sees the restored one next. Returns path, store, position, chain_digest, replaced (where the
+    store that was there is kept; None for none) and key (whether the key is here). Raises StoreMissing,
+    NotAStore, StoreTooNew, StoreLocked, StoreFull, KeyWrong when the key here is not the backup's, and
+    StoreDamaged for a backup that does not verify; then the store is as it was.
+    """
+    path, store = Path(path), Path(store)
+    if not path.is_file():
+        raise StoreMissing(f"There is no backup at {path}: check the name.")
+    if store.exists() and path.samefile(store):
+        raise StoreExists(f"{path} is the store itself: name a backup of it.")
+    if not store.parent.is_dir():
+        raise StoreMissing(f"There is no folder {store.parent}: make it first.")
+    with writer_lock(store, wait), draft_of(store) as draft:
+        with explained(path), closing(connect(path)) as source:
+            check_kind(source, path)
+            copy_store(source, draft)
+        with explained(draft), closing(connect(draft)) as copy:
+            configure(copy)
+            migrate(draft, copy, keep=False)
+        with Store.open(draft) as copied:
+            failed = [check for check in verify(copied) if not check.ok]
+            if failed:
+                raise StoreDamaged(
+                    f"The backup {path} does not verify ({failed[0].name}: {failed[0].detail}): "
+                    "restore another one; the store is as it was."
+                )
+            key = _key_fits(copied, path, store)
+            head = _head(copied)
+        carry_erasures(path, store)
+        replaced = _replace(store, draft)
+        with Store.open(store) as restored:
+            if _head(restored) != head:
+                raise StoreDamaged(f"{store} is not what {path} holds: check the disk, and restore again.")
+    kept = None if replaced is None else str(replaced)
+    return {"path": str(path), "store": str(store), **head, "replaced": kept, "key": key}
+
+
+def _head(store: Store) -> dict[str, Any]:
+    return {"position": store.head(), "chain_digest": store.chain_digest().hex()}
+
+
+def _key_fits(copied: Store, path: Path, store: Path) -> bool:
+    """Whether the key is at hand; raises KeyWrong when it is another than the backup's."""
+    key = find_key(store)
+    known = copied.rows("SELECT value FROM meta WHERE name = 'key_check'")
+    if key is None or not known:
+        return False
+    if not hmac.compare_digest(known[0][0], key_check(key)):
+        raise KeyWrong(
+            f"The key of {store} is not the one {path} was made with: put that one in {key_path(store)}."
+        )
+    return True
+
+
+def _replace(store: Path, draft: Path) -> Path | None:
+    """Puts the draft in the store's place; returns where what was there is kept, None for nothing."""
+    aside = aside_path(store, "restore")
+    there = store.exists()
+    if there and store.stat().st_size:
+        application = _application(store)
+        if application == APPLICATION_ID:
+            with suppress(StoreDamaged):
+                _write_over(store, draft, aside)
+                return aside
+        elif application is not None:
+            raise NotAStore(f"{store} is a SQLite file of another program: name another --store.")
+    _move_away(store, aside)
+    put_in_place(draft, store)
+    return aside if there else None
+
+
+def _application(path: Path) -> int | None:
+    """The application id of a SQLite file; None for a file that SQLite cannot read."""
+    with explained(path), closing(connect(path)) as connection:
+        try:
+            return int(connection.execute("PRAGMA application_id").fetchone()[0])
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            return None
+
+
+def _write_over(store: Path, draft: Path, aside: Path) -> None:
+    """Keeps the store as `aside`, then writes the draft into it in one transaction.
+
+    Renaming a file that others have open would let them write into what is no longer the store.
+    """
+    with explained(store), closing(connect(store)) as old:
+        with draft_of(aside) as copy:
+            copy_store(old, copy)
+            put_in_place(copy, aside)
+        configure(old)
+        old.execute("PRAGMA journal_mode = WAL").fetchall()
+        with closing(connect(draft)) as source:
+            source.backup(old)
+        old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _move_away(store: Path, aside: Path) -> None:
+    """Renames a file that SQLite cannot read, and what stands beside it lest it join the next one."""
+    with explained(store):
+        for left, kept in zip((store, *sidecars(store)), (aside, *sidecars(aside)), strict=True):
+            if left.exists():
+                left.replace(kept)
+
+
+def erasures_path(store: Path) -> Path:
+    """The list of erased persons beside a store or a backup: one keyed hash per line."""
+    return Path(f"{store}.erasures")
+
+
+def carry_erasures(source: Path, target: Path) -> None:
+    """Adds the erased persons of one store's list to another's, so that neither brings anyone back."""
+    lists = [erasures_path(source), erasures_path(target)]
+    held = sorted({line for path in lists if path.exists() for line in path.read_text().splitlines()})
+    if not held:
+        return
+    with draft_of(lists[1]) as draft, explained(target):
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "w") as file:
+            file.writelines(f"{line}\n" for line in held)
+            file.flush()
+            os.fsync(file.fileno())
+        put_in_place(draft, lists[1])

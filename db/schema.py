@@ -10,7 +10,6 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 APPLICATION_ID = 0x73677475
-SCHEMA_VERSION = 1
 
 BEHAVIOUR_INTEGERS = (
     "seq",
@@ -205,6 +204,7 @@ def triggers() -> dict[str, str]:
 
 
 migrations = Migrations("segtui")
+"""One function per store version, in order: the n-th makes version n of version n - 1. See db.version."""
 
 
 @migrations()
@@ -216,4 +216,3 @@ def create_tables(db: Database) -> None:
     for statement in (BEHAVIOUR_INDEX, VAULT_INDEX, *CHANGES_INDEXES, *triggers().values()):
         db.execute(statement)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute("PRAGMA user_version = 1")

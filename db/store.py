@@ -19,10 +19,12 @@ from db import bulk, log, segments
 from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
 from db.lock import writer_lock
-from db.schema import APPLICATION_ID, SCHEMA_VERSION, migrations
+from db.migrate import apply_migrations, migrate, version_of
+from db.schema import APPLICATION_ID
 from db.sqlite import connect, explain, explained
 from db.transaction import Transaction
 from db.vault import KEY_BYTES, KEY_VARIABLE, Vault, find_key, key_check, write_key
+from db.version import SCHEMA_VERSION
 
 __all__ = ["Store", "Transaction"]
 
@@ -61,9 +63,9 @@ class Store:
                 connection = connect(path)
                 try:
                     connection.execute("PRAGMA journal_mode = WAL")
-                    _configure(connection)
+                    configure(connection)
                     connection.execute("BEGIN IMMEDIATE")
-                    migrations.apply(Database(connection))
+                    apply_migrations(connection)
                     connection.execute(
                         "INSERT INTO meta VALUES ('key_check', ?), ('next_user', 1)", (key_check(master),)
                     )
@@ -92,7 +94,7 @@ class Store:
 
     @classmethod
     def open(cls, path: Path) -> Store:
-        """Opens the store at `path`, migrating an older one.
+        """Opens the store at `path`, migrating an older one after a copy of it was kept (db.migrate).
 
         Raises StoreMissing, NotAStore, StoreTooNew, StoreDamaged, StoreLocked, StoreFull. A store in a
         folder that cannot be written opens for reading.
@@ -105,11 +107,10 @@ class Store:
         with explained(path):
             connection = connect(path)
             try:
-                _check(connection, path)
-                _configure(connection)
-                if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-                    with writer_lock(path, wait=10.0):
-                        migrations.apply(Database(connection))
+                check_kind(connection, path)
+                configure(connection)
+                if version_of(connection) < SCHEMA_VERSION:
+                    migrate(path, connection)
             except BaseException:
                 connection.close()
                 raise
@@ -234,15 +235,15 @@ class Store:
             segments.compact(self, "changes", partial(log.stored_changes, self), tx.changes)
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises NotAStore or StoreTooNew."""
+def check_kind(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises NotAStore, or StoreTooNew for a version this program does not know."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID:
         what = "is an empty file" if path.stat().st_size == 0 else "is a SQLite file of another program"
         raise NotAStore(
             f"{path} {what}, not a segtui store: check --store, or create one with 'segtui init'."
         )
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     if version > SCHEMA_VERSION:
         raise StoreTooNew(
             f"{path} was written by a newer segtui (store version {version}, this one knows "
@@ -250,7 +251,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _configure(connection: sqlite3.Connection) -> None:
+def configure(connection: sqlite3.Connection) -> None:
+    """Sets what every connection to a store must have: durable commits, and no checkpoint by the way."""
     for pragma in (
         "synchronous = FULL",
         "wal_autocheckpoint = 0",

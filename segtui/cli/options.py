@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -37,7 +38,27 @@ def output(context: typer.Context, store: Path | None, *, json: bool, quiet: boo
     """Where this command's answers go; `--store` may stand before the command or after it."""
     default = Path(os.environ.get("SEGTUI_STORE") or DEFAULT_STORE)
     path = store or context.obj or default
-    return Output(path, json=json, quiet=quiet, named=path != default)
+    out = Output(path, json=json, quiet=quiet, named=path != default)
+    _listen(out)
+    return out
+
+
+class _Messages(logging.Handler):
+    """Passes on what the store has to say by the way: that it was migrated, and what is kept aside."""
+
+    def __init__(self, out: Output) -> None:
+        super().__init__(logging.WARNING)
+        self._out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One message on stderr."""
+        self._out.message(record.getMessage())
+
+
+def _listen(out: Output) -> None:
+    logger = logging.getLogger("db")
+    logger.handlers = [each for each in logger.handlers if not isinstance(each, _Messages)]
+    logger.addHandler(_Messages(out))
 
 
 def tick(s: Session, text: str) -> int:

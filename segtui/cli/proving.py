@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
 from segtui.cli.failures import FAILED
 from segtui.cli.options import Json, Quiet, Store, output
-from segtui.cli.output import Column
+from segtui.cli.output import Column, Output
 
 commands = typer.Typer()
 
@@ -36,3 +39,52 @@ def verify(
         out.message(f"Not verified: {', '.join(failed)}.")
         raise typer.Exit(FAILED)
     out.next("segtui status")
+
+
+@commands.command(rich_help_panel="Prove", epilog="Example: segtui backup /srv/backups/shop-2026-03-01.db")
+def backup(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The new file; nothing is overwritten.")],
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Copies the store to one file, verified before it counts; the key file is not copied."""
+    from segtui.operations.backup import backup as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress():
+        result = operation(s, path)
+    _show_copy(out, result)
+    out.message("The vault's key is not in it: keep that elsewhere, never beside the backup.")
+    out.next("segtui status")
+
+
+@commands.command(rich_help_panel="Prove", epilog="Example: segtui restore /srv/backups/shop-2026-03-01.db")
+def restore(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A backup; it stays as it is.")],
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Makes the store what a backup holds, verified first; what it was is kept beside it."""
+    from segtui.operations.restore import restore as operation
+
+    out = output(context, store, json=json, quiet=quiet)
+    with out.progress():
+        result = operation(path, out.store)
+    _show_copy(out, result)
+    if result["replaced"]:
+        out.message(f"The store as it was is kept in {result['replaced']}: delete that once all is well.")
+    if not result["key"]:
+        out.message(f"Its key is not here: put it back as {out.store}.key to read and import external ids.")
+    out.next("segtui status")
+
+
+def _show_copy(out: Output, result: dict[str, Any]) -> None:
+    if out.json:
+        out.document(result)
+    else:
+        out.facts([(name.replace("_", " "), result[name]) for name in ("path", "position", "chain_digest")])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from db.version import outdated
 from segtui.cli.options import Json, Quiet, Store, output
 
 commands = typer.Typer()
@@ -29,8 +30,8 @@ def open_ui(store: Path) -> None:
         raise typer.BadParameter(
             "the terminal UI needs a terminal: use a command instead", param_hint="segtui"
         )
-    if not store.is_file():
-        # refuses; otherwise the store's libraries are loaded after the first paint
+    if not store.is_file() or outdated(store):
+        # refuses, or migrates and says so; otherwise the store's libraries are loaded after the first paint
         from segtui.operations.session import open_session
 
         with open_session(store):

@@ -7,12 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from db.store import Store
+from db.version import SCHEMA_VERSION
 from engine.labels import VALUE_LABELS
 from engine.ticks import Ticks
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
-STORE_VERSION = 1
 CLOCKS = ("wall", "data")
 
 
@@ -49,10 +49,10 @@ def init(
     store = Store.create(Path(path))
     try:
         with store.transaction(actor=Session(store).actor, source="init") as tx:
-            tx.append_decision("store_created", {"version": STORE_VERSION, **settings})
+            tx.append_decision("store_created", {"version": SCHEMA_VERSION, **settings})
             tx.append_decision(
                 "segmentation_defined", {"name": "value", "kind": "model", "labels": list(VALUE_LABELS)}
             )
     finally:
         store.close()
-    return {"store": str(path), "version": STORE_VERSION, **settings}
+    return {"store": str(path), "version": SCHEMA_VERSION, **settings}

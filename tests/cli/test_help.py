@@ -31,6 +31,8 @@ COMMANDS = {
     "transitions",
     "export",
     "verify",
+    "backup",
+    "restore",
     "demo",
     "tui",
 }

@@ -263,6 +263,53 @@ def test_a_check_that_does_not_hold_ends_with_one(cli: Cli, operation: Any, shop
     assert "Not verified: chain." in ended.err
 
 
+def test_backup_and_restore(cli: Cli, shop: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved" / "shop.db"
+    saved.parent.mkdir()
+    copied = document(cli, shop, "backup", saved)
+    assert copied.keys() >= {"path", "position", "chain_digest"}
+    assert copied["path"] == str(saved)
+    assert copied["chain_digest"] == document(cli, shop, "verify")["chain_digest"]
+    assert cli("rescore", "--full", "--store", shop, "--quiet").code == 0
+    assert cli("export", "value=high", "--out", tmp_path / "high.csv", "--store", shop).code == 0
+    ended = cli("restore", saved, "--store", shop, "--json")
+    assert ended.document.keys() >= {"path", "position", "chain_digest", "replaced"}
+    assert ended.document["chain_digest"] == copied["chain_digest"]
+    assert f"kept in {ended.document['replaced']}" in ended.err
+    assert document(cli, shop, "verify")["ok"]
+    assert document(cli, shop, "status")["position"] == copied["position"]
+
+
+def test_a_backup_says_where_the_key_is_not(cli: Cli, shop: Path, tmp_path: Path) -> None:
+    ended = cli("backup", tmp_path / "saved.db", "--store", shop)
+    assert "key is not in it" in ended.err
+    again = cli("restore", tmp_path / "saved.db", "--store", tmp_path / "new.db")
+    assert again.code == 0
+    assert f"put it back as {tmp_path / 'new.db'}.key" in again.err
+
+
+def test_a_migrated_store_is_told_once_on_stderr(cli: Cli, shop: Path, monkeypatch: Any) -> None:
+    from sqlite_utils import Migrations
+
+    from db import migrate, version
+    from db.schema import migrations
+
+    longer = Migrations("segtui")
+    for step in migrations._migrations:
+        longer(name=step.name)(step.fn)
+    longer(name="next")(lambda db: db.execute("CREATE TABLE added (a INTEGER) STRICT"))
+    number = version.SCHEMA_VERSION + 1
+    for module in ("db.migrate", "db.store", "db.version"):
+        monkeypatch.setattr(f"{module}.SCHEMA_VERSION", number)
+    monkeypatch.setattr(migrate, "migrations", longer)
+    first = cli("status", "--store", shop)
+    assert first.code == 0
+    assert f"is now of version {number}" in first.err
+    assert f"{shop}.before-version-{number}-" in first.err
+    assert first.err.count("is now of version") == 1
+    assert "is now of version" not in cli("status", "--store", shop).err
+
+
 def test_demo(cli: Cli, operation: Any) -> None:
     answer = {"store": "d/shop.db", "events": 1, "users": 1, "model": None, "metrics": None, "segments": []}
     calls = operation("demo", "demo", answer)

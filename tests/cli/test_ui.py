@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import types
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from db.version import outdated
 from segtui.cli import ui
 
 
@@ -56,6 +58,20 @@ def test_a_missing_store_is_told_before_any_screen(
     assert ended.code == 1
     assert "missing.db" in ended.err
     assert opened == []
+
+
+def test_an_older_store_is_migrated_before_any_screen(
+    cli: Callable[..., Any], tmp_path: Path, opened: list[Path]
+) -> None:
+    path = tmp_path / "old.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA application_id = 0x73677475")
+    connection.execute("VACUUM")
+    connection.close()
+    assert outdated(path)
+    assert cli("tui", "--store", path).code == 0
+    assert opened == [path]
+    assert not outdated(path)
 
 
 def test_a_ui_that_fails_fails_the_command(

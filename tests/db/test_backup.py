@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ import polars as pl
 import pytest
 
 from db import log
-from db.backup import backup
+from db.backup import backup, restore
 from db.chain import verify
 from db.content import content_digest
-from db.errors import StoreDamaged, StoreExists, StoreMissing
+from db.copies import kept_before
+from db.errors import KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreLocked, StoreMissing
+from db.lock import writer_lock
 from db.store import Store
 
 Frame = Callable[..., pl.DataFrame]
@@ -73,3 +76,155 @@ def test_a_damaged_store_gives_no_backup(
 def test_a_folder_that_is_not_there_is_told(filled: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreMissing, match="no folder"):
         backup(filled, tmp_path / "nowhere" / "backup.db")
+
+
+def test_the_list_of_the_erased_goes_with_a_backup_and_the_key_does_not(
+    filled: Store, tmp_path: Path
+) -> None:
+    listed = tmp_path / "shop.db.erasures"
+    listed.write_text("aa\nbb\n")
+    backup(filled, tmp_path / "backup.db")
+    copied = tmp_path / "backup.db.erasures"
+    assert copied.read_text() == "aa\nbb\n"
+    assert stat.S_IMODE(copied.stat().st_mode) == 0o600
+    assert not (tmp_path / "backup.db.key").exists()
+
+
+@pytest.fixture
+def saved(filled: Store, tmp_path: Path, events: Frame) -> Path:
+    """A backup of the store, which has since gone on."""
+    path = tmp_path / "backup.db"
+    backup(filled, path)
+    with filled.transaction(actor="bob") as tx:
+        tx.append_behaviour(events({}, {}, {}))
+    return path
+
+
+def test_a_restore_puts_the_backup_in_the_stores_place_and_keeps_what_was_there(
+    filled: Store, saved: Path, tmp_path: Path, events: Frame
+) -> None:
+    head, before = filled.chain_digest(), saved.read_bytes()
+    filled.close()
+    saved.chmod(0o644)
+    told = restore(saved, filled.path)
+    (aside,) = kept_before(filled.path)
+    assert aside.name.startswith("shop.db.before-restore-")
+    with Store.open(filled.path) as restored:
+        assert told == {
+            "path": str(saved),
+            "store": str(filled.path),
+            "position": 2,
+            "chain_digest": restored.chain_digest().hex(),
+            "replaced": str(aside),
+            "key": True,
+        }
+        assert log.summary(restored).events == 2
+        assert [check for check in verify(restored) if not check.ok] == []
+        assert restored.vault.external_ids([1]) == {1: "a"}
+        with restored.transaction(actor="ann") as tx:
+            tx.append_behaviour(events({}))
+    with Store.open(aside) as kept:
+        assert (kept.chain_digest(), log.summary(kept).events) == (head, 5)
+    assert saved.read_bytes() == before
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (filled.path, aside)} == {0o600}
+    assert list(tmp_path.glob("*.draft*")) == []
+
+
+def test_whoever_has_the_store_open_sees_the_restored_one_and_can_go_on(
+    filled: Store, saved: Path, events: Frame
+) -> None:
+    with Store.open(filled.path) as reader:
+        seen = reader.data_version()
+        with reader.reading():
+            assert reader.head() == 5
+            restore(saved, filled.path)
+            assert log.behaviour(reader).height == 5
+        assert reader.data_version() != seen
+        assert log.behaviour(reader).height == 2
+        with filled.transaction(actor="ann") as tx:
+            tx.append_behaviour(events({}))
+        assert reader.head() == 3
+        assert [check for check in verify(reader) if not check.ok] == []
+
+
+def test_a_restore_makes_a_store_where_there_is_none(filled: Store, saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    left = tmp_path / "new" / "shop.db-wal"
+    left.write_bytes(Path(f"{filled.path}-wal").read_bytes())
+    told = restore(saved, tmp_path / "new" / "shop.db")
+    assert (told["replaced"], told["key"]) == (None, False)
+    assert not left.exists()
+    with Store.open(tmp_path / "new" / "shop.db") as restored:
+        assert [check for check in verify(restored) if not check.ok] == []
+        assert restored.head() == 2
+
+
+@pytest.mark.parametrize("damage", ["header", "page", "cut", "empty"])
+def test_a_damaged_store_is_replaced_and_kept(filled: Store, saved: Path, damage: str) -> None:
+    filled.close()
+    content = bytearray(filled.path.read_bytes())
+    if damage == "header":
+        content[:100] = bytes(100)
+    elif damage == "page":
+        content[4096 : 4096 * 8] = b"\xff" * (4096 * 7)
+    else:
+        content = content[: 0 if damage == "empty" else 4096 * 5]
+    filled.path.write_bytes(content)
+    restore(saved, filled.path)
+    with Store.open(filled.path) as restored:
+        assert [check for check in verify(restored) if not check.ok] == []
+        assert restored.head() == 2
+    assert len([path for path in kept_before(filled.path) if path.suffix != "-shm"]) == 1
+
+
+def test_a_backup_that_does_not_verify_replaces_nothing(
+    filled: Store, saved: Path, tamper: Callable[[Path, str], None]
+) -> None:
+    tamper(saved, "UPDATE behaviour SET amount = 1")
+    with pytest.raises(StoreDamaged, match=r"does not verify \(chain: commit 1.*the store is as it was"):
+        restore(saved, filled.path)
+    assert filled.head() == 5
+    assert kept_before(filled.path) == []
+
+
+def test_what_is_no_backup_is_refused(filled: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreMissing, match="no backup at"):
+        restore(tmp_path / "missing.db", filled.path)
+    with pytest.raises(StoreExists, match="the store itself"):
+        restore(filled.path, filled.path)
+    text = tmp_path / "notes.txt"
+    text.write_text("lorem ipsum " * 1_000)
+    with pytest.raises(NotAStore):
+        restore(text, filled.path)
+    assert filled.head() == 2
+
+
+def test_another_programs_file_is_not_replaced(saved: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    before = other.read_bytes()
+    with pytest.raises(NotAStore, match="another program"):
+        restore(saved, other)
+    assert other.read_bytes() == before
+
+
+def test_a_restore_under_another_key_is_refused(saved: Path, tmp_path: Path) -> None:
+    with Store.create(tmp_path / "elsewhere.db"):
+        pass
+    with pytest.raises(KeyWrong, match=r"put that one in .*elsewhere\.db\.key"):
+        restore(saved, tmp_path / "elsewhere.db")
+    assert kept_before(tmp_path / "elsewhere.db") == []
+
+
+def test_a_restore_waits_for_the_writer(filled: Store, saved: Path) -> None:
+    with writer_lock(filled.path, 0), pytest.raises(StoreLocked, match="holds the store since"):
+        restore(saved, filled.path, wait=0.05)
+
+
+def test_a_restore_keeps_everyones_erasure(filled: Store, saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "backup.db.erasures").write_text("bb\naa\n")
+    (tmp_path / "shop.db.erasures").write_text("cc\naa\n")
+    restore(saved, filled.path)
+    assert (tmp_path / "shop.db.erasures").read_text() == "aa\nbb\ncc\n"

@@ -1,0 +1,16 @@
+"""Going back to a backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from db import backup as copies
+
+
+def restore(path: Path, store: Path) -> dict[str, Any]:
+    """Makes the store what the backup at `path` holds, proven first; what it was is kept beside it.
+
+    Returns path, store, position, chain_digest, replaced, key. Raises StoreError, see db.backup.
+    """
+    return copies.restore(path, store)
