@@ -82,10 +82,29 @@ def _sum(store: Store, rows: pl.DataFrame) -> int:
     return sum(_chunk_sum(store, chunk, users, words) for chunk in known.iter_slices(CHUNK))
 
 
+def versions(store: Store, rows: pl.DataFrame) -> pl.Series:
+    """What tells the contents of one source id apart: Int64[rows], from texts, the external id left out.
+
+    `rows`: source_id, the texts' vocabulary numbers and the measures. Bytes: docs/log-format.md.
+    """
+    words = _Digests(_words(store, rows))
+    parts = [_digests(_records(chunk, words)) for chunk in rows.iter_slices(CHUNK)]
+    first = np.frombuffer(b"".join(parts), dtype="<i8").reshape(-1, 4)[:, 0]
+    return pl.Series("version", first, dtype=pl.Int64)
+
+
 def _chunk_sum(store: Store, rows: pl.DataFrame, users: _Digests, words: _Digests) -> int:
-    records = np.zeros(rows.height, dtype=ROW)
-    records["version"] = ENCODING
+    records = _records(rows, words)
     records["user"] = users.of(rows["user"])
+    _add_attributes(store, rows, records)
+    limbs = np.frombuffer(_digests(records), dtype=">u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64)
+    return sum(int(limb) << (32 * (7 - at)) for at, limb in enumerate(limbs))
+
+
+def _records(rows: pl.DataFrame, words: _Digests) -> Records:
+    """One record per row, zeros for its user and its attributes."""
+    records: Records = np.zeros(rows.height, dtype=ROW)
+    records["version"] = ENCODING
     for name in TEXTS:
         if rows[name].null_count() < rows.height:
             records[name] = words.of(rows[name])
@@ -99,13 +118,13 @@ def _chunk_sum(store: Store, rows: pl.DataFrame, users: _Digests, words: _Digest
             records[name] = np.frombuffer(packed, dtype=f"V{SOURCE_ID_BYTES}")
         else:
             records[name] = column.fill_null(0).to_numpy()
-    _add_attributes(store, rows, records)
+    return records
+
+
+def _digests(records: Records) -> bytes:
+    """The SHA-256 of each record, one after the other."""
     view, width = records.view(np.uint8).reshape(-1).data, records.dtype.itemsize
-    digests = b"".join(
-        [sha256(view[at : at + width]).digest() for at in range(0, width * rows.height, width)]
-    )
-    limbs = np.frombuffer(digests, dtype=">u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64)
-    return sum(int(limb) << (32 * (7 - at)) for at, limb in enumerate(limbs))
+    return b"".join([sha256(view[at : at + width]).digest() for at in range(0, view.nbytes, width)])
 
 
 def _sha(text: str) -> bytes:

@@ -13,6 +13,7 @@ import polars as pl
 
 from db import passes, segments
 from db import summary as totals
+from db.vocabulary import CORRECTION
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -214,8 +215,11 @@ def _stored(store: Store, table: str, schema: dict[str, pl.DataType], first: int
 def attributes(
     store: Store, *, position: int | None = None, users: Sequence[int] | None = None
 ) -> pl.DataFrame:
-    """Attributes of behaviour rows: seq, user, occurred_at, name, value; by seq and name."""
-    where: list[str] = ["1"]
+    """Attributes of behaviour rows: seq, user, occurred_at, name, value; by seq and name.
+
+    The versions of changed rows are no attribute of anybody: see `versions`.
+    """
+    where = ["a.name NOT IN (SELECT id FROM vocabulary WHERE kind = 'attribute:version')"]
     parameters: list[Any] = []
     if position is not None:
         where.append("a.seq <= ?")
@@ -229,6 +233,17 @@ def attributes(
         f"JOIN behaviour b ON b.seq = a.seq WHERE {' AND '.join(where)} ORDER BY a.seq, a.name",
         parameters,
         ATTRIBUTES,
+    )
+
+
+def versions(store: Store, seqs: Sequence[int]) -> pl.DataFrame:
+    """seq, version of those of the rows that stand for a changed row of their source."""
+    condition, value = among("seq", seqs)
+    return store.frame(
+        f"SELECT seq, value FROM attributes WHERE {condition} "
+        "AND name IN (SELECT id FROM vocabulary WHERE kind = 'attribute:version') ORDER BY seq",
+        (value,),
+        {"seq": pl.Int64(), "version": pl.Int64()},
     )
 
 
@@ -342,8 +357,15 @@ def summary(store: Store) -> Summary:
 
 
 def last_events(store: Store, *, position: int | None = None) -> pl.DataFrame:
-    """user, first, last (occurred_at), newest_seq of everyone with behaviour up to `position`, by user."""
-    seen = behaviour(store, position=position, columns=["user", "occurred_at", "seq"])
+    """user, first, last (occurred_at), newest_seq of everyone with behaviour up to `position`, by user.
+
+    Corrections are bookkeeping: they say nothing about when a user was seen.
+    """
+    names = ["user", "occurred_at", "seq", "kind"]
+    correction = store.rows("SELECT id FROM vocabulary WHERE kind = 'kind' AND text = ?", (CORRECTION,))
+    seen = behaviour(store, position=position, columns=names if correction else names[:-1])
+    if correction:
+        seen = seen.filter(pl.col("kind") != correction[0][0])
     return (
         seen.group_by("user")
         .agg(

@@ -20,12 +20,16 @@ KINDS = (
     "currency",
     "attribute:number",
     "attribute:text",
+    "attribute:version",
     "attribute_value",
     "segmentation",
     "label",
     "reason",
     "model",
 )
+
+CORRECTION = "correction"
+"""The kind of an event that stands for a changed row which moves no amount."""
 
 
 def texts(store: Store, kind: str) -> dict[int, str]:

@@ -1,12 +1,12 @@
 """Which incoming rows are new: the idempotence of imports, on frames of integers.
 
 Without a source's own ids a row's multiplicity is the maximum over the files of one source; with ids a
-row that comes again is a duplicate, and one that comes again changed becomes a compensating event.
+row that comes again is a duplicate, and one that comes again changed leaves one event that stands for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -64,89 +64,95 @@ def new_copies(incoming: pl.DataFrame, logged: pl.DataFrame) -> pl.Series:
     return (first_here & (numbered["copy"] >= held)).alias("new")
 
 
-def compare_by_id(incoming: pl.DataFrame, logged: pl.DataFrame, *, refund: int) -> pl.DataFrame:
-    """Verdicts for rows with a source id: CONTENT and `source_id` in both frames, `logged` by seq.
+def compare_by_id(
+    incoming: pl.DataFrame,
+    logged: pl.DataFrame,
+    *,
+    refund: int | None,
+    version_of: Callable[[pl.DataFrame], pl.Series],
+) -> pl.DataFrame:
+    """Verdicts for rows with a source id: CONTENT and `source_id` in both frames, in order.
 
-    What an id stood at after each of its logged events (the running sum of their amounts, at the event's
-    time) are its versions; a row that brings one of them again is a duplicate, however often its file
-    comes. A refund under an id that began as something else is the amount taken off what it began with.
-    Returns verdict ("new", "duplicate", "changed") and delta: by how much a changed row moves its id.
+    `logged` also has `version`: null for the row an id began with, else that of the row which changed it,
+    as `version_of` tells it of incoming rows. A row whose content the id had before is a duplicate,
+    whatever came between; any other row of a known id is changed. A refund under an id that began as
+    something else is the amount taken off what it began with.
+    Returns verdict ("new", "duplicate", "changed"), version and delta of the changed rows: by how much
+    one moves its id's amount.
     """
-    began = (
-        pl.concat(
-            [logged.select("source_id", "kind", "amount"), incoming.select("source_id", "kind", "amount")]
-        )
-        .group_by("source_id", maintain_order=True)
-        .agg(pl.col("kind").first().alias("first_kind"), pl.col("amount").first().alias("first_amount"))
+    table = incoming.with_columns(
+        pl.col("source_id").is_in(logged["source_id"].unique().implode()).alias("known"),
+        pl.col("source_id").is_first_distinct().alias("first"),
+        pl.struct("source_id", *CONTENT).is_first_distinct().not_().alias("duplicate"),
     )
-    net = logged.group_by("source_id").agg(pl.col("amount").sum().alias("net"), pl.len().alias("versions"))
-    refunded = (pl.col("kind") == refund) & (pl.col("first_kind") != refund)
-    table = (
-        incoming.join(began, on="source_id", how="left", maintain_order="left")
-        .join(net, on="source_id", how="left", maintain_order="left")
-        .with_columns(
-            pl.when(refunded)
-            .then(pl.col("first_amount") + pl.col("amount"))
-            .otherwise("amount")
-            .alias("state")
-        )
-    )
-    versions = logged.with_columns(
-        pl.when(pl.col("amount").is_not_null())
-        .then(pl.col("amount").cum_sum().over("source_id"))
-        .alias("state")
-    )
-    # Without an amount nothing but the whole content tells two versions apart.
-    rest = [name for name in CONTENT if name not in ("user", "occurred_at", "amount")]
-    whole = [pl.when(pl.col("state").is_null()).then(name).alias(name) for name in rest]
-    keys = ["source_id", "occurred_at", "state", *rest]
-    seen = versions.select("source_id", "occurred_at", "state", *whole).unique()
-    brought = table.select("source_id", "occurred_at", "state", *whole)
-    before = brought.join(
-        seen.with_columns(pl.lit(True).alias("seen")),
-        on=keys,
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )["seen"].fill_null(False)
-    here = ~brought.select(pl.struct(keys).is_first_distinct()).to_series()
-    known = pl.col("versions").is_not_null()
-    counted = ~pl.col("repeated")
-    previous = (
-        pl.when(counted).then("state").shift(1).forward_fill().over("source_id").fill_null(pl.col("net"))
-    )
-    nth = counted.cast(pl.Int64).cum_sum().over("source_id")
-    table = table.with_columns(here.alias("here"), (before | here).alias("repeated")).with_columns(
-        (pl.col("state") - previous).alias("delta"), nth.alias("nth")
-    )
-    # A file that ends an id where the log has it adds nothing, also where a version in between left no event.
-    last = pl.col("state").filter(~pl.col("here")).last().over("source_id")
-    table = table.with_columns(last.alias("last_state"))
-    told = pl.col("last_state") == pl.col("net")
-    same = told.fill_null(False) | ((known | (pl.col("nth") > 1)) & (pl.col("delta") == 0)).fill_null(False)
-    return table.select(
-        pl.when(pl.col("repeated") | same)
-        .then(pl.lit("duplicate"))
-        .when(known | (pl.col("nth") > 1))
+    began = logged.filter(pl.col("version").is_null())
+    duplicate = pl.col("duplicate") | pl.lit(_seen(table, began, ["source_id", *CONTENT]))
+    new = pl.col("first") & ~pl.col("known")
+    table = table.with_columns(duplicate, new.alias("new")).with_row_index("at")
+    unlike = table.filter(~pl.col("duplicate") & ~pl.col("new"))
+    unlike = unlike.with_columns(version_of(unlike).alias("version"))
+    unlike = unlike.filter(~_seen(unlike, logged, ["source_id", "user", "version"]))
+    return table.join(
+        _deltas(table.filter("new"), unlike, logged, refund), on="at", how="left", maintain_order="left"
+    ).select(
+        pl.when("new")
+        .then(pl.lit("new"))
+        .when(pl.col("version").is_not_null())
         .then(pl.lit("changed"))
-        .otherwise(pl.lit("new"))
+        .otherwise(pl.lit("duplicate"))
         .alias("verdict"),
+        "version",
         "delta",
     )
 
 
-def compensations(changed: pl.DataFrame, *, purchase: int, refund: int) -> pl.DataFrame:
-    """Events that move each changed row's id from its former net amount to its new one.
+def _seen(rows: pl.DataFrame, others: pl.DataFrame, keys: list[str]) -> pl.Series:
+    """Marks the rows whose keys are among the others', nulls counting as equal."""
+    there = others.select(keys).unique().with_columns(pl.lit(True).alias("seen"))
+    joined = rows.select(keys).join(there, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return joined["seen"].fill_null(False)
 
-    `changed` holds CONTENT, source_id and delta (no null); a negative delta becomes a refund, a
-    positive one a purchase, at the changed row's time.
+
+def _deltas(
+    new: pl.DataFrame, changed: pl.DataFrame, logged: pl.DataFrame, refund: int | None
+) -> pl.DataFrame:
+    """at, version and delta of the changed rows: their id's amount less what it stood at before."""
+    names = ["source_id", "kind", "amount"]
+    rows = pl.concat([new, changed], how="diagonal").sort("at")
+    began = pl.concat([logged.select(names), rows.select(names)]).group_by("source_id", maintain_order=True)
+    stood = logged.group_by("source_id").agg(pl.col("amount").sum().alias("stood"))
+    taken_off = (pl.col("kind") == pl.lit(refund, dtype=pl.Int64)) & (pl.col("kind_first") != pl.col("kind"))
+    state = pl.when(taken_off.fill_null(False)).then(pl.col("amount_first").fill_null(0) + pl.col("amount"))
+    return (
+        rows.join(began.first(), on="source_id", how="left", maintain_order="left", suffix="_first")
+        .join(stood, on="source_id", how="left", maintain_order="left")
+        .with_columns(state.otherwise("amount").alias("state"))
+        .with_columns(
+            pl.col("state")
+            .shift(1)
+            .forward_fill()
+            .over("source_id")
+            .fill_null(pl.col("stood"))
+            .fill_null(0)
+            .alias("before")
+        )
+        .filter(pl.col("version").is_not_null())
+        .select("at", "version", (pl.col("state") - pl.col("before")).fill_null(0).alias("delta"))
+    )
+
+
+def compensations(changed: pl.DataFrame, *, purchase: int, refund: int, correction: int) -> pl.DataFrame:
+    """The events that stand for changed rows, each at its row's time and under its user.
+
+    `changed` holds CONTENT and delta: a negative one becomes a refund, a positive one a purchase, and none
+    a correction without an amount.
     """
+    delta = pl.col("delta")
+    kind = pl.when(delta < 0).then(refund).when(delta > 0).then(purchase).otherwise(correction)
     return changed.with_columns(
-        pl.when(pl.col("delta") < 0).then(refund).otherwise(purchase).cast(pl.Int64).alias("kind"),
-        pl.col("delta").alias("amount"),
-        pl.lit(None, dtype=pl.Int64).alias("quantity"),
-        pl.lit(None, dtype=pl.Int64).alias("rating"),
-        pl.lit(None, dtype=pl.Int64).alias("duration"),
+        kind.cast(pl.Int64).alias("kind"),
+        pl.when(delta != 0).then(delta).alias("amount"),
+        *(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("quantity", "rating", "duration")),
     ).drop("delta")
 
 

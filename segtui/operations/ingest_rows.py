@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from db import log, projections
+from db import content, log, projections, vocabulary
 from db.store import Transaction
 from segtui.operations import deduplication
 from segtui.operations.deduplication import CONTENT
@@ -50,15 +50,16 @@ def append(
         fresh_plain = _first_seen(s, fresh_plain)
     kept = [_new_plain(s, fresh_plain, source)]
     duplicates = int(plain.sum()) - kept[0].height
-    changed = 0
+    versions: pl.DataFrame | None = None
     with_id = rows.filter(has_id if carries is None else has_id & ~carries)
     if with_id.height:
-        fresh, repeated, changed = _new_by_id(s, tx, with_id)
+        fresh, versions, repeated = _new_by_id(s, tx, with_id)
         kept.append(fresh)
         duplicates += repeated
-    numbered = None
+    carried: list[pl.DataFrame] = []
     if attributes is not None and carries is not None:
         numbered = _attribute_values(tx, attributes, rows)
+        carried.append(numbered.select("row", "name", "value"))
         bearing = rows.filter(carries)
         same = deduplication.same_attributes(numbered, _logged_attributes(s))
         fresh = bearing.filter(~pl.col("row").is_in(same.implode()))
@@ -67,13 +68,19 @@ def append(
     new = pl.concat(kept).sort("row")
     new = _with_sessions(s, _with_late(s, new))
     progress(f"appending {new.height:,} rows", None)
+    if versions is not None and versions.height:
+        name = tx.number("attribute:version", "version")
+        carried.append(versions.select("row", pl.lit(name, dtype=pl.Int64).alias("name"), value="version"))
     linked = None
-    if numbered is not None:
+    if carried:
         position = new.select("row", pl.int_range(pl.len(), dtype=pl.Int64).alias("index"))
-        linked = numbered.join(position, on="row", how="inner").select(
-            pl.col("index").alias("row"), "name", "value"
+        linked = (
+            pl.concat(carried)
+            .join(position, on="row", how="inner")
+            .select(pl.col("index").alias("row"), "name", "value")
         )
     span = tx.append_behaviour(new.select([name for name in log.BEHAVIOUR if name != "seq"]), linked)
+    changed = 0 if versions is None else versions.height
     return Counts(
         accepted=rows.height - duplicates - changed,
         duplicates=duplicates,
@@ -141,25 +148,28 @@ def _first_seen(s: Session, rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _new_by_id(s: Session, tx: Transaction, rows: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
-    """New rows and compensating events, the number of duplicates, the number of changed rows."""
-    logged = (
-        log.behaviour(s.store, columns=["source_id", *CONTENT])
-        .filter(pl.col("source_id").is_not_null())
-        .join(rows.select("source_id").unique(), on="source_id", how="semi")
+def _new_by_id(s: Session, tx: Transaction, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """The events of new and changed rows, the versions of the latter (row, version), the duplicates."""
+    logged = log.behaviour(s.store, columns=["seq", "source_id", *CONTENT]).join(
+        rows.select("source_id").unique(), on="source_id", how="semi", maintain_order="left"
     )
-    judged = pl.concat(
-        [rows, deduplication.compare_by_id(rows, logged, refund=tx.number("kind", "refund"))],
-        how="horizontal",
+    logged = logged.join(
+        log.versions(s.store, logged["seq"].to_list()), on="seq", how="left", maintain_order="left"
     )
-    fresh = judged.filter(pl.col("verdict") == "new").drop("verdict", "delta")
+    verdicts = deduplication.compare_by_id(
+        rows,
+        logged,
+        refund=vocabulary.number(s.store, "kind", "refund"),
+        version_of=lambda changed: content.versions(s.store, changed),
+    )
+    judged = pl.concat([rows, verdicts], how="horizontal")
+    fresh = judged.filter(pl.col("verdict") == "new").select(rows.columns)
     changed = judged.filter(pl.col("verdict") == "changed")
-    moved = changed.filter(pl.col("delta").is_not_null()).drop("verdict")
-    compensating = deduplication.compensations(
-        moved, purchase=tx.number("kind", "purchase"), refund=tx.number("kind", "refund")
-    ).select(fresh.columns)
-    duplicates = rows.height - fresh.height - changed.height
-    return pl.concat([fresh, compensating]), duplicates, changed.height
+    kept = [fresh]
+    if changed.height:
+        kinds = {name: tx.number("kind", name) for name in ("purchase", "refund", vocabulary.CORRECTION)}
+        kept.append(deduplication.compensations(changed, **kinds).select(rows.columns))
+    return pl.concat(kept), changed.select("row", "version"), rows.height - fresh.height - changed.height
 
 
 def _attribute_values(tx: Transaction, attributes: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

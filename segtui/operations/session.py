@@ -139,10 +139,17 @@ class Session:
         position: int | None = None,
         before: int | None = None,
         users: Sequence[int] | None = None,
+        corrections: bool = False,
     ) -> pl.DataFrame:
-        """Behaviour as the engine reads it (engine.schema.EVENTS, plus `late`), sorted by seq."""
+        """Behaviour as the engine reads it (engine.schema.EVENTS, plus `late`), sorted by seq.
+
+        `corrections`: those too, which stand in a timeline and count for nothing else.
+        """
         frame = log.behaviour(self.store, position=position, before=before, users=users)
         kinds = vocabulary.texts(self.store, "kind")
+        if not corrections:
+            hidden = [number for number, text in kinds.items() if text == vocabulary.CORRECTION]
+            frame = frame.filter(~pl.col("kind").is_in(hidden))
         return frame.with_columns(
             pl.col("kind").replace_strict(kinds, return_dtype=pl.String).cast(pl.Categorical)
         ).drop("source_id", "currency")

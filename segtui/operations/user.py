@@ -56,7 +56,7 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
         "features": {name: value for name, value in row.items() if name != "user"},
         "units": {name: each.unit for name, each in catalogue(spec).items()},
         "currency": s.settings.currency,
-        "events": _events(s, events),
+        "events": _events(s, s.events(before=as_of, users=[surrogate], corrections=True)),
         "changes": worded(s, projections.history(s.store, surrogate).filter(pl.col("as_of") <= as_of)),
         "explanation": None,
         "probabilities": None,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from db.vocabulary import CORRECTION
 from segtui.sources import numbers, times
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
 
@@ -115,6 +116,7 @@ class Judge:
         self.put("kind", numbers.trimmed(text))
         kind = pl.col("kind")
         self.reject(kind.is_null(), "no kind")
+        self.reject(kind == CORRECTION, told("kind", kind, "is the log's own: name it otherwise"))
         self.reject(
             ~kind.str.contains(SNAKE_CASE) | (kind.str.len_chars() > KIND_LIMIT),
             told("kind", kind, "is not a name in snake_case, like add_to_cart"),

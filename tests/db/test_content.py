@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db import log
-from db.content import content_digest, forget
+from db.content import content_digest, forget, versions
 from db.errors import StoreDamaged
 from db.store import Store
 
@@ -157,3 +157,20 @@ def test_a_transaction_that_fails_takes_its_content_back(store: Store, events: F
         assert content_digest(store) != before
         raise KeyError
     assert content_digest(store) == before
+
+
+def test_versions_tell_contents_apart_and_nothing_else(store: Store, events: Frame) -> None:
+    rows = [PLAIN, PLAIN | {"user": "b", "session": 4, "late": 1, "age": 7}, PLAIN | {"amount": 4}]
+    append(store, [*rows, PLAIN | {"item": "y"}], events)
+    found = versions(store, log.behaviour(store)).to_list()
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+def test_versions_are_the_same_whatever_numbers_the_texts_have(tmp_path: Path, events: Frame) -> None:
+    told = []
+    for name, first in (("a", "x"), ("b", "y")):
+        with Store.create(tmp_path / f"{name}.db") as store:
+            append(store, [PLAIN | {"item": first}, PLAIN, PLAIN | {"item": "y"}], events)
+            told.append(versions(store, log.behaviour(store)).to_list()[1:])
+    assert told[0] == told[1]

@@ -186,3 +186,16 @@ def test_an_empty_log_reads_as_empty(store: Store) -> None:
     assert log.behaviour(store).schema == pl.Schema(log.BEHAVIOUR)
     assert log.changes(store).schema == pl.Schema(log.CHANGES)
     assert log.last_events(store).is_empty()
+
+
+def test_corrections_and_versions_are_bookkeeping(store: Store, events: Frame) -> None:
+    with store.transaction(actor="ann") as tx:
+        view, correction = (tx.number("kind", name) for name in ("view", "correction"))
+        name = tx.number("attribute:version", "version")
+        tx.append_behaviour(
+            events({"kind": view, "occurred_at": 5}, {"kind": correction, "occurred_at": 9}),
+            pl.DataFrame({"row": [1], "name": [name], "value": [-7]}),
+        )
+    assert log.last_events(store).rows() == [(1, 5, 5, 1)]
+    assert log.attributes(store).is_empty()
+    assert log.versions(store, [1, 2]).rows() == [(2, -7)]

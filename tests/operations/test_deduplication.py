@@ -61,39 +61,61 @@ def test_equal_rows_inside_one_file_all_count():
     assert len(imported([[(1, 0, 100)] * 3], [])) == 3
 
 
-def by_id(values):
-    """Rows with a one-letter id: (id, user, occurred_at, amount)."""
+def by_id(values, versions=None):
+    """Rows with a one-letter id: (id, user, occurred_at, amount), and the versions that the log keeps."""
     frame = rows([value[1:] for value in values])
-    return frame.with_columns(
-        pl.Series("source_id", [value[0].encode() * 16 for value in values], dtype=pl.Binary)
-    )
+    ids = pl.Series("source_id", [value[0].encode() * 16 for value in values], dtype=pl.Binary)
+    frame = frame.with_columns(ids)
+    return frame if versions is None else frame.with_columns(pl.Series("version", versions, dtype=pl.Int64))
+
+
+def version_of(frame):
+    """A version that is easily told: the time and the amount."""
+    return frame.select(pl.col("occurred_at") * 1_000 + pl.col("amount").fill_null(0)).to_series()
+
+
+def compared(incoming, logged):
+    return compare_by_id(incoming, logged, refund=2, version_of=version_of)
 
 
 def test_a_known_id_with_the_same_content_is_a_duplicate():
-    verdicts = compare_by_id(by_id([("a", 1, 0, 100)]), by_id([("a", 1, 0, 100)]), refund=2)
+    verdicts = compared(by_id([("a", 1, 0, 100)]), by_id([("a", 1, 0, 100)], [None]))
     assert verdicts["verdict"].to_list() == ["duplicate"]
 
 
 def test_a_known_id_with_a_lower_amount_becomes_a_refund_of_the_difference():
     incoming = by_id([("a", 1, 5, 40), ("b", 1, 5, 10)])
-    verdicts = compare_by_id(incoming, by_id([("a", 1, 0, 100)]), refund=2)
-    assert verdicts["verdict"].to_list() == ["changed", "new"]
-    assert verdicts["delta"][0] == -60
+    verdicts = compared(incoming, by_id([("a", 1, 0, 100)], [None]))
+    assert verdicts.rows() == [("changed", 5_040, -60), ("new", None, None)]
     changed = pl.concat([incoming, verdicts], how="horizontal").filter(pl.col("verdict") == "changed")
-    event = compensations(changed.drop("verdict"), purchase=1, refund=2).row(0, named=True)
+    event = compensations(changed, purchase=1, refund=2, correction=3).row(0, named=True)
     assert (event["kind"], event["amount"], event["occurred_at"]) == (2, -60, 5)
 
 
-def test_a_change_already_compensated_is_a_duplicate():
-    logged = by_id([("a", 1, 0, 100), ("a", 1, 5, -60)])
-    assert compare_by_id(by_id([("a", 1, 5, 40)]), logged, refund=2)["verdict"].to_list() == ["duplicate"]
+def test_a_version_that_the_log_stands_for_is_a_duplicate_whatever_came_after():
+    logged = by_id([("a", 1, 0, 100), ("a", 1, 5, -60), ("a", 1, 6, 30)], [None, 5_040, 6_070])
+    incoming = by_id([("a", 1, 5, 40), ("a", 1, 6, 70), ("a", 1, 0, 100)])
+    assert compared(incoming, logged)["verdict"].to_list() == ["duplicate"] * 3
+
+
+def test_the_compensating_event_itself_is_no_version():
+    logged = by_id([("a", 1, 0, 100), ("a", 1, 5, -60)], [None, 5_040])
+    assert compared(by_id([("a", 1, 5, -60)]), logged)["verdict"].to_list() == ["changed"]
 
 
 def test_an_id_that_changes_twice_within_one_file_is_compensated_step_by_step():
     incoming = by_id([("a", 1, 5, 40), ("a", 1, 6, 70)])
-    verdicts = compare_by_id(incoming, by_id([("a", 1, 0, 100)]), refund=2)
+    verdicts = compared(incoming, by_id([("a", 1, 0, 100)], [None]))
     assert verdicts["verdict"].to_list() == ["changed", "changed"]
     assert verdicts["delta"].to_list() == [-60, 30]
+
+
+def test_a_change_that_moves_no_amount_is_a_correction():
+    incoming = by_id([("a", 1, 5, 100), ("a", 1, 6, None)])
+    verdicts = compared(incoming, by_id([("a", 1, 0, 100)], [None]))
+    changed = pl.concat([incoming, verdicts], how="horizontal")
+    events = compensations(changed, purchase=1, refund=2, correction=3)
+    assert events.select("kind", "amount", "occurred_at").rows() == [(3, None, 5), (3, None, 6)]
 
 
 def test_attributes_equal_to_the_users_newest_are_duplicates():

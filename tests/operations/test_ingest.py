@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from db import log, vocabulary
 from segtui.operations.errors import OperationError
 from segtui.operations.ingest import import_files
 from segtui.operations.init import init
+from segtui.operations.rescore import rescore
 from segtui.operations.session import open_session
 from segtui.operations.status import status
+from segtui.operations.user import user
+from segtui.operations.verify import verify
 
 
 def lines(path, rows):
@@ -214,24 +218,74 @@ def net(s):
     return s.store.rows("SELECT sum(amount) FROM behaviour")[0][0]
 
 
+version = st.builds(
+    lambda name, user, day, kind, amount, more: (
+        purchase(user, day, **more) | ({"kind": kind, "id": name, "amount": amount} if kind else {})
+    ),
+    st.sampled_from(["o-1", "o-2"]),
+    st.sampled_from(["ann", "bob"]),
+    st.integers(1, 3),
+    st.sampled_from(["purchase", "purchase", "refund", "view", None]),
+    st.sampled_from([None, 10.0, 20.0, 30.0]),
+    st.fixed_dictionaries({}, optional={"item": st.sampled_from(["x", "y"])}),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(files=st.lists(st.lists(version, min_size=1, max_size=5), min_size=1, max_size=3), data=st.data())
+def test_whatever_changed_any_file_again_adds_nothing(tmp_path_factory, files, data):
+    folder = tmp_path_factory.mktemp("versions")
+    paths = [lines(folder / f"{at}.ndjson", rows) for at, rows in enumerate(files)]
+    init(folder / "a.db", clock="data", currency="EUR")
+    with open_session(folder / "a.db") as s:
+        for path in data.draw(st.permutations(paths)):
+            told = import_files(s, [path], format="events")
+            assert adds_up(told)
+        for path in data.draw(st.lists(st.sampled_from(paths), max_size=4)):
+            again = import_files(s, [path], format="events")
+            assert (again["accepted"], again["changed"]) == (0, 0)
+            assert again["content_digest"] == told["content_digest"]
+        again = import_files(s, data.draw(st.permutations(paths)), format="events")
+        assert (again["accepted"], again["changed"]) == (0, 0)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     versions=st.lists(
-        st.tuples(st.integers(1, 3), st.sampled_from([10.0, 20.0, 30.0])), min_size=1, max_size=5
-    )
+        st.tuples(st.integers(1, 3), st.sampled_from([10.0, 20.0, 30.0])), min_size=1, max_size=5, unique=True
+    ),
+    cuts=st.sets(st.integers(1, 4)),
 )
-def test_versions_of_one_id_end_at_the_last_one_and_again_add_nothing(tmp_path_factory, versions):
+def test_versions_of_one_id_end_at_the_last_one(tmp_path_factory, versions, cuts):
     folder = tmp_path_factory.mktemp("versions")
-    file = lines(folder / "v.ndjson", [purchase("ann", day, amount, id="o-1") for day, amount in versions])
+    rows = [purchase("ann", day, amount, id="o-1") for day, amount in versions]
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
     init(folder / "a.db", clock="data", currency="EUR")
-    distinct = list(dict.fromkeys(versions))
     with open_session(folder / "a.db") as s:
-        told = import_files(s, [file], format="events")
-        assert adds_up(told)
-        assert net(s) == distinct[-1][1] * 100
-        again = import_files(s, [file], format="events")
-        assert (again["accepted"], again["changed"]) == (0, 0)
-        assert again["content_digest"] == told["content_digest"]
+        for start, end in pairwise(bounds):
+            import_files(s, [lines(folder / f"{end}.ndjson", rows[start:end])], format="events")
+        assert net(s) == versions[-1][1] * 100
+        assert log.summary(s.store).events == len(versions)
+
+
+def test_a_change_without_an_amount_is_known_ever_after_and_counts_for_nothing(store, tmp_path):
+    first = [purchase("ann", 5, 30.0, id="o-1"), purchase("bob", 5, 20.0)]
+    moved = [purchase("ann", 7, 30.0, id="o-1")]
+    with open_session(store) as s:
+        old = lines(tmp_path / "a.ndjson", first)
+        import_files(s, [old], format="events")
+        before = s.events()
+        rescore(s)
+        told = import_files(s, [lines(tmp_path / "b.ndjson", moved)], format="events")
+        assert (told["changed"], log.summary(s.store).events) == (1, 3)
+        assert s.events().drop("kind").equals(before.drop("kind"))
+        assert s.attributes().is_empty()
+        assert rescore(s)["due"] == 0
+        assert [event["kind"] for event in user(s, "ann")["events"]] == ["correction", "purchase"]
+        import_files(s, [lines(tmp_path / "c.ndjson", [purchase("ann", 8, 10.0, id="o-1")])], format="events")
+        for file in (old, tmp_path / "b.ndjson", tmp_path / "c.ndjson"):
+            assert import_files(s, [file], format="events")["changed"] == 0
+        assert verify(s)["ok"]
 
 
 def test_an_id_that_comes_again_as_a_refund_is_taken_off_once(store, tmp_path):

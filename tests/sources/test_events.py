@@ -154,3 +154,8 @@ def test_lines_without_a_needed_member_are_refused_as_a_whole(read: Read) -> Non
 def test_an_object_of_another_kind_asks_for_a_mapping(read: Read) -> None:
     with pytest.raises(SourceError, match="no user, time and kind, there are customer, at: write a mapping"):
         read('{"customer": "u1", "at": 5}\n')
+
+
+def test_the_logs_own_kind_is_not_for_files(read: Read) -> None:
+    _, bad, _ = read(event(kind="correction"), "events")
+    assert bad["reason"].to_list() == ["kind 'correction' is the log's own: name it otherwise"]
