@@ -79,10 +79,10 @@ class StarterDecider:
 
     labels: tuple[str, ...] = VALUE_LABELS
     model: str | None = None
-    known_from: int | None = None
 
-    def __init__(self, starter: Starter, zone: str) -> None:
+    def __init__(self, starter: Starter, zone: str, fitted_at: int | None) -> None:
         self.starter = starter
+        self.known_from = fitted_at
         self.spec = starter_spec(zone)
 
     def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:

@@ -26,7 +26,11 @@ class Segmentation:
     kind: str
     labels: tuple[str, ...]
     model: str | None = None
+    promoted: int | None = None
+    """The seq of the decision that made the model current."""
     starter: Starter | None = None
+    fitted_at: int | None = None
+    """The as-of the starter rule's bounds were fitted at."""
     previous_models: tuple[str, ...] = ()
 
     @property
@@ -81,11 +85,15 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
             old = found.segmentations[name]
             if decision.kind == "starter_fitted":
                 starter = Starter(recency_days=body["recency_days"], spend_above=body["spend_above"])
-                found.segmentations[name] = replace(old, starter=starter)
+                found.segmentations[name] = replace(old, starter=starter, fitted_at=body["as_of"])
             elif decision.kind == "model_promoted":
                 past = (*old.previous_models, old.model) if old.model else old.previous_models
                 found.segmentations[name] = replace(
-                    old, model=body["model"], labels=tuple(body["labels"]), previous_models=past
+                    old,
+                    model=body["model"],
+                    promoted=decision.seq,
+                    labels=tuple(body["labels"]),
+                    previous_models=past,
                 )
     return found
 

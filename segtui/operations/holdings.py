@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,7 @@ class Holdings:
         self.number = number
         self.users = users
         self.pass_number = pass_number
+        self.opened_from: int | None = None
         self.unscored = unscored
         """Nobody was ever scored in it, whatever happened to other segmentations: all are due at first."""
         self.ticks = ticks
@@ -95,6 +97,18 @@ class Holdings:
         self._numbers, self.labels = order, tuple(labels)
         self.scores = np.zeros((len(self.users), len(labels)), np.int32)
         self.scored[:] = False
+
+    def copied(self) -> Holdings:
+        """The same labels and scores, to go on from apart from this one."""
+        other = copy(self)
+        for name in ("shown", "closed", "since", "change_seq", "scores", "scored", "_evaluated"):
+            setattr(other, name, getattr(self, name).copy())
+        return other
+
+    def open_pass(self, number: int, start: int | None) -> None:
+        """Goes on from the labels shown here, in a new pass over the as-ofs after `start`."""
+        self.pass_number, self.opened_from = number, start
+        self.close()
 
     def close(self) -> None:
         """The labels shown now become those of the last closed tick."""
@@ -196,15 +210,24 @@ class Holdings:
                 )
         return self.number_of("reason", pl.Series(codes.tolist(), dtype=pl.String))
 
+    def memberships(self) -> pl.DataFrame:
+        """user, label (vocabulary number) of everyone who holds one, by user."""
+        held = self.shown != NONE
+        return pl.DataFrame({"user": self.users[held], "label": self._label_numbers(self.shown[held])})
+
     def members(self, changes: pl.DataFrame | None, first_seq: int) -> pl.DataFrame:
         """Rows for the members projection: everyone evaluated in this run, as it leaves them.
 
         `changes` are all changes of the run in order, the first of which gets `first_seq`.
         """
         if changes is not None:
+            # What a pass opened in this run superseded is not a member's last change.
+            governing = pl.col("pass") == self.pass_number
+            if self.opened_from is not None:
+                governing |= pl.col("as_of") <= self.opened_from
             own = (
                 changes.with_row_index("index")
-                .filter(pl.col("segmentation") == self.number)
+                .filter((pl.col("segmentation") == self.number) & governing)
                 .group_by("user")
                 .agg(pl.col("index").max())
             )

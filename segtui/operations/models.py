@@ -7,7 +7,7 @@ from typing import Any
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.promotion import flows, promote_in
+from segtui.operations.promotion import Promotion
 from segtui.operations.session import Session
 
 
@@ -57,10 +57,10 @@ def promote(
     result = {"model": trained["model"], "name": trained["name"], "promoted": not preview}
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
-            run = promote_in(s, tx, trained | {"previous": held.model}, progress, cancelled)
-            run.finish()
-            result["flows"] = flows(s, run)
-            result["changed"] = run.edited().height
+            promotion = Promotion(s, tx, trained | {"previous": held.model}, progress, cancelled)
+            promotion.finish()
+            result["flows"] = promotion.flows()
+            result["changed"] = sum(users for _, _, users in result["flows"])
             if preview:
                 raise Stopped
     except Stopped:

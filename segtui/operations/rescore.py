@@ -8,6 +8,7 @@ from typing import Any
 
 from db import projections
 from segtui.operations.errors import OperationError
+from segtui.operations.plans import over, pending
 from segtui.operations.progress import Cancelled, Progress, never, quiet
 from segtui.operations.rescoring import Run
 from segtui.operations.session import Session
@@ -37,7 +38,7 @@ def rescore(
         )
     with s.store.transaction(actor=s.actor, source="rescore") as tx:
         run = Run(s, tx, progress, cancelled)
-        run.walk(run.pending(to=to, full=full))
+        run.walk(pending(s, to=to, full=full))
         totals = run.finish()
         position = s.store.head() if not run.steps else run.steps[-1]["position"]
         hindsight = any(step["hindsight"] for step in run.steps)
@@ -63,7 +64,8 @@ def rescore_range(
 ) -> Iterator[dict[str, Any]]:
     """Backfills one rescore per tick with from_ < as_of <= to; one dict per tick, after the commit.
 
-    A range that starts before the last recorded as-of opens a new pass and runs on to that as-of.
+    A range that starts at or before the last recorded as-of opens a new pass and runs on to that as-of; one
+    that starts after it is the pending rescore: the ticks before it are closed too, and nothing is marked.
     """
     now = s.require_as_of()
     start = s.ticks.at_or_after(from_)
@@ -75,9 +77,9 @@ def rescore_range(
         )
     with s.store.transaction(actor=s.actor, source="rescore") as tx:
         run = Run(s, tx, progress, cancelled)
-        run.walk(run.backfill(start=start, to=end, full=full))
+        run.walk(over(s, start=start, to=end, full=full))
         run.finish()
-    return iter([_worded(s, step) for step in run.steps])
+    return iter([_worded(s, step) for step in run.steps if step["as_of"] > start])
 
 
 def _worded(s: Session, step: dict[str, Any]) -> dict[str, Any]:

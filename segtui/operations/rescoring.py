@@ -22,6 +22,7 @@ from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings, Outcome, Step
+from segtui.operations.plans import Plan, decided_by
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.session import Session
 from segtui.operations.times import iso
@@ -40,22 +41,6 @@ class Edit:
     segmentation: str
 
 
-@dataclass
-class Plan:
-    """The as-ofs of one run and the state they start from."""
-
-    as_ofs: list[int]
-    before: int | None
-    """The as-of that was scored last before the first step; None at the very beginning."""
-    held_at: int | None
-    """The closed as-of whose labels the first step's margin is measured against."""
-    position: int
-    """Events up to here were seen by the rescore before."""
-    opens_pass: bool = False
-    full: bool = False
-    backfilled: bool = False
-
-
 class Run:
     """Rescores inside a transaction; `walk` may be called several times before `finish`."""
 
@@ -71,43 +56,13 @@ class Run:
         self._changes: list[pl.DataFrame] = []
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
-        self._marked = 0
+        self._kept: dict[str, Holdings] = {}
 
-    def pending(self, *, to: int, full: bool = False) -> Plan:
-        """The plan that brings every segmentation from the last rescore to the as-of `to`."""
-        last = last_rescore(self.s)
-        if last is None:
-            return Plan([to], None, None, 0, full=True)
-        if to < last.as_of:
-            raise OperationError(
-                f"{_day(self.s, to)} lies before the last rescore ({_day(self.s, last.as_of)}): "
-                "use --from and --to to go over past ticks again."
-            )
-        steps = [last.as_of, *self.s.ticks.between(last.as_of, to)]
-        return Plan(steps, last.as_of, self.s.ticks.previous(last.as_of), last.position, full=full)
-
-    def backfill(self, *, start: int, to: int, full: bool = False) -> Plan:
-        """The plan of a range: every tick with start < as_of <= to, and on to the last recorded as-of."""
-        last = last_rescore(self.s)
-        if last is not None and start >= last.as_of:
-            plan = self.pending(to=to, full=full)
-            plan.backfilled = True
-            return plan
-        end = to if last is None else max(to, last.as_of)
-        as_ofs = self.s.ticks.between(start, end)
-        if not as_ofs:
-            raise OperationError(f"No tick ends after {_day(self.s, start)} and up to {_day(self.s, end)}.")
-        scored = projections.rescores(self.s.store)
-        before = start if (scored["as_of"] <= start).any() else None
-        return Plan(as_ofs, before, start, 0, opens_pass=True, full=full, backfilled=True)
-
-    def walk(self, plan: Plan, *, edit: Edit | None = None, marked: bool = False) -> None:
+    def walk(self, plan: Plan, *, edit: Edit | None = None, keep: int | None = None) -> None:
         """Goes through the plan's as-ofs; records nothing for steps at which nothing was due.
 
-        `marked`: what changes from here on counts as the edit's own, see `edited`.
+        `keep`: the as-of whose end a pass that a later walk opens starts from.
         """
-        if marked:
-            self._marked = len(self._changes)
         found = definitions(self.s)
         names = self._names(found, plan)
         if not names:
@@ -122,7 +77,7 @@ class Run:
         for index, as_of in enumerate(plan.as_ofs):
             if self.cancelled():
                 raise Stopped
-            self.progress(f"rescoring {_day(self.s, as_of)}", index / len(plan.as_ofs))
+            self.progress(f"rescoring {iso(as_of, self.s.ticks.zone)}", index / len(plan.as_ofs))
             started = time.monotonic()
             fresh = self._fresh(evidence.events, plan, index, before, as_of)
             outcomes: list[Outcome] = []
@@ -130,17 +85,17 @@ class Run:
                 held = self.holdings[name]
                 if index > 0:
                     held.close()
-                edited = edit is not None and edit.segmentation == name and index == 0
+                edited = self._edited(found.segmentation(name), plan, edit) if index == 0 else None
                 step = Step(
                     as_of=as_of,
                     before=before,
                     everyone=plan.full
-                    or edited
+                    or edited is not None
                     or held.unscored
-                    or (index == 0 and (before is None or plan.opens_pass)),
+                    or (index == 0 and plan.starts_anew),
                     fresh=fresh,
                     seen=plan.position if index == 0 and not plan.opens_pass else None,
-                    edit=(edit.cause, edit.seq) if edited and edit is not None else None,
+                    edit=edited,
                     backfilled=plan.backfilled,
                 )
                 outcome = held.step(step, self._deciders[name], evidence, self.last_events)
@@ -150,12 +105,14 @@ class Run:
                 self._record(held, step, outcome, plan, index)
             if outcomes:
                 self._report(as_of, outcomes, started)
+            if as_of == keep:
+                self._kept = {name: held.copied() for name, held in self.holdings.items()}
             before = as_of
 
-    def edited(self) -> pl.DataFrame:
-        """The changes that the edit of the marked walk caused, pending ones left out."""
-        own = [pl.DataFrame(schema=log.CHANGES).drop("seq"), *self._changes[self._marked :]]
-        return pl.concat(own).filter(pl.col("cause") == "model")
+    def memberships(self, name: str) -> pl.DataFrame:
+        """user, label (vocabulary number) of a segmentation, as the walks so far leave it."""
+        held = self.holdings.get(name)
+        return held.memberships() if held else pl.DataFrame(schema={"user": pl.Int64, "label": pl.Int64})
 
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
@@ -189,6 +146,9 @@ class Run:
 
     def _names(self, found: Definitions, plan: Plan) -> list[str]:
         """The segmentations that something decides, after fitting the starter rule where it is due."""
+        if plan.only is not None:
+            self._deciders[plan.only] = self._decider(found.segmentation(plan.only))
+            return [plan.only]
         for segmentation in list(found.segmentations.values()):
             if segmentation.name == "value" and not segmentation.decided:
                 self._fit_starter(found, segmentation, plan.as_ofs[-1])
@@ -212,19 +172,30 @@ class Run:
                 "as_of": as_of,
             },
         )
-        found.segmentations[segmentation.name] = replace(segmentation, starter=starter)
+        found.segmentations[segmentation.name] = replace(segmentation, starter=starter, fitted_at=as_of)
 
     def _decider(self, segmentation: Segmentation) -> Decider:
         if segmentation.model is not None:
             return model_decider(self.s.store, segmentation.model)
         assert segmentation.starter is not None
-        return StarterDecider(segmentation.starter, self.s.ticks.zone)
+        return StarterDecider(segmentation.starter, self.s.ticks.zone, segmentation.fitted_at)
+
+    def _edited(self, segmentation: Segmentation, plan: Plan, edit: Edit | None) -> tuple[str, int] | None:
+        """Cause and seq of what made the first step decide otherwise than what the labels come from."""
+        if edit is not None and edit.segmentation == segmentation.name:
+            return edit.cause, edit.seq
+        if not plan.opens_pass or plan.held_at is None or segmentation.promoted is None:
+            return None
+        then = decided_by(self.s, segmentation.name, plan.held_at)
+        if then is None or then["model"] == segmentation.model:
+            return None
+        return "model", segmentation.promoted
 
     def _evidence(self, plan: Plan, edit: Edit | None) -> Evidence:
         """The events of everyone who can be due in this plan."""
         identity = self.s.identity()
         attributes = self.s.attributes()
-        everyone = plan.full or plan.opens_pass or plan.before is None or edit is not None
+        everyone = plan.full or plan.starts_anew or edit is not None
         everyone |= any(held.unscored for held in self.holdings.values())
         if not everyone:
             assert plan.before is not None
@@ -256,36 +227,42 @@ class Run:
         decider = self._deciders[segmentation.name]
         numbers = {label: self.tx.number("label", label) for label in decider.labels}
         earlier = self.holdings.get(segmentation.name)
-        if earlier is not None:
-            if earlier.labels != decider.labels:
-                earlier.relabel(decider.labels, numbers)
-            return
-        number = self.tx.number("segmentation", segmentation.name)
+        if earlier is None or plan.opens_pass:
+            kept = self._kept.pop(segmentation.name, None) if plan.opens_pass else None
+            held = kept or self._load(segmentation.name, decider, numbers, plan)
+            if plan.opens_pass:
+                held.open_pass((earlier or held).pass_number + 1, plan.held_at)
+            self.holdings[segmentation.name] = earlier = held
+        if earlier.labels != decider.labels:
+            earlier.relabel(decider.labels, numbers)
+
+    def _load(self, name: str, decider: Decider, numbers: dict[str, int], plan: Plan) -> Holdings:
+        """The memberships recorded where the plan starts."""
+        number = self.tx.number("segmentation", name)
         store = self.s.store
-        if plan.opens_pass or plan.before is None:
+        if plan.starts_anew:
             shown = projections.memberships(store, number, as_of=plan.held_at or 0)
             closed = shown
         else:
             shown = projections.memberships(store, number)
             closed = projections.memberships(store, number, as_of=plan.held_at)
-        passes = projections.passes(store, number)
-        newest = int(passes["pass"].max() or 0)  # type: ignore[arg-type]  # polars types max() loosely
-        self.holdings[segmentation.name] = Holdings(
-            name=segmentation.name,
+        passes = projections.passes(store, number)["pass"].to_list()
+        return Holdings(
+            name=name,
             number=number,
             labels=decider.labels,
             numbers=numbers,
             users=self.last_events["user"].to_numpy(),
             shown=shown,
             closed=closed,
-            pass_number=newest + 1 if plan.opens_pass or newest == 0 else newest,
-            unscored=newest == 0,
+            pass_number=max(passes) if passes else int(not plan.opens_pass),
+            unscored=not passes,
             ticks=self.s.ticks,
             number_of=self.tx.numbers,
         )
 
     def _record(self, held: Holdings, step: Step, outcome: Outcome, plan: Plan, index: int) -> None:
-        first = index == 0 and (plan.opens_pass or plan.before is None)
+        first = index == 0 and plan.starts_anew
         decider = self._deciders[held.name]
         body = {
             "segmentation": held.name,
@@ -328,25 +305,3 @@ class Run:
                 "seconds": round(time.monotonic() - started, 3),
             }
         )
-
-
-@dataclass(frozen=True)
-class LastRescore:
-    """The newest rescore of the log."""
-
-    as_of: int
-    position: int
-    seq: int
-
-
-def last_rescore(s: Session) -> LastRescore | None:
-    """The newest rescore, None before the first."""
-    scored = projections.rescores(s.store)
-    if scored.is_empty():
-        return None
-    row = scored.sort("seq").row(-1, named=True)
-    return LastRescore(row["as_of"], row["position"], row["seq"])
-
-
-def _day(s: Session, instant: int) -> str:
-    return iso(instant, s.settings.timezone)

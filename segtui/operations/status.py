@@ -6,7 +6,7 @@ from typing import Any
 
 from db import log, lookups
 from segtui.operations.definitions import definitions
-from segtui.operations.rescoring import last_rescore
+from segtui.operations.plans import last_rescore
 from segtui.operations.session import Session
 
 

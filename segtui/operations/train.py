@@ -16,7 +16,7 @@ from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.promotion import promote_in
+from segtui.operations.promotion import Promotion
 from segtui.operations.session import Session
 from segtui.operations.times import parse_days
 
@@ -138,8 +138,7 @@ def train(
         tx.put_model(model.digest, model.spec_json(), model.parameter_bytes())
         seconds = round(time.monotonic() - started, 3)
         tx.append_decision("model_trained", body | {"seconds": seconds})
-        run = promote_in(s, tx, body, progress, cancelled) if wins else None
-        rescored = run.finish() if run else None
+        rescored = Promotion(s, tx, body, progress, cancelled).finish() if wins else None
     return body | {
         "seconds": round(time.monotonic() - started, 3),
         "training_seconds": seconds,

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from db import projections, vocabulary
 from segtui.operations.ingest import import_files
 from segtui.operations.init import init
 from segtui.operations.session import Session, open_session
@@ -28,8 +29,25 @@ class Shop:
 
     def at(self, day: float) -> None:
         """Sets the wall clock to that many days after START."""
-        instant = START + timedelta(days=day)
-        self._monkeypatch.setenv("SEGTUI_NOW", str(int(instant.timestamp()) * 1_000_000))
+        self._monkeypatch.setenv("SEGTUI_NOW", str(self.instant(day)))
+
+    @staticmethod
+    def instant(day: float) -> int:
+        """That many days after START, in µs."""
+        return int((START + timedelta(days=day)).timestamp()) * 1_000_000
+
+    @staticmethod
+    def day(number: int) -> str:
+        """The date that many days after START."""
+        return (START + timedelta(days=number)).date().isoformat()
+
+    @staticmethod
+    def held(s: Session, as_of: int | None) -> dict[str, str]:
+        """Who holds which label of `value`, by names: surrogates depend on the order of imports."""
+        number = vocabulary.number(s.store, "segmentation", "value")
+        frame = projections.memberships(s.store, number, as_of=as_of)
+        names, labels = s.external(frame["user"].to_list()), vocabulary.texts(s.store, "label")
+        return {names[row["user"]]: labels[row["label"]] for row in frame.iter_rows(named=True)}
 
     def open(self):
         """A session, to be used in a with statement."""
@@ -123,7 +141,7 @@ def model():
     )
 
 
-def record_model(s: Session, model, name="small", segmentation="value") -> None:
+def record_model(s: Session, model, name="small", segmentation="value", horizon=None) -> None:
     """Records a model in a store as `train` would, without promoting it."""
     with s.store.transaction(actor="test", source="train") as tx:
         if segmentation != "value":
@@ -139,7 +157,7 @@ def record_model(s: Session, model, name="small", segmentation="value") -> None:
                 "kind": model.kind,
                 "labels": list(model.labels),
                 "thresholds": {},
-                "horizon": None,
+                "horizon": horizon,
                 "known_from": None,
                 "metrics": {},
                 "previous": None,
@@ -147,13 +165,19 @@ def record_model(s: Session, model, name="small", segmentation="value") -> None:
         )
 
 
+@pytest.fixture(name="record_model")
+def recorder(model):
+    """Records the small model in a session's store without promoting it."""
+    return lambda s, **options: record_model(s, model, **options)
+
+
 @pytest.fixture
 def give_model(model):
     """Records and promotes the small model in a session's store."""
     from segtui.operations.models import promote
 
-    def give(s: Session, segmentation: str = "value") -> dict:
-        record_model(s, model, segmentation=segmentation)
+    def give(s: Session, segmentation: str = "value", horizon: str | None = None) -> dict:
+        record_model(s, model, segmentation=segmentation, horizon=horizon)
         return promote(s, "small")
 
     return give

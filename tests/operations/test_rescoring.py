@@ -1,14 +1,14 @@
 """Rescoring: incremental equals full, batching inside a tick changes nothing, every change has its cause."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from db import log, projections, vocabulary
+from db import log, projections
 from segtui.operations.changes import changes
 from segtui.operations.errors import OperationError
 from segtui.operations.replay import replay
@@ -40,17 +40,6 @@ days = st.lists(
     min_size=2,
     max_size=6,
 )
-
-
-def instant(day):
-    return int((START + timedelta(days=day)).timestamp()) * 1_000_000
-
-
-def held(s, as_of):
-    """Who holds which label of `value` at an as-of, by names: surrogates depend on the order of imports."""
-    frame = projections.memberships(s.store, vocabulary.number(s.store, "segmentation", "value"), as_of=as_of)
-    names, labels = s.external(frame["user"].to_list()), vocabulary.texts(s.store, "label")
-    return {names[row["user"]]: labels[row["label"]] for row in frame.iter_rows(named=True)}
 
 
 def play(shop, story, *, full, give_model=None, promote_after=None):
@@ -116,7 +105,7 @@ def test_batches_inside_a_tick_change_no_label_at_its_close(make_shop, give_mode
             with shop.open() as s:
                 shop.at(today + 1.5)
                 rescore(s)
-                closed.append(held(s, s.ticks.end_holding(instant(today))))
+                closed.append(shop.held(s, s.ticks.end_holding(shop.instant(today))))
         digests.append(closed)
     assert digests[0] == digests[1]
 
@@ -206,15 +195,15 @@ def test_a_range_opens_a_pass_that_the_fold_reads_and_keeps_the_old_rows(shop):
         rescore(s)
         before = log.changes(s.store, governing=False).height
         head = projections.state_digest(s.store)
-        ticks = list(rescore_range(s, instant(1), instant(20)))
+        ticks = list(rescore_range(s, shop.instant(1), shop.instant(20)))
         assert ticks[-1]["as_of"][:10] == "2026-04-16", "a range runs on to the last recorded as-of"
         assert projections.state_digest(s.store) == head
         everything = log.changes(s.store, governing=False)
         assert everything.height > before
         assert everything.filter(pl.col("pass") == 1).height == before
         assert all(each["backfilled"] for each in changes(s, first=True))
-        last = list(replay(s, from_=instant(1), to=instant(50)))[-1]
-        then = segments(s, at=instant(50))["segmentations"][0]["labels"]
+        last = list(replay(s, from_=shop.instant(1), to=shop.instant(50)))[-1]
+        then = segments(s, at=shop.instant(50))["segmentations"][0]["labels"]
         assert last["sizes"]["value"] == {each["label"]: each["users"] for each in then}
         assert verify(s)["ok"]
 
@@ -225,14 +214,14 @@ def test_what_cannot_be_rescored_is_said(shop):
     with shop.open() as s:
         rescore(s)
         with pytest.raises(OperationError, match="past the current as-of"):
-            rescore(s, at=instant(30))
+            rescore(s, at=shop.instant(30))
     shop.at(30)
     with shop.open() as s:
         rescore(s)
         with pytest.raises(OperationError, match="--from and --to"):
-            rescore(s, at=instant(3))
+            rescore(s, at=shop.instant(3))
         with pytest.raises(OperationError, match="holds no tick"):
-            rescore_range(s, instant(20), instant(10))
+            rescore_range(s, shop.instant(20), shop.instant(10))
 
 
 def test_nothing_to_rescore_is_said(shop):
@@ -253,7 +242,7 @@ def test_a_past_instant_names_what_decided_then(shop, give_model):
     shop.at(9.5)
     with shop.open() as s:
         give_model(s)
-        then, now = (segments(s, at=at)["segmentations"][0] for at in (instant(6), None))
+        then, now = (segments(s, at=at)["segmentations"][0] for at in (shop.instant(6), None))
     assert (then["decided_by"], then["model"]) == ("starter", None)
     assert now["decided_by"] == "model"
 
