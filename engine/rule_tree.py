@@ -12,6 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from engine.exact import ratio
+
 
 class Type(Enum):
     """What a node gives, in an operator's words."""
@@ -71,7 +73,7 @@ class Arithmetic:
         """The value in Float64, so that no integer overflows."""
         left, right = (side.expression().cast(pl.Float64) for side in (self.left, self.right))
         if self.operator == "/":
-            return pl.when(right != 0).then(left / right)
+            return pl.map_batches([left, right], ratio, return_dtype=pl.Float64)
         return ARITHMETIC[self.operator](left, right)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from engine.exact import quotient
 from segtui.operations.errors import OperationError
 from segtui.operations.files import write_frame
 from segtui.operations.members import member_frame
@@ -48,8 +49,8 @@ def export(
     table = frame.select(
         pl.Series("user", [names[user] for user in surrogates], dtype=pl.String),
         pl.lit(segment).alias("segment"),
-        (pl.col("probability") / 1_000_000).alias("probability"),
-        (pl.col("margin") / 1_000_000).alias("margin"),
+        quotient(frame["probability"], 1_000_000),
+        quotient(frame["margin"], 1_000_000),
         pl.Series("since", [s.iso(since) for since in frame["since"]], dtype=pl.String),
     ).select(chosen)
     about = {

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from db import lookups, projections, vocabulary
+from engine.exact import quotient
 from engine.features import features, spec_for
 from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
@@ -115,7 +116,7 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
     spec = spec_for(events, s.settings.timezone, attributes)
     known = features(events, s.identity(), as_of, spec, attributes)
     table = frame.join(known, on="user", how="left", maintain_order="left").with_columns(
-        pl.col("probability") / 1_000_000, pl.col("margin") / 1_000_000
+        quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
     )
     columns = {name: kind for name, kind in table.schema.items() if name not in ("label", "seq", "since")}
     rule = compile_rule(where, columns)

@@ -16,6 +16,7 @@ import polars as pl
 
 from db import log, projections, vocabulary
 from db.store import Store
+from engine.exact import quotient
 from engine.ticks import Ticks
 from segtui.operations.errors import OperationError
 from segtui.operations.times import iso, parse_time
@@ -166,7 +167,7 @@ class Session:
             "user",
             "occurred_at",
             pl.col("name").replace_strict(numbers | texts, return_dtype=pl.String),
-            pl.when(is_number).then(pl.col("value") / 1_000_000).alias("number"),
+            pl.when(is_number).then(quotient(raw["value"], 1_000_000)).alias("number"),
             pl.when(~is_number)
             .then(pl.col("value").replace_strict(values, default=None, return_dtype=pl.String))
             .alias("text"),

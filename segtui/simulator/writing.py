@@ -12,6 +12,8 @@ from typing import IO
 
 import polars as pl
 
+from engine.exact import quotient
+
 DAY = 86_400_000_000
 ROWS_AT_ONCE = 100_000
 MEMBERS = (
@@ -73,11 +75,11 @@ def _lines(rows: pl.DataFrame) -> list[str]:
         "item",
         "category",
         "order",
-        (pl.col("amount").abs() / 100).alias("amount"),
+        quotient(rows["amount"].abs(), 100),
         "currency",
         pl.when(fault != "number").then("quantity").alias("quantity"),
-        (pl.col("rating") / 100).alias("rating"),
-        (pl.col("duration") / 1000).alias("duration"),
+        quotient(rows["rating"], 100),
+        quotient(rows["duration"], 1_000),
         "platform",
         "device",
         "region",

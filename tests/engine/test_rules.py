@@ -105,6 +105,12 @@ def test_a_product_does_not_wrap_around():
     assert frame.select(rule).item() is True
 
 
+def test_a_quotient_is_rounded_once():
+    frame = pl.DataFrame({"orders": [3, 7, None]})
+    rule = compile_rule("orders / 10 = 0.3 OR 3 / 10 = orders / 10", dict(frame.schema))
+    assert frame.select(rule).to_series().to_list() == [True, False, False]
+
+
 REFUSED = [
     ("ordrs_90d > 3", 1, 1, "nothing is called 'ordrs_90d'; the nearest are orders_90d"),
     ("recency_days > 3 AND\n  spned > 3", 2, 3, "the nearest is spend"),

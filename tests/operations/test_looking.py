@@ -8,6 +8,7 @@ import pytest
 from db import log
 from segtui.operations.errors import OperationError
 from segtui.operations.export import export
+from segtui.operations.ingest import import_files
 from segtui.operations.members import members
 from segtui.operations.rescore import rescore
 from segtui.operations.segments import segments
@@ -110,3 +111,25 @@ def test_the_log_keeps_which_members_left_the_house(lived, tmp_path):
 def test_a_column_is_exported_once(lived, tmp_path):
     with lived.open() as s, pytest.raises(OperationError, match="'user' is named twice"):
         export(s, "value=high", tmp_path / "members.csv", columns=["user", "since", "user"])
+
+
+def test_an_exported_probability_is_the_recorded_one(lived, tmp_path):
+    with lived.open() as s:
+        recorded = {
+            f"#{user}": share for user, share in s.store.rows("SELECT user, probability FROM members")
+        }
+        for each in segments(s)["segmentations"][0]["labels"]:
+            export(s, f"value={each['label']}", tmp_path / f"{each['label']}.csv")
+    rows = [row for path in tmp_path.glob("*.csv") for row in csv.DictReader(path.open())]
+    assert {row["user"]: row["probability"] for row in rows} == {
+        user: str(share / 1_000_000) for user, share in recorded.items()
+    }
+
+
+def test_an_attribute_is_the_number_that_stood_in_the_table(shop, tmp_path):
+    numbers = ["1.1", "0.043381", "2.2", "19.99"]
+    table = tmp_path / "table.csv"
+    table.write_text("id,size\n" + "".join(f"{n},{number}\n" for n, number in enumerate(numbers)))
+    with shop.open() as s:
+        import_files(s, [table], format="table")
+        assert s.attributes()["number"].to_list() == [float(number) for number in numbers]
