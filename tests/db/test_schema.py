@@ -8,8 +8,9 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from db.schema import SCHEMA_VERSION, migrations, triggers
+from db.schema import migrations, triggers
 from db.store import Store
+from db.version import SCHEMA_VERSION
 
 Frame = Callable[..., pl.DataFrame]
 
