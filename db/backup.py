@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from db import keys
 from db.chain import verify
 from db.copies import PRIVATE, aside_path, copy_store, draft_of, put_in_place, sidecars
 from db.errors import KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
@@ -17,7 +17,7 @@ from db.migrate import migrate
 from db.schema import APPLICATION_ID
 from db.sqlite import connect, explained
 from db.store import Store, check_kind, configure
-from db.vault import find_key, key_check, key_path
+from db.vault import Vault
 
 LOCK_SECONDS = 10.0
 
@@ -96,16 +96,17 @@ def _head(store: Store) -> dict[str, Any]:
 
 
 def _key_fits(copied: Store, path: Path, store: Path) -> bool:
-    """Whether the key is at hand; raises KeyWrong when it is another than the backup's."""
-    key = find_key(store)
-    known = copied.rows("SELECT value FROM meta WHERE name = 'key_check'")
-    if key is None or not known:
-        return False
-    if not hmac.compare_digest(known[0][0], key_check(key)):
+    """Whether the backup's key is at hand; raises KeyWrong when only another one is."""
+    vault = copied.vault
+    if not isinstance(vault, Vault):
+        return True
+    try:
+        # It stands beside the store, not beside the draft.
+        return keys.find_key(store, vault.check, keyring=vault.place == keys.KEYRING) is not None
+    except KeyWrong as error:
         raise KeyWrong(
-            f"The key of {store} is not the one {path} was made with: put that one in {key_path(store)}."
-        )
-    return True
+            f"The key of {store} is not the one {path} was made with: put that one in {keys.key_path(store)}."
+        ) from error
 
 
 def _replace(store: Path, draft: Path) -> Path | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from db.errors import StoreError
+from db.identities import CLEAR_INDEX
 from db.schema import BEHAVIOUR_INDEX, CHAINED, CHANGES_INDEXES, VAULT_INDEX, insert_trigger
 from db.sqlite import explain, explained, full
 
@@ -26,6 +27,7 @@ INDEXES = {
     "behaviour": {"behaviour_by_user": BEHAVIOUR_INDEX},
     "membership_changes": dict(zip(("changes_by_as_of", "changes_by_user"), CHANGES_INDEXES, strict=True)),
     "vault": {"vault_by_user": VAULT_INDEX},
+    "identities": {"identities_by_user": CLEAR_INDEX},
 }
 MOST_ATTACHED = 8
 PRAGMAS = ("journal_mode = OFF", "synchronous = OFF")

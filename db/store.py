@@ -15,15 +15,16 @@ from typing import Any
 import polars as pl
 from sqlite_utils import Database
 
-from db import bulk, log, segments
+from db import bulk, keys, log, segments
 from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
+from db.identities import CLEAR_INDEX, CLEAR_TABLE, ClearIdentities, Identities
 from db.lock import writer_lock
 from db.migrate import apply_migrations, migrate, version_of
 from db.schema import APPLICATION_ID
 from db.sqlite import connect, explain, explained
 from db.transaction import Transaction
-from db.vault import KEY_BYTES, KEY_VARIABLE, Vault, find_key, key_check, write_key
+from db.vault import Vault
 from db.version import SCHEMA_VERSION
 
 __all__ = ["Store", "Transaction"]
@@ -39,15 +40,19 @@ class Store:
         self.path = path
         self.connection = connection
         self.database = Database(connection)
-        self.vault = Vault(self)
+        self._vault: Identities | None = None
         self.open_transaction: Transaction | None = None
 
     @classmethod
-    def create(cls, path: Path, *, key: bytes | None = None) -> Store:
-        """Makes a store (mode 0600) and, unless SEGTUI_KEY is set, its key file.
+    def create(
+        cls, path: Path, *, key: bytes | None = None, place: str = keys.FILE, vault: bool = True
+    ) -> Store:
+        """Makes a store (mode 0600) and, unless SEGTUI_KEY is set, its key.
 
-        `key`: the 32-byte master key, random by default. Raises StoreExists, StoreMissing for a missing
-        folder, StoreFull where nothing can be written.
+        `key`: the 32-byte master key, random by default. `place`: where it is kept, `file` (beside the
+        store) or `keyring` (the operating system's). Without a vault external ids stand in clear and there
+        is no key. Raises StoreExists, StoreMissing for a missing folder, StoreFull where nothing can be
+        written, KeyMissing for a keyring that cannot be used.
         """
         path = Path(path)
         if path.exists():
@@ -57,7 +62,7 @@ class Store:
         made: list[Path] = []
         try:
             with explained(path):
-                master = cls._master(path, key, made)
+                master = cls._master(path, key, place, made) if vault else None
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
                 made.append(path)
                 connection = connect(path)
@@ -66,9 +71,15 @@ class Store:
                     configure(connection)
                     connection.execute("BEGIN IMMEDIATE")
                     apply_migrations(connection)
-                    connection.execute(
-                        "INSERT INTO meta VALUES ('key_check', ?), ('next_user', 1)", (key_check(master),)
-                    )
+                    connection.execute("INSERT INTO meta VALUES ('next_user', 1)")
+                    if master is None:
+                        connection.execute(CLEAR_TABLE)
+                        connection.execute(CLEAR_INDEX)
+                    else:
+                        connection.execute(
+                            "INSERT INTO meta VALUES ('key_check', ?), ('key_place', ?)",
+                            (keys.key_check(master), place),
+                        )
                     connection.execute("COMMIT")
                 finally:
                     connection.close()
@@ -81,15 +92,18 @@ class Store:
         return cls.open(path)
 
     @staticmethod
-    def _master(path: Path, key: bytes | None, made: list[Path]) -> bytes:
-        if key is None and os.environ.get(KEY_VARIABLE):
-            found = find_key(path)
-            if found is not None:
-                return found
-        master = os.urandom(KEY_BYTES) if key is None else key
-        if len(master) != KEY_BYTES:
-            raise StoreError(f"A master key has {KEY_BYTES} bytes, not {len(master)}.")
-        made.append(write_key(path, master))
+    def _master(path: Path, key: bytes | None, place: str, made: list[Path]) -> bytes:
+        told = keys.told_key(keys.KEY_VARIABLE) if key is None else None
+        if told is not None:
+            return told
+        master = os.urandom(keys.KEY_BYTES) if key is None else key
+        if len(master) != keys.KEY_BYTES:
+            raise StoreError(f"A master key has {keys.KEY_BYTES} bytes, not {len(master)}.")
+        if place == keys.KEYRING:
+            keys.put_in_keyring(path, master)
+        else:
+            keys.write_key(keys.key_path(path), master)
+            made.append(keys.key_path(path))
         return master
 
     @classmethod
@@ -115,6 +129,14 @@ class Store:
                 connection.close()
                 raise
         return cls(path, connection)
+
+    @property
+    def vault(self) -> Identities:
+        """Who stands behind the surrogates: the sealed vault, or the clear table of a store without one."""
+        if self._vault is None:
+            clear = self.rows("SELECT 1 FROM sqlite_schema WHERE name = ?", (ClearIdentities.table,))
+            self._vault = ClearIdentities(self) if clear else Vault(self)
+        return self._vault
 
     def close(self) -> None:
         """Closes the connection; the store is a single file again when it was the last one."""
@@ -201,6 +223,7 @@ class Store:
         with writer_lock(self.path, wait):
             with explained(self.path):
                 bulk.sweep(self.path)
+                self.vault.settle()
                 self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
                 self.connection.execute("BEGIN IMMEDIATE")
             moment = time.time_ns() // 1000 if recorded_at is None else recorded_at
@@ -229,6 +252,7 @@ class Store:
     def _keep_up(self, tx: Transaction) -> None:
         """Checkpoints and copies. The commit stands: what fails here the next writer does as well."""
         with suppress(StoreError, sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
+            self.vault.settle()
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             segments.sweep(self)
             segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)

@@ -94,24 +94,15 @@ class Transaction:
         unique = external_ids.drop_nulls().unique(maintain_order=True).to_list()
         if not unique:
             return pl.Series(external_ids.name, [None] * len(external_ids), dtype=pl.Int64)
-        lookups = vault.lookups(unique, name)
-        known = vault.find(lookups)
-        fresh = [(lookup, text) for lookup, text in zip(lookups, unique, strict=True) if lookup not in known]
+        known = vault.known(unique, name)
+        fresh = [text for text in unique if text not in known]
         if fresh:
-            first = int(self.store.rows("SELECT value FROM meta WHERE name = 'next_user'")[0][0])
+            first = vault.next_user()
             users = range(first, first + len(fresh))
-            known.update(zip((lookup for lookup, _ in fresh), users, strict=True))
-            sealed = vault.encrypt([text for _, text in fresh], users, name)
-            rows = {
-                "lookup": [lookup for lookup, _ in fresh],
-                "user": pl.int_range(users.start, users.stop, dtype=pl.Int64, eager=True),
-                "name": pl.repeat(name, len(fresh), eager=True),
-                "ciphertext": sealed,
-            }
-            # By look-up hash: random inserts into a B-tree that outgrows the page cache are slow.
-            self._staging.insert("vault", pl.DataFrame(rows).sort("lookup"))
+            vault.add(self._staging, fresh, users, name)
+            known.update(zip(fresh, users, strict=True))
             self.store.connection.execute("UPDATE meta SET value = ? WHERE name = 'next_user'", (users.stop,))
-        return _replaced(external_ids, unique, [known[lookup] for lookup in lookups])
+        return _replaced(external_ids, unique, [known[text] for text in unique])
 
     # --- streams -----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("jax", "jaxlib", "flax", "optax", "sklearn", "scipy", "textual")
+HEAVY = ("jax", "jaxlib", "flax", "optax", "sklearn", "scipy", "textual", "keyring")
 LOADED = """
 import json, sys
 from segtui.cli import run

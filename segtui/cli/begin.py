@@ -28,6 +28,7 @@ STATUS = (
     "model",
     "last_import",
     "last_rescore",
+    "ids",
 )
 
 
@@ -46,20 +47,37 @@ def init(
         Literal["wall", "data"] | None,
         typer.Option(help="What now means (default: data if the first import is over 30 d old)."),
     ] = None,
+    keyring: Annotated[
+        bool, flag("--keyring", text="Keep the key in the operating system's keyring, not in a file.")
+    ] = False,
+    no_vault: Annotated[
+        bool, flag("--no-vault", text="Ids in clear, without a key: for data that is pseudonymous already.")
+    ] = False,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Creates a store and its key file."""
+    """Creates a store and its key."""
     from segtui.operations.init import init as operation
 
     out = output(context, store, json=json, quiet=quiet)
-    result = operation(out.store, timezone=timezone, currency=currency, tick=tick, clock=clock)
+    result = operation(
+        out.store,
+        timezone=timezone,
+        currency=currency,
+        tick=tick,
+        clock=clock,
+        keyring=keyring,
+        vault=not no_vault,
+    )
     if json:
         out.document(result)
     else:
         out.facts([(name, result[name]) for name in ("store", "timezone", "currency", "tick", "clock")])
-    out.message(f"Keep {out.store}.key safe: without it nobody can tell whose rows these are.")
+    if no_vault:
+        out.message("No vault: ids stand in clear for everyone who can read the store.")
+    else:
+        out.message(f"Keep the key safe ({result['key']}): without it nobody can tell whose rows these are.")
     out.next("segtui import FILE")
 
 

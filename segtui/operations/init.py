@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from db import keys
 from db.store import Store
 from db.version import SCHEMA_VERSION
 from engine.labels import VALUE_LABELS
@@ -23,11 +24,15 @@ def init(
     currency: str | None = None,
     tick: str = "1d",
     clock: str | None = None,
+    keyring: bool = False,
+    vault: bool = True,
 ) -> dict[str, Any]:
-    """Creates a store and its key file; zone and tick are fixed for its life.
+    """Creates a store and its key; zone and tick are fixed for its life.
 
-    Without a currency or a clock the first import decides them. Raises OperationError for an unknown
-    zone, tick, clock or currency, StoreError where the file cannot be created.
+    `keyring`: the key goes to the operating system's keyring instead of a file. Without a vault external ids
+    stand in clear, for data that is pseudonymous already. Without a currency or a clock the first import
+    decides them. Raises OperationError for an unknown zone, tick, clock or currency, StoreError where the
+    file cannot be created or the keyring not be used.
     """
     try:
         ZoneInfo(timezone)
@@ -46,8 +51,11 @@ def init(
         "tick": tick,
         "clock": clock,
     }
-    store = Store.create(Path(path))
+    if keyring and not vault:
+        raise OperationError("A store without a vault has no key for the keyring: choose one of the two.")
+    store = Store.create(Path(path), place=keys.KEYRING if keyring else keys.FILE, vault=vault)
     try:
+        key = store.vault.key_stands
         with store.transaction(actor=Session(store).actor, source="init") as tx:
             tx.append_decision("store_created", {"version": SCHEMA_VERSION, **settings})
             tx.append_decision(
@@ -55,4 +63,4 @@ def init(
             )
     finally:
         store.close()
-    return {"store": str(path), "version": SCHEMA_VERSION, **settings}
+    return {"store": str(path), "version": SCHEMA_VERSION, **settings, "vault": vault, "key": key}

@@ -36,8 +36,15 @@ def status(s: Session) -> dict[str, Any]:
         "model_name": found.models[model]["name"] if model else None,
         "last_import": _import(s),
         "last_rescore": None if last is None else s.iso(last.as_of),
+        "ids": _ids(s),
         "next": _next(s, summary, model, last, as_of),
     }
+
+
+def _ids(s: Session) -> str:
+    """How the store keeps external ids."""
+    key = s.store.vault.key_stands
+    return "in clear: there is no vault" if key is None else f"in the vault, key in {key}"
 
 
 def _import(s: Session) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from segtui.cli.app import app
 PROGRAM = typer.main.get_command(app)
 COMMANDS = {
     "init",
+    "key",
     "status",
     "import",
     "train",

@@ -1,0 +1,186 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
+"""Which external id a surrogate number stands for: what all stores have in common, and ids in clear.
+
+A surrogate that was handed out and has no entry is an erased person.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ClassVar
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from db.bulk import Staging
+    from db.store import Store
+
+ID = "id"
+CHUNK = 10_000
+CLEAR_TABLE = """
+CREATE TABLE identities (
+    external TEXT NOT NULL,
+    name TEXT NOT NULL,
+    user INTEGER NOT NULL,
+    PRIMARY KEY (external, name)
+) STRICT, WITHOUT ROWID
+"""
+CLEAR_INDEX = "CREATE INDEX identities_by_user ON identities (user)"
+
+
+class Identities(ABC):
+    """Surrogates and external ids of one store. An entry is a user, a name such as `id`, and a text."""
+
+    table: ClassVar[str]
+    index: ClassVar[str]
+    told: ClassVar[str]
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    @abstractmethod
+    def available(self) -> bool:
+        """Whether ids can be told; raises KeyWrong when the key is another store's."""
+
+    @property
+    def key_stands(self) -> str | None:
+        """Where the key is looked for: a variable, a file, or `keyring`; None for ids in clear."""
+        return None
+
+    @abstractmethod
+    def require(self) -> None:
+        """Raises KeyMissing, saying where the key was looked for, when ids cannot be told."""
+
+    @abstractmethod
+    def known(self, external_ids: Sequence[str], name: str = ID) -> dict[str, int]:
+        """User numbers of those ids that have one; raises KeyMissing."""
+
+    @abstractmethod
+    def add(self, staging: Staging, external_ids: Sequence[str], users: range, name: str = ID) -> None:
+        """Keeps new ids under their users, inside the open transaction; raises KeyMissing."""
+
+    @abstractmethod
+    def entries(self, users: Sequence[int] | None = None) -> Iterator[tuple[int, str, str]]:
+        """user, name and text of every entry, or of those of some users; raises KeyMissing, StoreDamaged."""
+
+    @abstractmethod
+    def misplaced(self) -> int:
+        """How many entries cannot be found by their own id; raises StoreDamaged."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Ends a rotation of the key that was cut off; the caller holds the writer's lock."""
+
+    def count(self) -> int:
+        """How many entries there are."""
+        return int(self._store.rows(f"SELECT count(*) FROM {self.table}")[0][0])
+
+    def surrogate(self, external_id: str, name: str = ID) -> int | None:
+        """The user number of an external id, None for an unknown one; raises KeyMissing."""
+        return self.known([external_id], name).get(external_id)
+
+    def external_ids(self, users: Sequence[int]) -> dict[int, str]:
+        """External ids by user, the name 'id' before any other; {} without the key."""
+        if not self.available:
+            return {}
+        found: dict[int, tuple[bool, str, str]] = {}
+        for user, name, text in self.entries(users):
+            rank = (name != ID, name, text)
+            found[user] = min(found.get(user, rank), rank)
+        return {user: text for user, (_, _, text) in found.items()}
+
+    def all_external(self) -> pl.DataFrame:
+        """user Int64, external String: everyone's external id, by user; empty without the key."""
+        found = self.external_ids(
+            [row[0] for row in self._store.rows(f"SELECT DISTINCT user FROM {self.table}")]
+        )
+        return pl.DataFrame(
+            {"user": list(found), "external": list(found.values())},
+            schema={"user": pl.Int64, "external": pl.String},
+        ).sort("user")
+
+    def next_user(self) -> int:
+        """The next surrogate to hand out; those below were."""
+        return int(self._store.rows("SELECT value FROM meta WHERE name = 'next_user'")[0][0])
+
+    @contextmanager
+    def made_anew(self) -> Iterator[str]:
+        """Empties the table inside the open transaction, to be filled again from what is yielded.
+
+        No page of the file keeps what is not taken over: pages that were split hold copies of rows, which
+        deleting the rows leaves there, and which dropping the whole table overwrites.
+        """
+        connection, former = self._store.connection, "former_identities"
+        sql = self._store.rows("SELECT sql FROM sqlite_schema WHERE name = ?", (self.table,))[0][0]
+        connection.execute("PRAGMA secure_delete = ON").fetchall()
+        connection.execute(f"ALTER TABLE {self.table} RENAME TO {former}")
+        connection.execute(sql)
+        yield former
+        connection.execute(f"DROP TABLE {former}")
+        connection.execute(self.index)
+
+    def among(self, users: Sequence[int] | None) -> tuple[str, list[str]]:
+        """A condition on the column user and its parameters; nothing for everyone and for very many."""
+        wanted = None if users is None else {int(user) for user in users}
+        if wanted is None or len(wanted) > CHUNK:
+            return "", []
+        return " WHERE user IN (SELECT value FROM json_each(?))", [json.dumps(list(wanted))]
+
+
+class ClearIdentities(Identities):
+    """Ids that are pseudonyms already, in clear: a store made with `init --no-vault`."""
+
+    table = "identities"
+    index = CLEAR_INDEX
+    told = "ids in clear, there is no vault"
+
+    @property
+    def available(self) -> bool:
+        """Always: there is no key."""
+        return True
+
+    def require(self) -> None:
+        """There is no key to miss."""
+
+    def settle(self) -> None:
+        """There is no key to rotate."""
+
+    def known(self, external_ids: Sequence[str], name: str = ID) -> dict[str, int]:
+        """User numbers of those ids that have one."""
+        found: dict[str, int] = {}
+        for start in range(0, len(external_ids), CHUNK):
+            found.update(
+                self._store.rows(
+                    "SELECT external, user FROM identities WHERE name = ? "
+                    "AND external IN (SELECT value FROM json_each(?))",
+                    (name, json.dumps(list(external_ids[start : start + CHUNK]))),
+                )
+            )
+        return found
+
+    def add(self, staging: Staging, external_ids: Sequence[str], users: range, name: str = ID) -> None:
+        """Keeps new ids under their users, inside the open transaction."""
+        rows = {
+            "external": list(external_ids),
+            "name": pl.repeat(name, len(external_ids), eager=True),
+            "user": pl.int_range(users.start, users.stop, dtype=pl.Int64, eager=True),
+        }
+        staging.insert("identities", pl.DataFrame(rows).sort("external"))
+
+    def entries(self, users: Sequence[int] | None = None) -> Iterator[tuple[int, str, str]]:
+        """user, name and text of every entry, or of those of some users."""
+        condition, parameters = self.among(users)
+        wanted = None if users is None else {int(user) for user in users}
+        for user, name, text in self._store.rows(
+            f"SELECT user, name, external FROM identities{condition}", parameters
+        ):
+            if wanted is None or user in wanted:
+                yield user, name, text
+
+    def misplaced(self) -> int:
+        """None can be: an entry is found by itself."""
+        return 0
