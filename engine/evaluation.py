@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,28 @@ FREQUENCY = ("orders", "active_days")
 LEAST = 1e-7
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """Users with their features, their labels int[n] and, where it is known, their future spend float[n]."""
+
+    frame: pl.DataFrame
+    labels: np.ndarray
+    value: np.ndarray | None = None
+
+    def only(self, chosen: np.ndarray) -> Sample:
+        """The users where bool[n] `chosen` is set."""
+        value = None if self.value is None else self.value[chosen]
+        return Sample(self.frame.filter(pl.Series(chosen)), self.labels[chosen], value)
+
+
+def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Each user's log-loss in nats, float64[n], of `labels` int[n] under `probabilities` float[n, labels]."""
+    clipped = np.clip(probabilities, LEAST, None)
+    clipped = clipped / clipped.sum(axis=1, keepdims=True)
+    lost: np.ndarray = -np.log(clipped[np.arange(len(labels)), labels])
+    return lost
+
+
 def metrics(
     labels: np.ndarray, probabilities: np.ndarray, value: np.ndarray | None, names: Sequence[str]
 ) -> dict[str, float | None]:
@@ -34,12 +57,10 @@ def metrics(
     """
     if not len(labels):
         raise EngineError("There is no user to measure on: the test part is empty.")
-    clipped = np.clip(probabilities, LEAST, None)
-    clipped = clipped / clipped.sum(axis=1, keepdims=True)
     predicted = probabilities.argmax(axis=1)
     return {
         "accuracy": float((predicted == labels).mean()),
-        "log_loss": float(-np.log(clipped[np.arange(len(labels)), labels]).mean()),
+        "log_loss": float(losses(labels, probabilities).mean()),
         "macro_f1": float(
             f1_score(labels, predicted, labels=range(len(names)), average="macro", zero_division=0)
         ),
@@ -49,23 +70,19 @@ def metrics(
     }
 
 
-def baselines(
-    frame: pl.DataFrame, labels: np.ndarray, parts: np.ndarray, value: np.ndarray | None, names: Sequence[str]
-) -> dict[str, dict[str, float | None]]:
-    """The metrics of three plain models on the test users (parts 2), fitted on the training users (parts 0).
+def baselines(learnt: Sample, judged: Sample, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """The metrics on the `judged` users of three plain models fitted on the `learnt` ones.
 
-    majority: everyone gets the training shares. recency_frequency: the training shares within quarters of
-    recency and frequency. logistic: scikit-learn's logistic regression on the standard encoding (scaled
-    logarithms).
+    majority: everyone gets the shares among the learnt. recency_frequency: the shares within their quarters
+    of recency and frequency. logistic: scikit-learn's logistic regression on the standard encoding (scaled
+    logarithms). The two frames have the same columns; every label is an index into `names`.
     """
-    fitted, judged = (parts == 0) & (labels >= 0), (parts == 2) & (labels >= 0)
-    tested = None if value is None else value[judged]
     given = {
-        "majority": _majority(labels[fitted], int(judged.sum()), len(names)),
-        "recency_frequency": _recency_frequency(frame, labels, fitted, judged, len(names)),
-        "logistic": _logistic(frame, labels, fitted, judged, len(names)),
+        "majority": _majority(learnt, judged, len(names)),
+        "recency_frequency": _recency_frequency(learnt, judged, len(names)),
+        "logistic": _logistic(learnt, judged, len(names)),
     }
-    return {name: metrics(labels[judged], each, tested, names) for name, each in given.items()}
+    return {name: metrics(judged.labels, each, judged.value, names) for name, each in given.items()}
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -124,8 +141,8 @@ def _capture(probabilities: np.ndarray, value: np.ndarray, names: Sequence[str])
     return float(value[best].sum()) / total
 
 
-def _majority(labels: np.ndarray, n: int, n_labels: int) -> np.ndarray:
-    return np.tile(_shares(labels, n_labels), (n, 1))
+def _majority(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
+    return np.tile(_shares(learnt.labels, n_labels), (len(judged.labels), 1))
 
 
 def _shares(labels: np.ndarray, n_labels: int) -> np.ndarray:
@@ -135,28 +152,28 @@ def _shares(labels: np.ndarray, n_labels: int) -> np.ndarray:
     return shares
 
 
-def _recency_frequency(
-    frame: pl.DataFrame, labels: np.ndarray, fitted: np.ndarray, judged: np.ndarray, n_labels: int
-) -> np.ndarray:
-    cells = np.zeros(len(labels), int)
+def _recency_frequency(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
+    known, asked = (np.zeros(len(sample.labels), int) for sample in (learnt, judged))
     for choices in (RECENCY, FREQUENCY):
-        name = next((each for each in choices if each in frame.columns), None)
+        name = next((each for each in choices if each in learnt.frame.columns), None)
         if name is None:
             continue
-        values = frame[name].cast(pl.Float64).fill_null(0).to_numpy()
-        cells = cells * 4 + np.digitize(values, np.quantile(values[fitted], QUARTERS))
-    given = np.zeros((int(judged.sum()), n_labels))
-    for cell in np.unique(cells[judged]):
-        given[cells[judged] == cell] = _shares(labels[fitted & (cells == cell)], n_labels)
+        edges = np.quantile(_numbers(learnt.frame, name), QUARTERS)
+        known = known * 4 + np.digitize(_numbers(learnt.frame, name), edges)
+        asked = asked * 4 + np.digitize(_numbers(judged.frame, name), edges)
+    given = np.zeros((len(asked), n_labels))
+    for cell in np.unique(asked):
+        given[asked == cell] = _shares(learnt.labels[known == cell], n_labels)
     return given
 
 
-def _logistic(
-    frame: pl.DataFrame, labels: np.ndarray, fitted: np.ndarray, judged: np.ndarray, n_labels: int
-) -> np.ndarray:
-    learnt = frame.filter(pl.Series(fitted))
-    encoder = Encoder.fit(learnt, [name for name in frame.columns if name != "user"])
-    model = LogisticRegression(max_iter=1000).fit(encoder.transform(learnt), labels[fitted])
-    given = np.zeros((int(judged.sum()), n_labels))
-    given[:, model.classes_] = model.predict_proba(encoder.transform(frame.filter(pl.Series(judged))))
+def _numbers(frame: pl.DataFrame, name: str) -> np.ndarray:
+    return frame[name].cast(pl.Float64).fill_null(0).to_numpy()
+
+
+def _logistic(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
+    encoder = Encoder.fit(learnt.frame, [name for name in learnt.frame.columns if name != "user"])
+    model = LogisticRegression(max_iter=1000).fit(encoder.transform(learnt.frame), learnt.labels)
+    given = np.zeros((len(judged.labels), n_labels))
+    given[:, model.classes_] = model.predict_proba(encoder.transform(judged.frame))
     return given

@@ -124,6 +124,10 @@ class Ticks:
                     return end
         raise AssertionError("days do not end")
 
+    def at_or_before(self, instant: int) -> int:
+        """The last tick end that is not after `instant`."""
+        return self.previous(instant + 1)
+
     def end_holding(self, instant: int) -> int:
         """The end of the tick [start, end) that holds `instant`."""
         return self.at_or_after(instant + 1)

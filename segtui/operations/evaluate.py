@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from engine.features import features
+from db import log
 from engine.labels import VALUE_LABELS, apply_thresholds, future_value
 from segtui.operations.compilation import use_cache
-from segtui.operations.deciders import load_model
-from segtui.operations.definitions import definitions
+from segtui.operations.deciders import Evidence, load_model
+from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
-from segtui.operations.train import TEST, Task, probabilities
+from segtui.operations.tasks import TEST, TRAIN, latest_cutoff
+from segtui.operations.times import day
+
+if TYPE_CHECKING:
+    from engine.evaluation import Sample
+    from engine.model import Model
 
 
 def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None) -> dict[str, Any]:
     """Metrics of a model of future value on outcomes that lie wholly after those it was trained on.
 
     The users are those its training never saw: its held-out users and everyone who came later. The
-    default window is the last one of the model's horizon. Raises OperationError when there is none.
+    baselines are judged on the same users and outcomes, and know what the model knew: they are fitted at
+    the model's own cutoff on its training users. The default window is the last one of the model's horizon.
+    Raises OperationError when there is none.
     """
     from engine.evaluation import baselines, calibration, confusion, metrics
     from engine.training import split
 
-    found = definitions(s)
-    if model is None:
-        current = [each for each in found.segmentations.values() if each.model]
-        if not current:
-            raise OperationError("There is no model to evaluate yet: train one with 'segtui train'.")
-        chosen = next((each for each in current if each.name == "value"), current[0])
-        body = found.models[str(chosen.model)]
-    else:
-        body = found.find_model(model)
+    body = _chosen(definitions(s), model)
     artefact = load_model(s.store, body["model"])
     if artefact.policy["label"] != "future_value":
         raise OperationError(
@@ -42,59 +42,81 @@ def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None)
             "later window: its test metrics are in 'segtui models'."
         )
     use_cache()
-    horizon, known_from = int(artefact.policy["horizon_days"]), int(artefact.policy["known_from"])
-    end = s.data_end()
-    assert end is not None
-    at = s.ticks.days_before(end, horizon) if cutoff is None else s.ticks.at_or_after(cutoff)
-    until = s.ticks.days_before(at, -horizon)
-    if at < known_from or until > end:
-        raise OperationError(
-            f"No unseen window: {body['name']} knows outcomes up to {s.iso(known_from)[:10]} and needs "
-            f"{horizon} d after a cutoff from then on, the data end is "
-            f"{s.iso(end)[:10]}: import later events, or train with an earlier --cutoff."
-        )
-    events = s.events()
-    past = events.filter(pl.col("occurred_at") < at)
-    frame = features(past, s.identity(), at, artefact.feature_spec, s.attributes())
-    users = frame["user"].to_numpy()
-    outcomes = future_value(events, s.identity(), at, until, users)
-    targets = apply_thresholds(outcomes, artefact.policy["thresholds"])
-    trained_at = int(artefact.policy["cutoff"])
-    first = past.group_by("user").agg(pl.col("occurred_at").min()).sort("user")
-    newcomer = (first["occurred_at"] >= trained_at).to_numpy()
+    with s.store.reading():
+        at, until = _window(s, body["name"], artefact, cutoff)
+        evidence = Evidence(s.events(), s.identity(), s.attributes())
+    learnt_from = _sample(s, artefact, _upto(evidence, body["position"]), int(artefact.policy["cutoff"]))
+    users = learnt_from.frame["user"].to_numpy()
     parts = split(users, int(artefact.policy["seed"]))
-    unseen = newcomer | (parts == TEST)
-    parts = np.where(unseen, TEST, parts)
-    value = outcomes["spend"].to_numpy()
-    task = Task(
-        segmentation=body["segmentation"],
-        labels=VALUE_LABELS,
-        users=users,
-        targets=targets,
-        parts=parts,
-        frame=frame,
-        events=past,
-        spec=artefact.feature_spec,
-        as_of=at,
-        cutoff=at,
-        horizon=horizon,
-        known_from=until,
-        thresholds=artefact.policy["thresholds"],
-        value=value,
-        policy=artefact.policy,
-    )
-    given = probabilities(artefact, task, unseen)
+    everyone = _sample(s, artefact, evidence, at)
+    asked = everyone.frame["user"].to_numpy()
+    judged = everyone.only(~np.isin(asked, users[parts != TEST]))
+    given = probabilities(artefact, judged.frame, evidence, at)
     return {
         "model": body["model"],
         "name": body["name"],
         "window": {
             "cutoff": s.iso(at),
             "until": s.iso(until),
-            "users": int(unseen.sum()),
-            "newcomers": int(newcomer.sum()),
+            "users": len(judged.labels),
+            "newcomers": int((~np.isin(asked, users)).sum()),
         },
-        "metrics": metrics(targets[unseen], given, value[unseen], VALUE_LABELS),
-        "baselines": baselines(frame, targets, parts, value, VALUE_LABELS),
-        "confusion": confusion(targets[unseen], given, VALUE_LABELS),
-        "calibration": calibration(targets[unseen], given, VALUE_LABELS),
+        "metrics": metrics(judged.labels, given, judged.value, VALUE_LABELS),
+        "baselines": baselines(learnt_from.only(parts == TRAIN), judged, VALUE_LABELS),
+        "confusion": confusion(judged.labels, given, VALUE_LABELS),
+        "calibration": calibration(judged.labels, given, VALUE_LABELS),
     }
+
+
+def _chosen(found: Definitions, model: str | None) -> dict[str, Any]:
+    """The `model_trained` body of the model named, else of the current one, that of `value` first."""
+    if model is not None:
+        return found.find_model(model)
+    current = [each for each in found.segmentations.values() if each.model]
+    if not current:
+        raise OperationError("There is no model to evaluate yet: train one with 'segtui train'.")
+    chosen = next((each for each in current if each.name == "value"), current[0])
+    return found.models[str(chosen.model)]
+
+
+def _window(s: Session, name: str, model: Model, cutoff: int | None) -> tuple[int, int]:
+    """Where the window begins and ends; refuses one that the model knows of or that is not over."""
+    horizon, known_from = int(model.policy["horizon_days"]), int(model.policy["known_from"])
+    end = s.data_end()
+    assert end is not None
+    latest = latest_cutoff(s.ticks, end, horizon)
+    at = latest if cutoff is None else s.ticks.at_or_after(cutoff)
+    if known_from <= at <= latest:
+        return at, s.ticks.days_before(at, -horizon)
+    zone = s.ticks.zone
+    soonest = s.ticks.at_or_after(known_from)
+    if soonest <= latest:
+        remedy = f"use a --cutoff from {day(soonest, zone)} to {day(latest, zone)}"
+    else:
+        earlier = latest_cutoff(s.ticks, latest, horizon)
+        remedy = "import later events"
+        first = log.summary(s.store).first
+        if first is not None and first < earlier:
+            remedy += f", or train with --cutoff {day(earlier, zone)} or before"
+    raise OperationError(
+        f"No unseen window: {name} knows outcomes up to {day(known_from, zone)} and needs {horizon} d from a "
+        f"cutoff after that, the data end is {day(end, zone)}: {remedy}."
+    )
+
+
+def _upto(evidence: Evidence, position: int) -> Evidence:
+    """What the log told at `position`."""
+    assert evidence.attributes is not None
+    told = pl.col("seq") <= position
+    return Evidence(evidence.events.filter(told), evidence.identity, evidence.attributes.filter(told))
+
+
+def _sample(s: Session, model: Model, evidence: Evidence, at: int) -> Sample:
+    """Everyone known at `at`, labelled by the model's policy from what followed."""
+    from engine.evaluation import Sample
+
+    until = s.ticks.days_before(at, -int(model.policy["horizon_days"]))
+    frame = evidence.features(at, model.feature_spec)
+    outcomes = future_value(evidence.events, evidence.identity, at, until, frame["user"].to_numpy())
+    labels = apply_thresholds(outcomes, model.policy["thresholds"])
+    return Sample(frame, labels, outcomes["spend"].to_numpy())

@@ -83,6 +83,12 @@ def iso(instant: int, zone: str) -> str:
     return _local(instant, zone_of(zone)).isoformat()
 
 
+def day(instant: int, zone: str) -> str:
+    """The instant as a bare date where that means it (a midnight of the zone), else as `iso`."""
+    local = _local(instant, zone_of(zone))
+    return local.date().isoformat() if local.time() == time() else local.isoformat()
+
+
 def iso_or_none(instant: int | None, zone: str) -> str | None:
     """`iso`, passing None through."""
     return None if instant is None else iso(instant, zone)

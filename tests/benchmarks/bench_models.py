@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from engine.encoding import Encoder
-from engine.evaluation import baselines, metrics
+from engine.evaluation import Sample, baselines, metrics
 from engine.features import FeatureSpec, features, spec_for
 from engine.labels import VALUE_LABELS, future_value, given_labels, value_labels
 from engine.model import Model
@@ -138,7 +138,8 @@ def judged(case, kind, seed, shares):
 
 def plain(case, seed, shares):
     parts = split(case.frame["user"].to_numpy(), seed, shares)
-    return baselines(case.frame, case.labels(parts), parts, case.value, case.names)
+    everyone = Sample(case.frame, case.labels(parts), case.value)
+    return baselines(everyone.only(parts == 0), everyone.only(parts == TEST), case.names)
 
 
 def quality(title, case, kinds, seeds, shares=(0.70, 0.15, 0.15)):

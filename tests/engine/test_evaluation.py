@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
 
 from engine.errors import EngineError
-from engine.evaluation import baselines, calibration, confusion, metrics
+from engine.evaluation import Sample, baselines, calibration, confusion, losses, metrics
 
 NAMES = ("high", "medium", "low")
 
@@ -101,7 +101,15 @@ def test_calibration_counts_every_user_once_per_label():
     assert calibration(np.array([0]), np.array([[1.0, 0, 0]]), NAMES)["high"][0]["to"] == 1
 
 
-def shop(n=3000, seed=0):
+def test_losses_are_each_users_own():
+    labels, probabilities, _ = drawn()
+    told = losses(labels, probabilities)
+    assert told.shape == (500,)
+    assert told[7] == pytest.approx(-np.log(probabilities[7, labels[7]]))
+    assert told.mean() == pytest.approx(metrics(labels, probabilities, None, NAMES)["log_loss"])
+
+
+def shop(n=2000, seed=0):
     """Recency and orders tell the label; `noise` tells nothing."""
     draw = np.random.default_rng(seed)
     orders, recency = draw.poisson(2, n), draw.integers(1, 366, n)
@@ -110,12 +118,11 @@ def shop(n=3000, seed=0):
     frame = pl.DataFrame(
         {"user": np.arange(n), "orders": orders, "recency_days": recency, "noise": draw.normal(size=n)}
     )
-    return frame, labels, np.arange(n) % 10 // 4, np.exp(lean)
+    return Sample(frame, labels, np.exp(lean))
 
 
 def test_the_better_baseline_is_the_better_one():
-    frame, labels, parts, value = shop()
-    told = baselines(frame, labels, parts, value, NAMES)
+    told = baselines(shop(), shop(seed=1), NAMES)
     losses = [told[name]["log_loss"] for name in ("majority", "recency_frequency", "logistic")]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] - losses[1] > 0.1
@@ -124,36 +131,37 @@ def test_the_better_baseline_is_the_better_one():
     assert captures[0] < 0.2 < captures[1]
 
 
-def test_the_majority_gives_everyone_the_training_shares():
-    frame, labels, parts, _ = shop()
-    shares = np.bincount(labels[parts == 0]) / (parts == 0).sum()
-    told = baselines(frame, labels, parts, None, NAMES)["majority"]
-    assert told["log_loss"] == pytest.approx(-np.log(shares[labels[parts == 2]]).mean(), abs=1e-3)
+def test_the_majority_gives_everyone_the_learnt_shares():
+    learnt, judged = shop(), shop(seed=1)
+    shares = np.bincount(learnt.labels) / len(learnt.labels)
+    told = baselines(learnt, Sample(judged.frame, judged.labels), NAMES)["majority"]
+    assert told["log_loss"] == pytest.approx(-np.log(shares[judged.labels]).mean(), abs=1e-3)
     assert told["auc"] == 0.5
     assert told["value_capture_10"] is None
 
 
-def test_baselines_learn_from_training_users_only():
-    frame, labels, parts, value = shop()
-    told = baselines(frame, labels, parts, value, NAMES)
-    other = np.where(parts == 1, 0, labels)
-    wild = frame.with_columns(orders=pl.when(pl.Series(parts == 1)).then(10**9).otherwise("orders"))
-    assert baselines(wild, other, parts, value, NAMES) == told
-    # Nor from those without a label, who are not judged either.
-    unlabelled = np.where(np.arange(len(labels)) % 3 == 0, -1, labels)
-    kept = unlabelled >= 0
-    without = baselines(frame.filter(pl.Series(kept)), labels[kept], parts[kept], value[kept], NAMES)
-    assert baselines(frame, unlabelled, parts, value, NAMES) == without
+def test_what_a_baseline_gives_one_user_does_not_depend_on_who_else_is_judged():
+    learnt, judged = shop(), shop(seed=1)
+    kept = judged.frame["orders"].to_numpy() < 2
+    whole, part = baselines(learnt, judged, NAMES), baselines(learnt, judged.only(kept), NAMES)
+    rest = baselines(learnt, judged.only(~kept), NAMES)
+    for name in whole:
+        mixed = np.average(
+            [part[name]["log_loss"], rest[name]["log_loss"]], weights=[kept.sum(), (~kept).sum()]
+        )
+        assert whole[name]["log_loss"] == pytest.approx(mixed)
 
 
-def test_a_label_that_training_never_saw_is_still_measured():
-    frame, labels, parts, _ = shop()
-    labels = np.where((labels == 2) & (parts == 0), 1, labels)
-    told = baselines(frame, labels, parts, None, NAMES)
+def test_a_label_that_was_never_learnt_is_still_measured():
+    learnt = shop()
+    two = Sample(learnt.frame, np.minimum(learnt.labels, 1), learnt.value)
+    told = baselines(two, shop(seed=1), NAMES)
     assert all(np.isfinite(each["log_loss"]) for each in told.values())
 
 
 def test_a_table_without_recency_has_the_majority_for_it():
-    frame, labels, parts, _ = shop()
-    told = baselines(frame.select("user", "noise"), labels, parts, None, NAMES)
+    learnt, judged = (
+        Sample(each.frame.select("user", "noise"), each.labels) for each in (shop(), shop(seed=1))
+    )
+    told = baselines(learnt, judged, NAMES)
     assert told["recency_frequency"] == told["majority"]

@@ -108,8 +108,9 @@ def test_a_tick_holds_its_instants(zone, length, at):
     start = ticks.previous(end)
     assert start <= at < end
     assert ticks.next(start) == end
-    assert ticks.at_or_after(end) == end
+    assert ticks.at_or_after(end) == ticks.at_or_before(end) == end
     assert ticks.at_or_after(start + 1) == end
+    assert ticks.at_or_before(at) == start
     assert ticks.end_holding(start) == end
     assert ticks.end_holding(end - 1) == end
 

@@ -1,6 +1,7 @@
 """A small shop made of event lines, and a small model, for tests of the operations."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -20,12 +21,12 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 class Shop:
     """A store in a folder, fed with event lines; a wall clock that the test sets."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, clock: str = "wall") -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "shop.db"
         self._monkeypatch = monkeypatch
         self._numbers = count()
-        init(self.path, currency="EUR", clock=clock)
+        init(self.path, **{"currency": "EUR", "clock": "wall"} | settings)
 
     def at(self, day: float) -> None:
         """Sets the wall clock to that many days after START."""
@@ -181,3 +182,20 @@ def give_model(model):
         return promote(s, "small")
 
     return give
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A simulated shop's folder, and what the demo said; tests that use it share the xdist group
+    simulated-shop, so that it is made once."""
+    from segtui.operations.demo import demo
+
+    folder = tmp_path_factory.mktemp("demo") / "shop"
+    return folder, demo(folder, users=2_500, days=260, seed=3)
+
+
+@pytest.fixture
+def made_copy(made, tmp_path):
+    """A copy of the simulated shop's store to write to."""
+    shutil.copytree(made[0], tmp_path / "copy")
+    return tmp_path / "copy" / "shop.db"

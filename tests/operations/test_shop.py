@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -30,19 +29,10 @@ from segtui.operations.verify import verify
 pytestmark = pytest.mark.xdist_group("simulated-shop")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The demo's folder, and what the demo said."""
-    folder = tmp_path_factory.mktemp("demo") / "shop"
-    return folder, demo(folder, users=2_500, days=260, seed=3)
-
-
 @pytest.fixture
-def shop(made, tmp_path):
+def shop(made_copy):
     """A copy of the shop's store to write to."""
-    copy = tmp_path / "copy"
-    shutil.copytree(made[0], copy)
-    return copy / "shop.db"
+    return made_copy
 
 
 @pytest.fixture
