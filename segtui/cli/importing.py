@@ -85,6 +85,9 @@ def _show(out: Output, result: dict[str, Any]) -> None:
 
 def _explain(out: Output, result: dict[str, Any]) -> None:
     out.message(f"Read as {result['format']} ({result['why']}), source {result['source']}.")
+    for where, names in (("To the vault", result["vaulted"]), ("Dropped", result["dropped"])):
+        if names:
+            out.message(f"{where}: {', '.join(names)}.")
     if result.get("clock"):
         out.message(f"Currency {result['currency'] or 'none yet'}, clock {result['clock']}.")
     if result["quarantined"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +115,9 @@ def import_files(
     currency = s.settings.currency or _main_currency(parsed.accepted)
     parsed = _quarantine_currencies(parsed, currency)
     name = source or (mapping.stem if mapping else parsed.format)
+    columns = sources.columns(paths, parsed.format, mapping)
     if dry_run:
-        return _dry_run(s, parsed, name, currency, started)
+        return _dry_run(s, parsed, name, currency, started) | asdict(columns)
     _refuse_missing_key(s)
     quarantine_file = quarantine.write(s.store.path, name, parsed.rejected, time.time_ns() // 1000)
     counts: Counts | None = None
@@ -159,6 +160,7 @@ def import_files(
         "late": counts.late,
         "clock": s.settings.clock,
         "currency": s.settings.currency,
+        **asdict(columns),
     }
 
 
@@ -269,7 +271,6 @@ def _dry_run(s: Session, parsed: Parsed, source: str, currency: str | None, star
         "why": parsed.why,
         "currency": currency,
         "reasons": quarantine.reasons(parsed.rejected),
-        "vault": ["user"],
         "preview": preview.to_dicts(),
         "position": log.summary(s.store).position,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,28 +20,45 @@ from segtui.sources import (
 )
 from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
-from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
+from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Columns, Options
 
-__all__ = ["ATTRIBUTES", "FORMATS", "PARSED", "REJECTED", "Batch", "Options", "SourceError", "detect", "read"]
+__all__ = [
+    "ATTRIBUTES",
+    "FORMATS",
+    "PARSED",
+    "REJECTED",
+    "Batch",
+    "Columns",
+    "Options",
+    "SourceError",
+    "columns",
+    "detect",
+    "read",
+]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A format: its name, what it holds, and how to read a file of it."""
+    """A format: its name, what it holds, how to read a file of it, and what becomes of its columns."""
 
     name: str
     title: str
     read: Callable[[Path, Options], Iterator[Batch]]
+    columns: Callable[[Path], Columns]
 
 
 FORMATS: dict[str, Source] = {
     source.name: source
     for source in (
-        Source(events.NAME, "events, one JSON object a line", events.read),
-        Source(cdnow.NAME, "CDNOW purchases (master or sample)", cdnow.read),
-        Source(online_retail.NAME, "UCI Online Retail invoice lines", online_retail.read),
-        Source(rees46.NAME, "REES46 clickstream", rees46.read),
-        Source(table.NAME, "one row per user, with attributes and perhaps a label", table.read),
+        Source(events.NAME, "events, one JSON object a line", events.read, events.columns),
+        Source(cdnow.NAME, "CDNOW purchases (master or sample)", cdnow.read, cdnow.columns),
+        Source(
+            online_retail.NAME, "UCI Online Retail invoice lines", online_retail.read, online_retail.columns
+        ),
+        Source(rees46.NAME, "REES46 clickstream", rees46.read, rees46.columns),
+        Source(
+            table.NAME, "one row per user, with attributes and perhaps a label", table.read, table.columns
+        ),
     )
 }
 
@@ -88,3 +105,16 @@ def read(path: Path, format: str, options: Options, mapping: Path | None = None)
     if name not in FORMATS:
         raise SourceError(f"There is no format '{name}': choose one of auto, {', '.join(FORMATS)}.")
     return FORMATS[name].read(path, options)
+
+
+def columns(paths: Sequence[Path], format: str, mapping: Path | None = None) -> Columns:
+    """Which columns of files of one format name the user and go to the vault, and which go nowhere.
+
+    Of JSON lines the members of each file's first mebibyte are looked at.
+    """
+    told = load_mapping(Path(mapping)) if mapping is not None else None
+    found = Columns()
+    for path in paths:
+        one = FORMATS[format].columns(path) if told is None else mapped.columns(path, told)
+        found = found.and_those(one)
+    return found

@@ -14,7 +14,7 @@ import polars as pl
 from segtui.sources import files, numbers, times
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import Judge, broken
-from segtui.sources.schema import Batch, Options
+from segtui.sources.schema import Batch, Columns, Options
 
 NAME = "cdnow"
 CURRENCY = "USD"
@@ -30,6 +30,13 @@ def recognise(lines: list[str]) -> str | None:
     if filled and all(_like(cells) for cells in filled):
         return "its lines are customer, date, number and dollars between blanks"
     return None
+
+
+def columns(path: Path) -> Columns:
+    """What becomes of the columns: the customer goes to the vault, the sample's own number nowhere."""
+    frames = (frame for frame in files.filled(path) if frame.height)
+    names, _ = _layout(path, next(frames)["text"])
+    return Columns.among(names, MASTER, ["customer_id"])
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

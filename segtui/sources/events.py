@@ -14,7 +14,7 @@ import polars as pl
 
 from segtui.sources import ndjson, times
 from segtui.sources.judging import Judge, told
-from segtui.sources.schema import Batch, Options
+from segtui.sources.schema import Batch, Columns, Options
 
 NAME = "events"
 REQUIRED = ("user", "time", "kind")
@@ -31,6 +31,11 @@ def recognise(members: list[str]) -> str | None:
     if set(REQUIRED) <= set(members):
         return "its lines are JSON objects with user, time and kind"
     return None
+
+
+def columns(path: Path) -> Columns:
+    """What becomes of the members: the user goes to the vault, unknown ones nowhere."""
+    return Columns.among(ndjson.all_members(path), MEMBERS, ["user"])
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

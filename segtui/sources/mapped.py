@@ -12,7 +12,7 @@ from segtui.sources.delimited import Chunk, literal
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import NO_USER, Judge
 from segtui.sources.mapping import DURATIONS, Mapping
-from segtui.sources.schema import Batch, Options
+from segtui.sources.schema import Batch, Columns, Options
 from segtui.sources.tabular import Table
 
 TEXTS = ("order", "item", "category", "platform", "device", "region", "session", "id")
@@ -59,6 +59,14 @@ class MappedJudge(Judge):
             point = plain.str.contains(".", literal=True)
             plain = pl.when(~point).then(plain.str.replace_all(mapping.decimal, ".", literal=True))
         return plain
+
+
+def columns(path: Path, mapping: Mapping) -> Columns:
+    """What becomes of the columns: user and e-mail go to the vault, those not mapped nowhere."""
+    kind = mapping.format or _format(path)
+    names = ndjson.all_members(path) if kind == "ndjson" else Table(path, mapping.delimiter).names
+    who = [mapping.columns[field] for field in ("user", "email") if field in mapping.columns]
+    return Columns.among(names, mapping.columns.values(), who)
 
 
 def read(path: Path, options: Options, mapping: Mapping) -> Iterator[Batch]:

@@ -54,6 +54,14 @@ def members(text: str) -> list[str]:
     return [] if isinstance(found, str) else list(found)
 
 
+def all_members(path: Path) -> list[str]:
+    """The names in the objects of a file's first mebibyte, in the order they come."""
+    seen: dict[str, None] = {}
+    for line in files.head(path):
+        seen.update(dict.fromkeys(members(line)) if line.strip() else {})
+    return list(seen)
+
+
 def _objects(frame: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Lines that are objects, their members as text, and the broken lines (REJECTED)."""
     kept: list[pl.DataFrame] = []

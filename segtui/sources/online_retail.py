@@ -14,7 +14,7 @@ import polars as pl
 
 from segtui.sources import numbers, times
 from segtui.sources.judging import Judge, told
-from segtui.sources.schema import Batch, Options
+from segtui.sources.schema import Batch, Columns, Options
 from segtui.sources.tabular import Table
 
 NAME = "online-retail"
@@ -26,6 +26,11 @@ MONTH_FIRST = "%m/%d/%Y %H:%M"  # as in the CSV made from UCI's spreadsheet
 def recognise(names: list[str]) -> str | None:
     """Why the columns look like Online Retail, or None."""
     return "its columns are Online Retail's" if set(COLUMNS) <= set(names) else None
+
+
+def columns(path: Path) -> Columns:
+    """What becomes of the columns: the customer goes to the vault, unknown ones nowhere."""
+    return Columns.among(Table(path).names, COLUMNS, ["CustomerID"])
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from segtui.sources import numbers, times
 from segtui.sources.judging import Judge, told
-from segtui.sources.schema import Batch, Options
+from segtui.sources.schema import Batch, Columns, Options
 from segtui.sources.tabular import Table
 
 NAME = "rees46"
@@ -33,6 +33,11 @@ KINDS = {
 def recognise(names: list[str]) -> str | None:
     """Why the columns look like REES46, or None."""
     return "its columns are REES46's" if set(COLUMNS) <= set(names) else None
+
+
+def columns(path: Path) -> Columns:
+    """What becomes of the columns: the customer goes to the vault, unknown ones nowhere."""
+    return Columns.among(Table(path).names, COLUMNS, ["user_id"])
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -57,6 +58,33 @@ class Batch:
     def rows(self) -> int:
         """Rows read, good and bad."""
         return self.accepted.height + self.rejected.height
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a file, in its order, that do not go into the log.
+
+    vaulted: they say who the user is, and go to the vault. dropped: they go nowhere.
+    """
+
+    vaulted: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @classmethod
+    def among(cls, names: Iterable[str], used: Iterable[str], vaulted: Iterable[str]) -> Columns:
+        """Of the columns `names`: those that name the user, and those of no use."""
+        names, who, kept = list(names), set(vaulted), set(used)
+        return cls(
+            tuple(name for name in names if name in who),
+            tuple(name for name in names if name not in who and name not in kept),
+        )
+
+    def and_those(self, others: Columns) -> Columns:
+        """With those of another file."""
+        return Columns(
+            tuple(dict.fromkeys(self.vaulted + others.vaulted)),
+            tuple(dict.fromkeys(self.dropped + others.dropped)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from segtui.sources import numbers
 from segtui.sources.delimited import Chunk
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import TEXT_LIMIT, Judge, told
-from segtui.sources.schema import ATTRIBUTES, Batch, Options
+from segtui.sources.schema import ATTRIBUTES, Batch, Columns, Options
 from segtui.sources.tabular import Table
 
 NAME = "table"
@@ -57,6 +57,21 @@ def recognise(names: list[str]) -> str | None:
     return f"one row per {found}" if found else "a table without a time: one row per user"
 
 
+def columns(path: Path) -> Columns:
+    """What becomes of the columns: who the user is goes to the vault, what else identifies one nowhere."""
+    names = Table(path).names
+    user, email = _who(names)
+    attributes = [name for name in names if name.lower() not in IDENTIFYING]
+    return Columns.among(names, attributes, [name for name in (user or email,) if name is not None])
+
+
+def _who(names: list[str]) -> tuple[str | None, str | None]:
+    """The column that is the user's id, and the one that holds the e-mail."""
+    by_lower = {name.lower(): name for name in reversed(names)}
+    user = next((by_lower[name] for name in USER_COLUMNS if name in by_lower), None)
+    return user, next((by_lower[name] for name in EMAIL_COLUMNS if name in by_lower), None)
+
+
 def read(path: Path, options: Options) -> Iterator[Batch]:
     """The users of a table, as `identify` events at options.now with their attributes."""
     table = Table(path)
@@ -65,9 +80,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
             f"{path}, line 1: a table of users needs at least two columns, there is only "
             f"{', '.join(table.names) or 'none'}: check the delimiter."
         )
-    by_lower = {name.lower(): name for name in reversed(table.names)}
-    user = next((by_lower[name] for name in USER_COLUMNS if name in by_lower), None)
-    email = next((by_lower[name] for name in EMAIL_COLUMNS if name in by_lower), None)
+    user, email = _who(table.names)
     columns = [name for name in table.names if name != user and name.lower() not in IDENTIFYING]
     numeric = _numeric(table, columns)
     before = 0

@@ -67,6 +67,7 @@ def test_import_counts_every_row_once(cli: Cli, tmp_path: Path, history: Path) -
     assert first["rows"] == sum(first[name] for name in COUNTS) == 202
     assert first["quarantined"] == 2
     assert Path(first["quarantine_file"]).exists()
+    assert (first["vaulted"], first["dropped"]) == (["user"], [])
     again = document(cli, store, "import", sample)
     assert (again["accepted"], again["duplicates"]) == (0, 200)
     assert again["content_digest"] == first["content_digest"]
@@ -76,7 +77,7 @@ def test_a_dry_run_reads_and_writes_nothing(cli: Cli, shop: Path, history: Path)
     before = document(cli, shop, "status")["position"]
     tried = document(cli, shop, "import", history, "--dry-run")
     assert tried["rows"] > 0
-    assert tried.keys() >= {"rows", "quarantine_file", "content_digest", *COUNTS}
+    assert tried.keys() >= {"rows", "quarantine_file", "content_digest", "vaulted", "dropped", *COUNTS}
     assert document(cli, shop, "status")["position"] == before
 
 
