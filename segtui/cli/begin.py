@@ -108,8 +108,10 @@ def _fact(out: Output, value: Any) -> Any:
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui demo --users 2000 --seed 1 --no-ui")
 def demo(
     context: typer.Context,
-    users: Annotated[int, typer.Option(min=1, metavar="N", help="How many customers.")] = 5_000,
-    days: Annotated[int, typer.Option(min=1, metavar="N", help="How many days of history.")] = 400,
+    users: Annotated[int, typer.Option(min=1, metavar="N", help="How many customers, 1500 or more.")] = 5_000,
+    days: Annotated[
+        int, typer.Option(min=1, metavar="N", help="How many days of history, 200 or more.")
+    ] = 400,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed makes the same shop.")] = 7,
     folder: Annotated[Path, typer.Option("--dir", metavar="PATH", help="Where to put it.")] = DEMO_FOLDER,
     no_ui: Annotated[bool, flag("--no-ui", text="Do not open the terminal UI afterwards.")] = False,

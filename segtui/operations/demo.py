@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ END = date(2026, 3, 1)
 """The simulated shop's last day: fixed, so that a seed gives the same shop on any day."""
 FOLLOWING = 7
 """Days at the end that arrive one file at a time, each followed by a rescore."""
+LEAST_USERS, LEAST_DAYS = 1_500, 200
+"""A smaller or younger shop may have too few buyers to train on."""
 
 
 def demo(
@@ -34,24 +38,46 @@ def demo(
     cancelled: Cancelled = never,
 ) -> dict[str, Any]:
     """Simulates a shop and runs the whole job in `folder`; a finished demo there is only summed up again."""
-    if users < 1 or days < 200:
-        raise OperationError("A demo shop needs at least one user and 200 days of history.")
     folder = Path(folder)
     store = folder / "shop.db"
     started = time.monotonic()
     if not store.exists():
+        if users < LEAST_USERS or days < LEAST_DAYS:
+            raise OperationError(
+                f"A demo shop of {users:,} users and {days:,} days has too few buyers to learn from: "
+                f"use --users {LEAST_USERS} and --days {LEAST_DAYS} or more."
+            )
         unfinished = folder / "making"
         if unfinished.exists():
             shutil.rmtree(unfinished)
         if folder.exists() and any(folder.iterdir()):
             raise OperationError(f"{folder} holds other files: choose an empty folder with --dir.")
-        unfinished.mkdir(parents=True)
-        _make(unfinished, users, days, seed, progress, cancelled)
-        for path in unfinished.iterdir():
-            path.rename(folder / path.name)
-        unfinished.rmdir()
+        with _all_or_nothing(folder):
+            unfinished.mkdir(parents=True)
+            _make(unfinished, users, days, seed, progress, cancelled)
+            for path in unfinished.iterdir():
+                path.rename(folder / path.name)
+            unfinished.rmdir()
     with open_session(store) as s:
         return _summary(s) | {"seconds": round(time.monotonic() - started, 3)}
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[None]:
+    """Whatever ends the work inside before its end, Ctrl-C too, leaves nothing in `folder` or above it."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in folder.iterdir() if folder.exists() else ():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        for each in missing:
+            if each.exists():
+                each.rmdir()
+        raise
 
 
 def _make(folder: Path, users: int, days: int, seed: int, progress: Progress, cancelled: Cancelled) -> None:
