@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segtui.operations.definitions import definitions
+from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import Promotion
@@ -41,29 +41,38 @@ def promote(
 
     `previous` goes back to the model before. Raises OperationError for an unknown or current model.
     """
-    found = definitions(s)
-    if previous:
-        past = found.segmentation(segmentation).previous_models
-        if not past:
-            raise OperationError(f"Segmentation {segmentation!r} has no model to go back to.")
-        trained = found.models[past[-1]]
-    elif model is None:
+    if model is None and not previous:
         raise OperationError("Which model? Name one of 'segtui models', or use --previous.")
-    else:
-        trained = found.find_model(model)
-    held = found.segmentation(trained["segmentation"])
-    if held.model == trained["model"]:
-        raise OperationError(f"Model {trained['name']} is the current one of {held.name!r} already.")
-    result = {"model": trained["model"], "name": trained["name"], "promoted": not preview}
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
-            promotion = Promotion(s, tx, trained | {"previous": held.model}, progress, cancelled)
+            trained = _to_promote(definitions(s), None if previous else model, segmentation)
+            promotion = Promotion(s, tx, trained, progress, cancelled)
             promotion.finish()
-            result["flows"] = promotion.flows()
-            result["changed"] = sum(users for _, _, users in result["flows"])
+            flows = promotion.flows()
             if preview:
                 raise Stopped
     except Stopped:
         if not preview:
             raise
-    return result
+    return {
+        "model": trained["model"],
+        "name": trained["name"],
+        "promoted": not preview,
+        "flows": flows,
+        "changed": sum(users for _, _, users in flows),
+    }
+
+
+def _to_promote(found: Definitions, model: str | None, segmentation: str) -> dict[str, Any]:
+    """The `model_trained` body of the model named, else of the one before, with the one it replaces."""
+    if model is None:
+        past = found.segmentation(segmentation).previous_models
+        if not past:
+            raise OperationError(f"Segmentation {segmentation!r} has no model to go back to.")
+        trained = found.models[past[-1]]
+    else:
+        trained = found.find_model(model)
+    held = found.segmentation(trained["segmentation"])
+    if held.model == trained["model"]:
+        raise OperationError(f"Model {trained['name']} is the current one of {held.name!r} already.")
+    return trained | {"previous": held.model}

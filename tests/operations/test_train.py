@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from db import log
+from db.store import Store
 from engine.evaluation import losses
 from engine.training import split
 from segtui.operations.deciders import Evidence, load_model
@@ -128,6 +129,23 @@ def test_what_others_commit_meanwhile_is_seen(s, made_copy):
     assert body["model"] == told["model"]
     assert body["previous"] == other["model"], "the model that is current at the commit"
     assert body["position"] == read, "what was learnt from, not what came while learning"
+
+
+def test_a_promotion_replaces_what_is_current_when_it_is_written(s, made_copy, monkeypatch):
+    _, one = trained(s, seed=5)
+    _, two = trained(s, seed=6)
+    begin = Store.transaction
+
+    def overtaken(store, **settings):
+        monkeypatch.setattr(Store, "transaction", begin)
+        with open_session(made_copy) as another:
+            promote(another, one["name"])
+        return begin(store, **settings)
+
+    monkeypatch.setattr(Store, "transaction", overtaken)
+    promote(s, two["name"])
+    assert log.decisions(s.store, kinds=("model_promoted",))[-1].body["previous"] == one["model"]
+    assert promote(s, None, previous=True)["model"] == one["model"]
 
 
 # --- names -----------------------------------------------------------------------------------------
