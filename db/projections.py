@@ -137,18 +137,51 @@ def _kept_sizes(store: Store, segmentation: int, as_of: int) -> dict[int, int] |
         )
 
 
-def size_history(store: Store, segmentation: int, *, since: int | None = None) -> pl.DataFrame:
-    """as_of, label, users, expected of every scored tick from `since` on, in the pass that governs it."""
+def size_history(
+    store: Store, segmentation: int, *, since: int | None = None, position: int | None = None
+) -> pl.DataFrame:
+    """as_of, label, users, expected of scored ticks, in the pass that governs them, by as_of.
+
+    From the newest tick at or before `since` on. At a `position` behind the head users are folded from the
+    changes; expected is null where a later rescore went over the same tick, for only the last is kept.
+    """
     with store.reading():
+        if position is not None:
+            return _size_history_then(store, segmentation, since, position)
         rows = store.frame(
             'SELECT segmentation, "pass", as_of, label, users, expected FROM sizes '
-            'WHERE segmentation = ? AND as_of >= coalesce(?, as_of) ORDER BY as_of, "pass", label',
+            "WHERE segmentation = ?1 AND as_of >= coalesce("
+            "(SELECT max(as_of) FROM sizes WHERE segmentation = ?1 AND as_of <= ?2), ?2, as_of) "
+            'ORDER BY as_of, "pass", label',
             (segmentation, since),
             SIZES,
         )
         kept = governing(store, rows)
     newest = kept.filter(pl.col("pass") == pl.col("pass").max().over("as_of"))
     return newest.select("as_of", "label", "users", "expected")
+
+
+def _size_history_then(store: Store, segmentation: int, since: int | None, position: int) -> pl.DataFrame:
+    scored = rescores(store, segmentation, position)
+    folded = fold_sizes(
+        log.changes(store, segmentation=segmentation, position=position), governing(store, scored, position)
+    )
+    if since is not None:
+        first = folded.filter(pl.col("as_of") <= since)["as_of"].max()
+        folded = folded.filter(pl.col("as_of") >= (since if first is None else first))
+    untouched = store.frame(
+        'SELECT s."pass", s.as_of, s.label, s.expected FROM sizes s WHERE s.segmentation = ?1 AND ?2 >= '
+        "(SELECT max(r.seq) FROM rescores r "
+        'WHERE r.segmentation = ?1 AND r."pass" = s."pass" AND r.as_of = s.as_of)',
+        (segmentation, position),
+        {name: SIZES[name] for name in ("pass", "as_of", "label", "expected")},
+    )
+    return (
+        folded.drop("expected")
+        .join(untouched, on=["pass", "as_of", "label"], how="left", maintain_order="left")
+        .select("as_of", "label", "users", "expected")
+        .sort("as_of", "label")
+    )
 
 
 def history(store: Store, user: int) -> pl.DataFrame:

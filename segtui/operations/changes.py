@@ -10,7 +10,7 @@ import polars as pl
 
 from db import log, vocabulary
 from engine.membership import CAUSES
-from segtui.operations.definitions import definitions
+from segtui.operations.definitions import definitions, require_label
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
@@ -56,10 +56,8 @@ def change_frame(
     number = None
     if name:
         known = definitions(s).segmentation(name)
-        if label and label not in known.labels:
-            raise OperationError(
-                f"Segmentation {name!r} has no label {label!r}: there are {', '.join(known.labels)}."
-            )
+        if label:
+            require_label(known, label)
         number = vocabulary.number(s.store, "segmentation", name)
         if number is None:
             return pl.DataFrame(schema=log.CHANGES)

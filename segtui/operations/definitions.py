@@ -25,6 +25,8 @@ class Segmentation:
     name: str
     kind: str
     labels: tuple[str, ...]
+    all_labels: tuple[str, ...] = ()
+    """Every label it ever had, in the order they came."""
     model: str | None = None
     promoted: int | None = None
     """The seq of the decision that made the model current."""
@@ -75,9 +77,8 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
     for decision in log.decisions(s.store, kinds=KINDS, position=position):
         body = decision.body
         if decision.kind == "segmentation_defined":
-            found.segmentations[body["name"]] = Segmentation(
-                body["name"], body["kind"], tuple(body["labels"])
-            )
+            labels = tuple(body["labels"])
+            found.segmentations[body["name"]] = Segmentation(body["name"], body["kind"], labels, labels)
         elif decision.kind == "model_trained":
             found.models[body["model"]] = body | {"trained_at": decision.recorded_at}
         else:
@@ -93,6 +94,7 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
                     model=body["model"],
                     promoted=decision.seq,
                     labels=tuple(body["labels"]),
+                    all_labels=tuple(dict.fromkeys((*old.all_labels, *body["labels"]))),
                     previous_models=past,
                 )
     return found
@@ -107,11 +109,17 @@ def split_segment(text: str) -> tuple[str, str]:
 
 
 def require_segment(s: Session, text: str) -> tuple[Segmentation, str]:
-    """The segmentation and the label of a segment's name, both known to the store."""
+    """The segmentation and the label of a segment's name; the label may be one it had before."""
     name, label = split_segment(text)
     segmentation = definitions(s).segmentation(name)
-    if label not in segmentation.labels:
-        raise OperationError(
-            f"Segmentation {name!r} has no label {label!r}: there are {', '.join(segmentation.labels)}."
-        )
+    require_label(segmentation, label)
     return segmentation, label
+
+
+def require_label(segmentation: Segmentation, label: str) -> None:
+    """Raises a sentence when the segmentation never had the label."""
+    if label not in segmentation.all_labels:
+        raise OperationError(
+            f"Segmentation {segmentation.name!r} has no label {label!r}: "
+            f"there are {', '.join(segmentation.all_labels)}."
+        )

@@ -11,43 +11,50 @@ from segtui.operations.session import Session
 
 @dataclass(frozen=True)
 class Moment:
-    """A tick's end, as one segmentation was known then."""
+    """A tick's end at a log position, as one segmentation was known then."""
 
     as_of: int | None
     """The as-of shown, µs UTC; None while there is neither a rescore nor a clock."""
+    position: int | None
+    """The position shown; None for the head."""
     past: bool
     """Whether later rescores have gone over what was held: it is folded from the log then. What was not
     recorded with a change is not known: the margin, and the probability on the days after the change."""
 
     @property
     def folded(self) -> int | None:
-        """The as-of to fold the log at; None when the head's projection tells it."""
+        """The as-of to fold the log at; None where the head's projection tells it."""
         return self.as_of if self.past else None
 
 
-def shown_as_of(s: Session, at: int | None) -> int | None:
+def shown_as_of(s: Session, at: int | None, position: int | None = None) -> int | None:
     """The as-of a screen shows: the last rescore's, or the first tick end at or after `at`."""
     if at is not None:
         return s.ticks.at_or_after(at)
-    last = passes.last_rescored(s.store)
+    last = passes.last_rescored(s.store, position=position)
     return s.as_of() if last is None else last
 
 
-def moment(s: Session, number: int | None, at: int | None) -> Moment:
-    """The moment `at` (µs, None: the newest) in the segmentation with this number.
+def moment(s: Session, number: int | None, at: int | None, position: int | None = None) -> Moment:
+    """The moment `at` (µs, None: the newest) and `position` in the segmentation with this number.
 
     At or after the segmentation's last rescore nothing has been recorded since, so the head tells it.
     """
-    as_of = shown_as_of(s, at)
+    if position is not None and position >= s.store.head():
+        position = None
+    as_of = shown_as_of(s, at, position)
+    if position is not None:
+        return Moment(as_of, position, past=True)
     last = None if number is None else passes.last_rescored(s.store, number)
-    return Moment(as_of, at is not None and as_of is not None and last is not None and as_of < last)
+    return Moment(as_of, None, past=last is not None and as_of is not None and as_of < last)
 
 
 def refuse_unrecorded(s: Session, when: Moment, field: str) -> None:
     """Raises OperationError when `field` of members was not recorded for every tick of a past moment."""
     if not when.past or field not in ("probability", "margin"):
         return
-    assert when.as_of is not None
+    if when.as_of is None:
+        raise OperationError(f"No {field} was recorded at position {when.position}: ask for a later one.")
     raise OperationError(
         f"No {field} is recorded for {s.iso(when.as_of)}, only the probability at each user's last change "
         f"before: leave it out of --where and --order, or use 'segtui score --at {s.iso(when.as_of)}'."

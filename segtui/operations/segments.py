@@ -1,135 +1,170 @@
-"""Sizes of every segment, now or at another instant."""
+"""Sizes of every segment, now or at another moment."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from db import log, projections, vocabulary
-from segtui.operations.definitions import Segmentation, definitions
-from segtui.operations.moment import shown_as_of
+from db import log, passes, projections, vocabulary
+from engine.labels import VALUE_LABELS
+from segtui.operations.definitions import Definitions, Segmentation, definitions
+from segtui.operations.moment import Moment, moment, shown_as_of
 from segtui.operations.session import Session
 
 TREND = 30
+"""Ticks in a trend."""
+CHANGES = {"change_1d": 1, "change_30d": 30}
+"""Calendar days of the store's zone that a size is compared over."""
+NOBODYS = -1
+"""The number of a label that the vocabulary does not know."""
+
+Instants = npt.NDArray[np.int64]
 
 
 def segments(s: Session, *, at: int | None = None, position: int | None = None) -> dict[str, Any]:
-    """Sizes, shares and expected sizes per label, with the change over 1 and 30 ticks and the trend.
+    """Sizes, shares and expected sizes per label, with the change over 1 and 30 days and the trend.
 
-    `reach` is null while the log holds no consent. Counts are exact.
+    A size some days ago is that of the last tick that had ended then. The trend has one size per tick, the
+    last 30 of them, oldest first. At a position everything is as the log knew it there; `expected` is null
+    where later rescores went over the tick. `reach` is null while the log holds no consent. Counts are
+    exact.
     """
-    as_of = shown_as_of(s, at)
-    found = definitions(s, position=position)
-    names = vocabulary.texts(s.store, "label")
-    return {
-        "as_of": None if as_of is None else s.iso(as_of),
-        "position": s.store.head() if position is None else position,
-        "counts": "exact",
-        "segmentations": [
-            _segmentation(s, each, as_of, at, position, names, found.models)
-            for each in found.segmentations.values()
-        ],
-    }
+    with s.store.reading():
+        as_of = shown_as_of(s, at, position)
+        found = definitions(s, position=position)
+        axis = None if as_of is None else _axis(s, as_of)
+        return {
+            "as_of": None if as_of is None else s.iso(as_of),
+            "position": s.store.head() if position is None else position,
+            "counts": "exact",
+            "segmentations": [
+                _segmentation(s, each, found, axis, at, position) for each in found.segmentations.values()
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The instants at which sizes are told, µs UTC."""
+
+    as_of: int
+    trend: Instants
+    earlier: Instants
+    """In the order of CHANGES."""
+
+
+def _axis(s: Session, as_of: int) -> _Axis:
+    ends = [as_of]
+    while len(ends) < TREND:
+        ends.append(s.ticks.previous(ends[-1]))
+    earlier = [s.ticks.days_before(as_of, days) for days in CHANGES.values()]
+    return _Axis(as_of, np.array(ends[::-1]), np.array(earlier))
 
 
 def _segmentation(
     s: Session,
     each: Segmentation,
-    as_of: int | None,
+    found: Definitions,
+    axis: _Axis | None,
     at: int | None,
     position: int | None,
-    names: dict[int, str],
-    models: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     number = vocabulary.number(s.store, "segmentation", each.name)
-    labels: list[dict[str, Any]] = []
-    if at is not None and number is not None and as_of is not None:
-        each = replace(each, model=_model_then(s, number, as_of, each.model))
-    trained = models.get(each.model or "")
-    if number is not None and as_of is not None:
-        past = None if at is None and position is None else as_of
-        users = projections.sizes(s.store, number, as_of=past, position=position)
-        series = _series(s, number, as_of)
-        total = sum(users.values())
-        by_name = {names[label]: label for label in users} | {
-            names[label]: label for label in series["label"].unique() if label in names
-        }
-        for label in [*each.labels, *sorted(set(by_name) - set(each.labels))]:
-            code = by_name.get(label)
-            count = users.get(code, 0) if code is not None else 0
-            own = series.filter(pl.col("label") == code) if code is not None else series.clear()
-            labels.append(
-                {
-                    "label": label,
-                    "users": count,
-                    "share": round(count / total, 6) if total else None,
-                    "expected": _expected(own, as_of),
-                    "reach": None,
-                    "change_1d": _change(s, own, as_of, 1, count),
-                    "change_30d": _change(s, own, as_of, TREND, count),
-                    "trend": _trend(s, own, as_of),
-                }
-            )
+    when = moment(s, number, at, position)
+    decided_by, model = _decider(s, each, number, when)
+    trained = found.models[model] if model else None
+    labels = each.labels
+    if trained:
+        labels = tuple(trained["labels"])
+    elif decided_by == "starter":
+        labels = VALUE_LABELS
     return {
         "name": each.name,
         "kind": each.kind,
-        "decided_by": "model" if each.model else ("starter" if each.starter else None),
-        "model": each.model,
+        "decided_by": decided_by,
+        "model": model,
         "model_name": trained["name"] if trained else None,
-        "thresholds": trained["thresholds"] if trained else _starter(each),
+        "thresholds": trained["thresholds"] if trained else _bounds(each, decided_by),
         "known_from": trained["known_from"] if trained else None,
-        "decision": {"rule": "argmax", "margin": 0.05, "min_stay": 0} if each.model else None,
-        "labels": labels,
+        "decision": {"rule": "argmax", "margin": 0.05, "min_stay": 0} if model else None,
+        "labels": [] if number is None or axis is None else _sizes(s, number, when, axis, labels),
     }
 
 
-def _model_then(s: Session, number: int, as_of: int, now: str | None) -> str | None:
-    """The model that decided at a past as-of, in the pass that is read for it; None for the starter rule."""
-    scored = projections.rescores(s.store, number).filter(pl.col("as_of") <= as_of)
-    if scored.is_empty():
-        return now
-    seq = scored.sort("as_of", "pass", "seq")["seq"][-1]
+def _decider(
+    s: Session, each: Segmentation, number: int | None, when: Moment
+) -> tuple[str | None, str | None]:
+    """`model` and its digest, `starter`, or nothing: what decided in the pass that is read for the moment."""
+    if not when.past:
+        return ("model" if each.model else "starter" if each.starter else None), each.model
+    scored = projections.rescores(s.store, number, when.position).filter(pl.col("as_of") <= when.as_of)
+    read = passes.governing(s.store, scored, when.position)
+    if read.is_empty():
+        return None, None
+    seq = read.sort("as_of", "pass", "seq")["seq"][-1]
     (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
     model: str | None = rescored.body["model"]
-    return model
+    return ("model" if model else "starter"), model
 
 
-def _starter(each: Segmentation) -> dict[str, Any] | None:
-    if each.starter is None:
+def _bounds(each: Segmentation, decided_by: str | None) -> dict[str, Any] | None:
+    """The bounds of the starter rule, where it decides."""
+    if decided_by != "starter" or each.starter is None:
         return None
     return {"recency_days": each.starter.recency_days, "spend_above": each.starter.spend_above}
 
 
-def _series(s: Session, number: int, as_of: int) -> pl.DataFrame:
-    """as_of, label, users, expected over the trend's ticks, oldest first."""
-    since = s.ticks.shift(as_of, -TREND - 1)
-    history = projections.size_history(s.store, number, since=since)
-    return history.filter(pl.col("as_of") <= as_of).sort("as_of")
+def _sizes(
+    s: Session, number: int, when: Moment, axis: _Axis, labels: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """One entry per label: those that decide, then others that somebody holds or held in the trend."""
+    users = projections.sizes(s.store, number, as_of=when.folded, position=when.position)
+    since = int(min(axis.trend[0], axis.earlier.min()))
+    history = projections.size_history(s.store, number, since=since, position=when.position)
+    history = history.filter(pl.col("as_of") <= axis.as_of)
+    ticks = history["as_of"].unique().sort()
+    trend, earlier = (_ended(ticks, instants) for instants in (axis.trend, axis.earlier))
+    names = vocabulary.texts(s.store, "label")
+    held = history.filter(pl.col("users") > 0)["label"]
+    codes = {names[code]: code for code in {*users, *held}}
+    total = sum(users.values())
+    entries = []
+    for label in [*labels, *sorted(set(codes) - set(labels))]:
+        code = codes.get(label, NOBODYS)
+        own = history.filter(pl.col("label") == code)
+        # A label without a row at a tick was not in use then: nobody held it.
+        sizes = dict(own.select("as_of", "users").iter_rows())
+        expected = dict(own.select("as_of", "expected").iter_rows())
+        count = users.get(code, 0)
+        before = [None if tick is None else sizes.get(tick, 0) for tick in earlier]
+        entries.append(
+            {
+                "label": label,
+                "users": count,
+                "share": round(count / total, 6) if total else None,
+                "expected": _users(expected.get(ticks[-1])) if len(ticks) else None,
+                "reach": None,
+                **{
+                    name: None if size is None else count - size
+                    for name, size in zip(CHANGES, before, strict=True)
+                },
+                "trend": [sizes.get(tick, 0) for tick in trend if tick is not None],
+            }
+        )
+    return entries
 
 
-def _at(own: pl.DataFrame, instant: int) -> dict[str, Any] | None:
-    """The newest size recorded at or before an instant."""
-    before = own.filter(pl.col("as_of") <= instant)
-    return before.row(-1, named=True) if before.height else None
+def _ended(ticks: pl.Series, instants: Instants) -> list[int | None]:
+    """The newest of the sorted ticks at or before each instant, None before the first."""
+    known = ticks.to_list()
+    index = np.searchsorted(ticks.to_numpy(), instants, side="right") - 1
+    return [None if at < 0 else known[at] for at in index.tolist()]
 
 
-def _expected(own: pl.DataFrame, as_of: int) -> float | None:
-    row = _at(own, as_of)
-    return None if row is None or row["expected"] is None else round(row["expected"] / 1_000_000, 1)
-
-
-def _change(s: Session, own: pl.DataFrame, as_of: int, ticks: int, count: int) -> int | None:
-    row = _at(own, s.ticks.shift(as_of, -ticks))
-    return None if row is None else count - int(row["users"])
-
-
-def _trend(s: Session, own: pl.DataFrame, as_of: int) -> list[int]:
-    """One size per tick, oldest first; ticks without a rescore repeat the one before."""
-    sizes = []
-    for back in range(TREND - 1, -1, -1):
-        row = _at(own, s.ticks.shift(as_of, -back))
-        if row is not None:
-            sizes.append(int(row["users"]))
-    return sizes
+def _users(millionths: float | None) -> float | None:
+    """A sum of probabilities as users; None where it was not kept."""
+    return None if millionths is None else round(millionths / 1_000_000, 1)

@@ -1,5 +1,6 @@
 """A small shop made of event lines, and a small model, for tests of the operations."""
 
+import dataclasses
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -174,12 +175,19 @@ def recorder(model):
 
 @pytest.fixture
 def give_model(model):
-    """Records and promotes the small model in a session's store."""
+    """Records and promotes the small model in a session's store, or the same with other labels."""
     from segtui.operations.models import promote
 
-    def give(s: Session, segmentation: str = "value", horizon: str | None = None) -> dict:
-        record_model(s, model, segmentation=segmentation, horizon=horizon)
-        return promote(s, "small")
+    def give(
+        s: Session,
+        segmentation: str = "value",
+        horizon: str | None = None,
+        labels: tuple[str, ...] = ("high", "medium", "low"),
+        name: str = "small",
+    ) -> dict:
+        named = dataclasses.replace(model, labels=labels)
+        record_model(s, named, name=name, segmentation=segmentation, horizon=horizon)
+        return promote(s, name)
 
     return give
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db import log
+from segtui.operations.changes import changes
 from segtui.operations.errors import OperationError
 from segtui.operations.export import export
 from segtui.operations.ingest import import_files
 from segtui.operations.members import members
-from segtui.operations.rescore import rescore
+from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segments import segments
 from segtui.operations.user import user
 
@@ -38,12 +39,17 @@ def lived(shop, give_model):
     return shop
 
 
+def labels(told):
+    """What `segments` says of each label of `value`."""
+    (value,) = told["segmentations"]
+    return {each["label"]: each for each in value["labels"]}
+
+
 def everyone(s, **how):
     """All members of all segments by user."""
-    labels = [each["label"] for each in segments(s)["segmentations"][0]["labels"]]
     return {
         each["user"]: each
-        for label in labels
+        for label in labels(segments(s))
         for each in members(s, f"value={label}", limit=None, **how)["members"]
     }
 
@@ -61,7 +67,7 @@ def test_at_the_last_rescore_or_later_members_are_those_of_the_head(lived, later
         close = {name for name, each in head.items() if each["margin"] < 0.3}
         assert 0 < len(close) < 24
         assert set(everyone(s, at=at, where="margin < 0.3")) == close
-        label = segments(s)["segmentations"][0]["labels"][0]["label"]
+        label = next(iter(labels(segments(s))))
         ranked = members(s, f"value={label}", at=at, order="-margin", limit=None)
         assert ranked["recorded"] == "at the last rescore"
         margins = [each["margin"] for each in ranked["members"]]
@@ -118,8 +124,8 @@ def test_an_exported_probability_is_the_recorded_one(lived, tmp_path):
         recorded = {
             f"#{user}": share for user, share in s.store.rows("SELECT user, probability FROM members")
         }
-        for each in segments(s)["segmentations"][0]["labels"]:
-            export(s, f"value={each['label']}", tmp_path / f"{each['label']}.csv")
+        for label in labels(segments(s)):
+            export(s, f"value={label}", tmp_path / f"{label}.csv")
     rows = [row for path in tmp_path.glob("*.csv") for row in csv.DictReader(path.open())]
     assert {row["user"]: row["probability"] for row in rows} == {
         user: str(share / 1_000_000) for user, share in recorded.items()
@@ -133,3 +139,94 @@ def test_an_attribute_is_the_number_that_stood_in_the_table(shop, tmp_path):
     with shop.open() as s:
         import_files(s, [table], format="table")
         assert s.attributes()["number"].to_list() == [float(number) for number in numbers]
+
+
+def test_sizes_at_a_position_are_what_was_told_when_the_log_ended_there(shop, give_model):
+    """The same tick twice, a model, other labels, ticks gone over again: none of it reaches back."""
+    told = {}
+
+    def look(s):
+        told[s.store.head()] = segments(s)
+
+    shop.events([(f"u{n:02}", n / 100, "purchase", 10.0 + 7 * n) for n in range(24)])
+    for day in range(1, 8):
+        shop.at(day + 0.5)
+        shop.events([(f"u{n:02}", day + 0.1, "purchase", 100.0) for n in range(day, 24, 5)])
+        with shop.open() as s:
+            rescore(s)
+            look(s)
+        shop.events([(f"u{n:02}", day + 0.2, "view", None) for n in range(day, 24, 7)])
+        with shop.open() as s:
+            if day == 3:
+                give_model(s)
+            elif day == 5:
+                give_model(s, labels=("gold", "silver", "rest"), name="metals")
+            elif day == 6:
+                rescore_range(s, shop.instant(2), shop.instant(5))
+            else:
+                rescore(s)
+            look(s)
+    with shop.open() as s:
+        unknown = 0
+        for position, then in told.items():
+            now = segments(s, position=position)
+            assert set(labels(now)) == set(labels(then))
+            for one, other in zip(labels(now).values(), labels(then).values(), strict=True):
+                if one["expected"] is None and other["expected"] is not None:
+                    unknown += 1
+                    one["expected"] = other["expected"]
+            assert now == then
+        assert 0 < unknown < 3 * len(told)
+
+
+@pytest.mark.parametrize("tick", ["12h", "1d", "7d"])
+def test_changes_in_size_are_over_days_whatever_the_tick(make_shop, tick):
+    shop = make_shop(tick=tick)
+    shop.at(0)
+    shop.events([(f"u{n:02}", n / 100, "purchase", 10.0 + 7 * n) for n in range(30)])
+    known = {}
+    for half in range(0, 90, 3):
+        shop.at(half / 2 + 0.3)
+        shop.events([(f"v{half}", half / 2 + 0.2, "purchase", 20.0 + half)])
+        with shop.open() as s:
+            rescore(s)
+            told = segments(s)
+            known[s.as_of()] = {label: each["users"] for label, each in labels(told).items()}
+    with shop.open() as s:
+        for label, each in labels(told).items():
+            ends = [s.as_of()]
+            while len(ends) < 30:
+                ends.append(s.ticks.previous(ends[-1]))
+
+            def size(instant, label=label):
+                before = [as_of for as_of in known if as_of <= instant]
+                return known[max(before)][label] if before else None
+
+            for days in (1, 30):
+                assert each[f"change_{days}d"] == each["users"] - size(s.as_of() - days * 86_400_000_000)
+            assert each["trend"] == [found for end in reversed(ends) if (found := size(end)) is not None]
+
+
+def test_a_label_of_a_former_model_can_be_named(shop, give_model, tmp_path):
+    shop.at(5.5)
+    shop.events([(f"u{n:02}", n / 10, "purchase", 10.0 + 7 * n) for n in range(24)])
+    with shop.open() as s:
+        give_model(s)
+    shop.at(9.5)
+    with shop.open() as s:
+        give_model(s, labels=("gold", "silver", "rest"), name="metals")
+        then = segments(s, at=instant(6))
+        assert set(labels(then)) == {"high", "medium", "low"}
+        for label, each in labels(then).items():
+            assert members(s, f"value={label}", at=instant(6))["total"] == each["users"]
+            assert members(s, f"value={label}")["total"] == 0
+            assert export(s, f"value={label}", tmp_path / "a.csv", at=instant(6))["rows"] == each["users"]
+        left = list(changes(s, segment="value=low"))
+        assert left
+        assert all("low" in (each["from"], each["to"]) for each in left)
+        for refused in (
+            lambda: members(s, "value=lwo", at=instant(6)),
+            lambda: list(changes(s, segment="value=lwo")),
+        ):
+            with pytest.raises(OperationError, match="no label 'lwo': there are high, medium, low, gold"):
+                refused()

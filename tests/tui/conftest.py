@@ -200,6 +200,7 @@ class Shop:
             "name": f"mlp-{digest[:4]}",
             "segmentation": "value",
             "kind": "mlp",
+            "labels": list(LABELS),
             "thresholds": {"high_above": 5_495},
             "known_from": "2025-12-01T00:00:00+01:00",
             "horizon": "90d",
