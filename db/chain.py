@@ -1,4 +1,4 @@
-"""Verifying a store: chain, sequence, vocabulary, vault, and that every projection is the fold of the log."""
+"""Verifying a store: that the log's rows are those its commits were made of, and what stands beside it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from db import encoding, log, projections, segments, summary, vocabulary
+from db import encoding, log, segments
+from db.checks import REBUILD, UNREADABLE, Check, beside_the_log, guarded, moment, unreadable
 from db.content import content_digest
 from db.encoding import ENCODING, GENESIS, Header, Records
-from db.errors import StoreError
 from db.log import Commit
-from db.passes import governing
-from db.schema import STREAMS, triggers
+from db.schema import STREAMS
 from db.segments import Segment
 from db.sqlite import connect, explained
 
@@ -35,32 +33,36 @@ TABLES = {"behaviour": "behaviour", "decisions": "decisions", "changes": "member
 ATTRIBUTES: dict[str, pl.DataType] = {"seq": pl.Int64(), "name": pl.Int64(), "value": pl.Int64()}
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: its name, whether it holds, and what was found."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
-def verify(store: Store) -> list[Check]:
+def verify(store: Store, *, head: str | None = None) -> list[Check]:
     """Looks at everything the store promises; changes nothing.
 
-    The chain's check names the first commit, and the stream in it, whose rows are not those it was made of.
+    The chain's check names the first commit, the stream in it and the range of its rows that are not those it
+    was made of. `head`: a chain digest (hex) kept elsewhere, which the log must have grown from.
     """
+    with store.reading():
+        checks = [*verify_log(store), *beside_the_log(store)]
+        if head is not None:
+            checks.append(_head(store, head))
+        return checks
+
+
+def verify_log(store: Store) -> list[Check]:
+    """Looks at the log alone: integrity, sequence, chain, and the columnar copies of it."""
     with ThreadPoolExecutor(1) as helper, store.reading():
-        integrity = helper.submit(_integrity, store.path)
-        checks = [
-            _triggers(store),
-            _sequence(store),
-            *_chain(store),
-            _vault(store),
-            _totals(store),
-            _memberships(store),
-            _sizes(store),
-        ]
+        integrity = helper.submit(guarded, "integrity", partial(_integrity, store.path))
+        checks = [guarded("sequence", partial(_sequence, store)), *_chain(store)]
         return [integrity.result(), *checks]
+
+
+def _head(store: Store, head: str) -> Check:
+    """A log that was cut, or rewritten from some commit on, no longer holds the digest it once ended with."""
+    commits = log.commits(store)
+    place = next((at for at, each in enumerate(commits) if each.digest.hex() == head.lower()), None)
+    if place is None and head != GENESIS.hex():
+        newest = f"it ends with {_named(commits[-1])}" if commits else "it is empty"
+        return Check("head", False, f"the log was cut or rewritten, no commit has this digest: {newest}")
+    since = len(commits) - (0 if place is None else place + 1)
+    return Check("head", True, f"{since:,} commits since" if since else "the newest commit")
 
 
 def _integrity(path: Path) -> Check:
@@ -68,13 +70,6 @@ def _integrity(path: Path) -> Check:
     with closing(connect(path)) as connection, explained(path):
         found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     return Check("integrity", found == "ok", "SQLite finds the file sound" if found == "ok" else found)
-
-
-def _triggers(store: Store) -> Check:
-    present = dict(store.rows("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"))
-    missing = [name for name, sql in triggers().items() if present.get(name) != sql]
-    detail = f"missing or changed: {', '.join(missing)}" if missing else "the log refuses changes"
-    return Check("triggers", not missing, detail)
 
 
 def _sequence(store: Store) -> Check:
@@ -115,8 +110,7 @@ def _range(commit: Commit, stream: str) -> tuple[int | None, int | None]:
 
 
 def _named(commit: Commit) -> str:
-    moment = datetime.fromtimestamp(commit.recorded_at / 1e6, UTC)
-    return f"commit {commit.id} of {moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"commit {commit.id} of {moment(commit.recorded_at)}"
 
 
 # --- the chain ---------------------------------------------------------------------------------------
@@ -124,12 +118,21 @@ def _named(commit: Commit) -> str:
 
 def _chain(store: Store) -> list[Check]:
     """The chain, and, as the rows are at hand, the columnar copies of them."""
+    try:
+        return _walked(store)
+    except UNREADABLE as error:
+        return [Check("chain", False, unreadable(error))]
+
+
+def _walked(store: Store) -> list[Check]:
     previous, commits, attributes = GENESIS, log.commits(store), 0
     copies = {stream: segments.held(store, stream) for stream in segments.STREAMS}
     fault: str | None = None
     differing: Path | None = None
-    for block in _blocks(commits):
-        rows = _Rows(store, block)
+    for block, rows in _read(store, commits):
+        if isinstance(rows, str):
+            fault = fault or f"{_named(block[0])}: {rows}"
+            continue
         attributes += rows.attributes.size
         for commit in block if fault is None else ():
             found = rows.fault(commit) or _header_fault(rows, commit, previous)
@@ -147,11 +150,24 @@ def _chain(store: Store) -> list[Check]:
         Check(
             "copies",
             differing is None,
-            f"{differing} is not what the log holds: delete it"
+            f"{differing} is not what the log holds: {REBUILD}"
             if differing
             else f"{count:,} columnar copies match the log",
         ),
     ]
+
+
+def _read(store: Store, commits: list[Commit]) -> Iterator[tuple[list[Commit], _Rows | str]]:
+    """Blocks of commits with their rows, or with what is wrong where they cannot even be encoded."""
+    for block in _blocks(commits):
+        try:
+            yield block, _Rows(store, block)
+        except UNREADABLE as error:
+            if len(block) == 1:
+                yield block, f"its rows {unreadable(error)}"
+                continue
+            for commit in block:
+                yield from _read(store, [commit])
 
 
 def _blocks(commits: list[Commit]) -> Iterator[list[Commit]]:
@@ -210,8 +226,21 @@ class _Rows:
             return f"its encoding {commit.encoding} is not known"
         for name in (*STREAMS, "vocabulary"):
             if self._digest(commit, name) != getattr(commit, f"{name}_digest"):
-                return f"its {name} rows were changed"
+                return self._changed(commit, name)
         return None
+
+    def _changed(self, commit: Commit, name: str) -> str:
+        first, last = _range(commit, name)
+        if first is None or last is None:
+            return f"it tells no range of its {name} rows"
+        if name in self.texts:
+            there = sum(first <= row[0] <= last for row in self.texts[name])
+        else:
+            there = int(self.frames[name]["seq"].is_between(first, last).sum())
+        missing = last - first + 1 - there
+        which = "numbers" if name == "vocabulary" else "seq"
+        told = f"its {name} rows, {which} {first} to {last}, were changed"
+        return f"{told}, {missing:,} are missing" if missing > 0 else told
 
     def differing(self, block: list[Commit], copies: dict[str, list[Segment]]) -> Path | None:
         """The first copy that does not hold this block's rows."""
@@ -291,67 +320,3 @@ def _header_fault(rows: _Rows, commit: Commit, previous: bytes) -> str | None:
 def _pair(commit: Commit, stream: str) -> tuple[int, int] | None:
     first, last = _range(commit, stream)
     return None if first is None or last is None else (first, last)
-
-
-# --- what is kept beside the log ---------------------------------------------------------------------
-
-
-def _vault(store: Store) -> Check:
-    """Every entry is found by its own id; of sealed ones that can be told with the key."""
-    entries = store.vault.count()
-    try:
-        if not store.vault.available:
-            return Check("vault", True, f"{entries:,} entries, not opened: the key is not here")
-        wrong = store.vault.misplaced()
-    except StoreError as error:
-        return Check("vault", False, str(error))
-    if wrong:
-        detail = f"{wrong:,} of {entries:,} entries stand under another id's look-up hash"
-        return Check("vault", False, detail)
-    return Check("vault", True, f"{entries:,} {store.vault.told}")
-
-
-def _totals(store: Store) -> Check:
-    kept, found = summary.load(store), summary.scan(store)
-    detail = f"{found.events:,} events of {found.users:,} users"
-    return Check("totals", kept == found, detail if kept == found else f"{detail}, kept are {kept}")
-
-
-def _memberships(store: Store) -> Check:
-    """The head's memberships and counts are the fold of the recorded changes."""
-    everything = log.changes(store)
-    folded = everything.partition_by("segmentation", as_dict=True)
-    numbers = {
-        row[0]
-        for row in store.rows("SELECT segmentation FROM member_counts UNION SELECT segmentation FROM members")
-    }
-    members = 0
-    names = vocabulary.texts(store, "segmentation")
-    for segmentation in sorted(numbers | {key[0] for key in folded}):
-        expected = projections.fold(folded.get((segmentation,), everything.clear()))
-        expected = expected.select("user", "label", "since", "seq")
-        kept = projections.memberships(store, segmentation).select("user", "label", "since", "seq")
-        name = names.get(segmentation, f"segmentation {segmentation}")
-        if not kept.equals(expected):
-            return Check("memberships", False, f"{name} is not the fold of its changes: rebuild it")
-        counts = dict(expected.group_by("label").len().sort("label").iter_rows())
-        if projections.sizes(store, segmentation) != counts:
-            return Check("memberships", False, f"{name} has other counts than members: rebuild it")
-        members += expected.height
-    return Check("memberships", True, f"{members:,} are the fold of {everything.height:,} changes")
-
-
-def _sizes(store: Store) -> Check:
-    """The sizes kept per scored tick are those of the fold."""
-    ticks = 0
-    names = vocabulary.texts(store, "segmentation")
-    for (segmentation,), changes in log.changes(store).partition_by("segmentation", as_dict=True).items():
-        scored = projections.rescores(store, segmentation)
-        folded = projections.fold_sizes(changes, governing(store, scored)).filter(pl.col("users") > 0)
-        kept = projections.size_history(store, segmentation).filter(pl.col("users") > 0)
-        columns = ["as_of", "label", "users"]
-        if not kept.select(columns).sort(columns).equals(folded.select(columns).sort(columns)):
-            name = names.get(segmentation, f"segmentation {segmentation}")
-            return Check("sizes", False, f"{name} had other sizes: rebuild it")
-        ticks += kept["as_of"].n_unique()
-    return Check("sizes", True, f"{ticks:,} scored ticks are the fold of the changes")

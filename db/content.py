@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NAME = "content"
 MODULUS = 1 << 256
 CHUNK = 100_000
+VERIFIED_ROWS = 1_000_000
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
 MEASURES = ("occurred_at", "amount", "quantity", "rating", "duration")
 
@@ -55,6 +56,24 @@ def content_digest(store: Store) -> str | None:
     if rows.height:
         _keep(store, total, position)
     return total.to_bytes(32, "big").hex()
+
+
+def kept_is_right(store: Store) -> bool:
+    """Whether the kept sum is that of the rows it covers, summed anew; raises KeyMissing."""
+    with store.reading():
+        total, position = _kept(store)
+        if position and not store.rows("SELECT 1 FROM commits WHERE behaviour_last = ?", (position,)):
+            return False
+        found = 0
+        for after in range(0, position, VERIFIED_ROWS):
+            rows = log.behaviour(
+                store,
+                after_seq=after,
+                position=min(after + VERIFIED_ROWS, position),
+                columns=["seq", "user", "source_id", *TEXTS, *MEASURES],
+            )
+            found += _sum(store, rows) if rows.height else 0
+    return total == found % MODULUS
 
 
 def _kept(store: Store) -> tuple[int, int]:

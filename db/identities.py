@@ -42,6 +42,11 @@ class Identities(ABC):
         self._store = store
 
     @property
+    def clear(self) -> bool:
+        """Whether ids stand in clear."""
+        return False
+
+    @property
     @abstractmethod
     def available(self) -> bool:
         """Whether ids can be told; raises KeyWrong when the key is another store's."""
@@ -78,6 +83,10 @@ class Identities(ABC):
     def count(self) -> int:
         """How many entries there are."""
         return int(self._store.rows(f"SELECT count(*) FROM {self.table}")[0][0])
+
+    def newest_user(self) -> int:
+        """The greatest surrogate that has an entry, 0 for none."""
+        return int(self._store.rows(f"SELECT coalesce(max(user), 0) FROM {self.table}")[0][0])
 
     def surrogate(self, external_id: str, name: str = ID) -> int | None:
         """The user number of an external id, None for an unknown one; raises KeyMissing."""
@@ -137,6 +146,11 @@ class ClearIdentities(Identities):
     table = "identities"
     index = CLEAR_INDEX
     told = "ids in clear, there is no vault"
+
+    @property
+    def clear(self) -> bool:
+        """They do."""
+        return True
 
     @property
     def available(self) -> bool:

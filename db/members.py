@@ -88,6 +88,7 @@ def _count(store: Store, table: str, key: dict[str, int], *, sign: int) -> None:
         "ON CONFLICT (segmentation, label) DO UPDATE SET users = users + excluded.users",
         {**key, "sign": sign},
     )
+    store.connection.execute("DELETE FROM member_counts WHERE users = 0")
 
 
 def save_sizes(store: Store, frame: pl.DataFrame) -> None:

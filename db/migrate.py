@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from db.copies import keep_aside
+from db.identities import CLEAR_INDEX, CLEAR_TABLE
 from db.lock import writer_lock
 from db.schema import migrations
 from db.version import SCHEMA_VERSION
 
 logger = logging.getLogger(__name__)
 LOCK_SECONDS = 10.0
+TRIGGERS = ("trigger",)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
@@ -26,6 +30,40 @@ def apply_migrations(connection: sqlite3.Connection) -> None:
     """Makes the tables of this version from those of any older one; the caller commits."""
     migrations.apply(Database(connection))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def objects(connection: sqlite3.Connection, types: Sequence[str]) -> dict[str, str]:
+    """SQL by name of a database's objects of these types, without those SQLite makes by itself."""
+    return {
+        name: sql
+        for name, sql, kind in connection.execute("SELECT name, sql, type FROM sqlite_schema")
+        if kind in types and not name.startswith("sqlite_")
+    }
+
+
+def made_objects(types: Sequence[str], *, clear: bool) -> dict[str, str]:
+    """The objects of these types that a store of this version has; `clear`: one without a vault."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        apply_migrations(fresh)
+        for sql in (CLEAR_TABLE, CLEAR_INDEX) if clear else ():
+            fresh.execute(sql)
+        return objects(fresh, types)
+
+
+def mend(connection: sqlite3.Connection, *, clear: bool) -> list[str]:
+    """Makes triggers, indexes and views as this version has them; returns those that were not.
+
+    The caller commits. Added ones and changed tables stay: whoever made them knows what they are for.
+    """
+    mended = []
+    for kind in (*TRIGGERS, "index", "view"):
+        found = objects(connection, [kind])
+        for name, sql in made_objects([kind], clear=clear).items():
+            if found.get(name) != sql:
+                connection.execute(f"DROP {kind} IF EXISTS {name}")
+                connection.execute(sql)
+                mended.append(name)
+    return mended
 
 
 def migrate(path: Path, connection: sqlite3.Connection, *, keep: bool = True) -> None:

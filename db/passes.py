@@ -51,15 +51,19 @@ def passes(store: Store, segmentation: int, position: int | None = None) -> pl.D
     )
 
 
-def limits(store: Store, position: int | None = None) -> pl.DataFrame:
-    """segmentation, pass, limit: the last as-of at which the pass governs at `position`."""
-    openings = store.frame(
-        'SELECT segmentation, "pass", from_as_of, min(seq) FROM rescores '
-        'WHERE seq <= coalesce(?, seq) GROUP BY segmentation, "pass" ORDER BY segmentation, "pass"',
-        (position,),
-        {"segmentation": pl.Int64(), "pass": pl.Int64(), "from_as_of": pl.Int64(), "seq": pl.Int64()},
+def openings(scored: pl.DataFrame) -> pl.DataFrame:
+    """segmentation, pass, from_as_of of the first of each pass's rescores, by segmentation and pass."""
+    return (
+        scored.sort("seq")
+        .group_by("segmentation", "pass", maintain_order=True)
+        .agg(pl.col("from_as_of").first())
+        .sort("segmentation", "pass")
     )
-    return openings.select(
+
+
+def limits(opened: pl.DataFrame) -> pl.DataFrame:
+    """segmentation, pass, limit: the last as-of at which each pass governs, of `openings`."""
+    return opened.select(
         "segmentation",
         "pass",
         pl.col("from_as_of")
@@ -72,14 +76,25 @@ def limits(store: Store, position: int | None = None) -> pl.DataFrame:
     )
 
 
-def governing(store: Store, rows: pl.DataFrame, position: int | None = None) -> pl.DataFrame:
-    """The rows (segmentation, pass, as_of, …) of the newest pass over each as-of at `position`.
+def within(rows: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
+    """The rows (segmentation, pass, as_of, …) that `bounds` (see `limits`) let their pass govern.
 
     Rows of a pass that no rescore opened are kept: nothing newer governs them.
     """
-    bounds = limits(store, position)
     return (
         rows.join(bounds, on=["segmentation", "pass"], how="left", maintain_order="left")
         .filter(pl.col("as_of") <= pl.col("limit").fill_null(LAST_INSTANT))
         .drop("limit")
     )
+
+
+def governing(store: Store, rows: pl.DataFrame, position: int | None = None) -> pl.DataFrame:
+    """The rows (segmentation, pass, as_of, …) of the newest pass over each as-of at `position`."""
+    opened = store.frame(
+        # A bare column beside min() comes from the row that holds the minimum.
+        'SELECT segmentation, "pass", from_as_of, min(seq) FROM rescores '
+        'WHERE seq <= coalesce(?, seq) GROUP BY segmentation, "pass" ORDER BY segmentation, "pass"',
+        (position,),
+        {"segmentation": pl.Int64(), "pass": pl.Int64(), "from_as_of": pl.Int64(), "seq": pl.Int64()},
+    )
+    return within(rows, limits(opened))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import log, members, summary, vocabulary
+from db import log, summary, vocabulary
 from db.encoding import Integers
 from db.members import SIZES
-from db.passes import governing, passes, rescores
+from db.passes import RESCORES, governing, limits, openings, passes, rescores, within
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -250,20 +250,66 @@ def _text(digest: hashlib._Hash, text: str) -> None:
     digest.update(len(encoded).to_bytes(4, "little") + encoded)
 
 
+def decided_rescores(store: Store) -> pl.DataFrame:
+    """What `rescores` keeps, read from the decisions themselves."""
+    numbers = {name: number for number, name in vocabulary.texts(store, "segmentation").items()}
+    rows = [
+        (
+            each.seq,
+            numbers[each.body["segmentation"]],
+            each.body["pass"],
+            each.body.get("from"),
+            each.body["as_of"],
+            each.body["position"],
+        )
+        for each in log.decisions(store, kinds=("rescored",))
+    ]
+    return pl.DataFrame(rows, schema=RESCORES, orient="row")
+
+
+def _decided_sizes(store: Store, segmentation: int) -> pl.DataFrame:
+    """pass, as_of, label, users, expected as the last rescore of each tick decided them, in their order."""
+    name = vocabulary.text(store, segmentation)
+    labels = {text: number for number, text in vocabulary.texts(store, "label").items()}
+    told = {
+        (each.body["pass"], each.body["as_of"]): each.body.get("sizes", ())
+        for each in log.decisions(store, kinds=("rescored",))
+        if each.body["segmentation"] == name
+    }
+    rows = [(*tick, labels[label], *counts) for tick, sizes in told.items() for label, *counts in sizes]
+    schema = {column: dtype for column, dtype in SIZES.items() if column != "segmentation"}
+    return pl.DataFrame(rows, schema, orient="row", strict=False)
+
+
+def expected_at_head(store: Store, segmentation: int) -> list[int] | None:
+    """The sums of the newest rescore, in the order of its scores; None when memberships changed after it."""
+    newest = rescores(store, segmentation).tail(1)
+    if newest.is_empty():
+        return None
+    seq, _, number, _, as_of, _ = newest.row(0)
+    since = store.rows(
+        "SELECT count(*) FROM membership_changes WHERE segmentation = ? AND seq > "
+        "(SELECT coalesce(changes_last, decisions_last) FROM commits WHERE decisions_last >= ? "
+        "ORDER BY decisions_last LIMIT 1)",
+        (segmentation, seq),
+    )[0][0]
+    tick = (pl.col("pass") == number) & (pl.col("as_of") == as_of)
+    sums = _decided_sizes(store, segmentation).filter(tick)["expected"].drop_nulls()
+    return None if since or sums.is_empty() else sums.cast(pl.Int64).to_list()
+
+
 def rebuild(store: Store, tx: Transaction) -> None:
     """Drops the projections and folds them again: rescores, members, sizes, totals.
 
-    Margins and scores are not in the log: they are null until the next rescore. Expected sizes likewise.
+    Margins and scores are not in the log: they are null until everyone is scored again.
     """
     connection = store.connection
     for table in ("rescores", "members", "member_counts", "sizes"):
         connection.execute(f"DELETE FROM {table}")
-    for decision in log.decisions(store, kinds=("rescored",)):
-        members.keep_rescore(
-            store, decision.seq, tx.number("segmentation", decision.body["segmentation"]), decision.body
-        )
-    everything = log.changes(store)
-    for (segmentation,), changes in everything.partition_by("segmentation", as_dict=True).items():
+    connection.executemany("INSERT INTO rescores VALUES (?, ?, ?, ?, ?, ?)", decided_rescores(store).rows())
+    for segmentation in rescores(store)["segmentation"].unique().sort():
+        tx.save_sizes(folded_sizes(store, segmentation).drop("decided"))
+    for (segmentation,), changes in log.changes(store).partition_by("segmentation", as_dict=True).items():
         held = fold(changes)
         tx.save_members(
             segmentation,
@@ -277,8 +323,55 @@ def rebuild(store: Store, tx: Transaction) -> None:
                 pl.col("seq").alias("change_seq"),
             ),
         )
-        tx.save_sizes(fold_sizes(changes, governing(store, rescores(store, segmentation))))
+    connection.execute("DELETE FROM snapshots")
     summary.scan(store).save(store)
+
+
+def kept_sizes(store: Store, segmentation: int) -> pl.DataFrame:
+    """Every size kept (columns of SIZES), those of passes that no longer govern too."""
+    return store.frame(
+        'SELECT segmentation, "pass", as_of, label, users, expected FROM sizes WHERE segmentation = ? '
+        'ORDER BY "pass", as_of, label',
+        (segmentation,),
+        SIZES,
+    )
+
+
+def folded_sizes(store: Store, segmentation: int) -> pl.DataFrame:
+    """What `kept_sizes` should be: sizes at each tick of each pass, as it left them (columns of SIZES).
+
+    Besides `decided`: whether the tick's rescore tells its rows. Otherwise sums are unknown (null), and a
+    row of nobody may be missing or too many.
+    """
+    ticks = rescores(store, segmentation)
+    changes = log.changes(store, segmentation=segmentation, governing=False)
+    parts = [pl.DataFrame(schema=SIZES)]
+    for number in ticks["pass"].unique().sort():
+        known = pl.col("pass") <= number
+        read = within(changes.filter(known), limits(openings(ticks.filter(known))))
+        parts.append(fold_sizes(read.sort("as_of", "seq"), ticks.filter(pl.col("pass") == number)))
+    both = (
+        pl.concat(parts)
+        .drop("expected")
+        .join(
+            _decided_sizes(store, segmentation).with_columns(pl.lit(True).alias("told")),
+            on=["pass", "as_of", "label"],
+            how="full",
+            coalesce=True,
+            suffix="_decided",
+        )
+        .with_columns(pl.col("segmentation").fill_null(segmentation), pl.col("users").fill_null(0))
+    )
+    # Whoever is erased after the rescore leaves a sum that nobody decided.
+    same = (pl.col("users") == pl.col("users_decided").fill_null(0)).all().over("pass", "as_of")
+    told = pl.col("told").fill_null(False)
+    return (
+        both.with_columns((told.any().over("pass", "as_of") & same).alias("decided"))
+        .filter(~pl.col("decided") | told)
+        .with_columns(pl.when("decided").then("expected").alias("expected"))
+        .select(*SIZES, "decided")
+        .sort("pass", "as_of", "label")
+    )
 
 
 def fold_sizes(changes: pl.DataFrame, ticks: pl.DataFrame) -> pl.DataFrame:

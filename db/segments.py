@@ -199,6 +199,13 @@ def sweep(store: Store) -> None:
                 path.unlink()
 
 
+def drop(store: Store) -> None:
+    """Removes every copy; the caller holds the writer's lock."""
+    for path in _files(store):
+        with suppress(OSError):
+            path.unlink()
+
+
 def _files(store: Store) -> Iterator[Path]:
     where = folder(store)
     return (path for path in where.iterdir() if path.is_file()) if where.is_dir() else iter(())

@@ -17,6 +17,10 @@ commands = typer.Typer()
 @commands.command(rich_help_panel="Prove", epilog="Example: segtui verify --json")
 def verify(
     context: typer.Context,
+    head: Annotated[
+        str | None,
+        typer.Option(metavar="CHAIN_DIGEST", help="A chain digest kept elsewhere: finds a log cut since."),
+    ] = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -27,7 +31,7 @@ def verify(
 
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s, out.progress():
-        result = operation(s)
+        result = operation(s, head=head)
     if json:
         out.document(result)
     else:
@@ -39,6 +43,30 @@ def verify(
         out.message(f"Not verified: {', '.join(failed)}.")
         raise typer.Exit(FAILED)
     out.next("segtui status")
+
+
+@commands.command(rich_help_panel="Prove", epilog="Example: segtui rebuild && segtui rescore --full")
+def rebuild(
+    context: typer.Context,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Folds memberships, sizes and totals from the log again, for when verify finds them wrong."""
+    from segtui.operations.rebuild import rebuild as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress():
+        result = operation(s)
+    if json:
+        out.document(result)
+    else:
+        out.facts([("position", result["position"]), ("state digest", result["state_digest"])])
+    for name in result["mended"]:
+        out.message(f"{name} was made again.")
+    out.message("Probabilities are unknown until everyone is scored again.")
+    out.next("segtui rescore --full")
 
 
 @commands.command(rich_help_panel="Prove", epilog="Example: segtui backup /srv/backups/shop-2026-03-01.db")

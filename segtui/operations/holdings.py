@@ -259,7 +259,10 @@ class Holdings:
         )
 
     def sizes(self, as_of: int) -> pl.DataFrame:
-        """Rows for the sizes projection: users per label, and the sum of probabilities in millionths."""
+        """Rows for the sizes projection: users per label, and the sum of probabilities in millionths.
+
+        The labels of the scores come first, in their order; only they have a sum.
+        """
         counts = np.bincount(self.shown[self.shown != NONE], minlength=len(self._numbers))
         expected = self.scores[self.scored].sum(axis=0, dtype=np.int64) if self.scored.any() else None
         return pl.DataFrame(

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from db import log, projections
+from db import log, projections, vocabulary
 from db.store import Transaction
 from engine.features import features, longest_window
 from engine.labels import fit_starter
@@ -264,6 +264,9 @@ class Run:
     def _record(self, held: Holdings, step: Step, outcome: Outcome, plan: Plan, index: int) -> None:
         first = index == 0 and plan.starts_anew
         decider = self._deciders[held.name]
+        sizes = held.sizes(step.as_of)
+        rows = sizes.select("label", "users", "expected")
+        names = vocabulary.texts(self.s.store, "label")
         body = {
             "segmentation": held.name,
             "pass": held.pass_number,
@@ -275,6 +278,7 @@ class Run:
             "due": outcome.due,
             "evaluated": outcome.evaluated,
             "changed": outcome.changes.height,
+            "sizes": [[names[label], users, expected] for label, users, expected in rows.iter_rows()],
             "backfilled": plan.backfilled,
             "hindsight": outcome.hindsight,
         }
@@ -285,7 +289,7 @@ class Run:
         self.tx.append_decision("rescored", body)
         if outcome.changes.height:
             self._changes.append(outcome.changes)
-        self._sizes.append(held.sizes(step.as_of))
+        self._sizes.append(sizes)
 
     def _report(self, as_of: int, outcomes: Sequence[Outcome], started: float) -> None:
         causes: Counter[str] = Counter()

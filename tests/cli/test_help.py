@@ -32,6 +32,7 @@ COMMANDS = {
     "transitions",
     "export",
     "verify",
+    "rebuild",
     "backup",
     "restore",
     "demo",

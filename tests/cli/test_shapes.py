@@ -254,6 +254,23 @@ def test_verify(cli: Cli, shop: Path) -> None:
     assert all(check.keys() == {"name", "ok", "detail"} for check in proof["checks"])
 
 
+def test_verify_finds_a_log_that_was_cut(cli: Cli, shop: Path) -> None:
+    head = document(cli, shop, "verify")["chain_digest"]
+    assert document(cli, shop, "verify", "--head", head)["ok"]
+    ended = cli("verify", "--head", "0" * 63 + "1", "--store", shop)
+    assert ended.code == 1
+    assert "the log was cut or rewritten" in ended.out
+
+
+def test_rebuild(cli: Cli, shop: Path) -> None:
+    before = document(cli, shop, "verify")
+    assert document(cli, shop, "rebuild").keys() == {"position", "state_digest", "mended"}
+    after = document(cli, shop, "verify")
+    assert after["ok"]
+    assert after["state_digest"] == before["state_digest"]
+    assert "segtui rescore --full" in cli("rebuild", "--store", shop).err
+
+
 def test_a_check_that_does_not_hold_ends_with_one(cli: Cli, operation: Any, shop: Path) -> None:
     checks = [{"name": "chain", "ok": False, "detail": "commit 2 does not match"}]
     digests = dict.fromkeys(("chain_digest", "content_digest", "state_digest"), "0" * 64)

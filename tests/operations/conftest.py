@@ -80,6 +80,12 @@ def shop(tmp_path, monkeypatch):
     return made
 
 
+@pytest.fixture(scope="session")
+def shops():
+    """What makes a shop: shops(folder, monkeypatch), for fixtures that outlive a test."""
+    return Shop
+
+
 @pytest.fixture
 def make_shop(tmp_path_factory, monkeypatch):
     """Makes shops, each in a folder of its own."""
@@ -167,7 +173,7 @@ def record_model(s: Session, model, name="small", segmentation="value", horizon=
         )
 
 
-@pytest.fixture(name="record_model")
+@pytest.fixture(name="record_model", scope="session")
 def recorder(model):
     """Records the small model in a session's store without promoting it."""
     return lambda s, **options: record_model(s, model, **options)
