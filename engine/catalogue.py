@@ -3,8 +3,10 @@
 import re
 from dataclasses import dataclass
 
+from engine.catalogue_families import family_words
 from engine.catalogue_words import PLAIN, SINGULAR, WINDOWED, Words
-from engine.feature_spec import FeatureSpec, attribute_columns, feature_names, longest_window
+from engine.feature_names import attribute_columns, feature_names
+from engine.feature_spec import FeatureSpec, longest_window
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,10 @@ def _statistic(name: str) -> Words | None:
         return PLAIN[name]
     windowed = _WINDOW.fullmatch(name)
     stem, days = windowed.groups() if windowed else (name, None)
-    if days is not None and stem in WINDOWED:
-        return Words(*(text.replace("{W}", days) for text in WINDOWED[stem]))
+    words = WINDOWED.get(stem) if days is not None else None
+    words = words or family_words(name, stem, days)
+    if words is not None:
+        return Words(*(text.replace("{W}", days or "") for text in words))
     if stem not in SINGULAR and not stem.startswith("count_"):
         return None
     one = SINGULAR.get(stem, stem.removeprefix("count_"))
@@ -122,7 +126,8 @@ def _bounded(name: str, way: str, bound: str) -> str:
     windowed = _WINDOW.fullmatch(name)
     stem, days = windowed.groups() if windowed else (name, None)
     what = (stem.removeprefix("count_") + (f" of {days} d" if days else "")).replace("_", " ")
-    if stem == "spend":
+    words = _statistic(name)
+    if words is not None and words.unit == "minor units":
         # Minor units are no number to read, and the currency is not known here.
         return f"{what} {'rose over' if way == 'up' else 'fell to'} the bound"
     return f"{what} {'rose over' if way == 'up' else 'fell to'} {bound}"

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from engine.feature_prepared import Distinct, Measure, Prepared
+from engine.feature_prepared import Classed, Distinct, Measure, Prepared
 from engine.feature_rows import Bools, Int64s, Track, running
 from engine.feature_spec import longest_window
 from engine.ticks import day_of, days_before
@@ -87,13 +87,25 @@ class Folds:
         begin, end = measure.track.begins, self.until(measure.track)
         return np.where(end > begin, measure.values[end - 1], np.nan)
 
-    def variance(self, measure: Measure, n: Int64s, total: Int64s) -> Floats:
-        """Each user's sample variance of `n` values that add up to `total`, NaN for fewer than two."""
+    def variance(self, measure: Measure, n: Int64s, total: Int64s, parts: int = 1) -> Floats:
+        """Each user's sample variance of `n` values that add up to `total`, NaN for fewer than two.
+
+        parts: how many of what the values count make one of the unit's.
+        """
         squares, begin, end = measure.squares, measure.track.begins, self.until(measure.track)
         assert squares is not None
         counted, wide = pl.Series(n).cast(pl.Int128), pl.Series(total).cast(pl.Int128)
         surplus = counted * (squares.gather(end) - squares.gather(begin)) - wide * wide
-        return ratio(surplus.cast(pl.Float64).to_numpy(), n * (n - 1))
+        return ratio(surplus.cast(pl.Float64).to_numpy(), parts**2 * n * (n - 1))
+
+    def classes(self, classed: Classed) -> Int64s:
+        """int64[users, classes]: how many rows of each class each user has."""
+        rows, track, width = self.prepared.rows, classed.track, classed.classes + 1
+        users = len(rows.users)
+        known = rows.time[track.rows] < self.as_of
+        cells = rows.owner[track.rows] * width + classed.codes
+        counts = np.bincount(cells[known], minlength=users * width)
+        return counts.reshape(users, width)[:, :-1]
 
     def days_since(self, day: Floats, without: int) -> Int64s:
         """Whole local days since `day`, today being 1, capped; `without` where there is no day."""

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from engine.feature_rows import NEVER, Bools, Int64s, Repeats, Rows, Track, behaviour, running
-from engine.feature_spec import FeatureSpec, plural
+from engine.feature_names import placed, summed
+from engine.feature_rows import NEVER, Bools, Int64s, Repeats, Rows, Track, behaviour, clock_hours, running
+from engine.feature_spec import PLACES, FeatureSpec, plural
 
 SUNDAY, SATURDAY = 0, 6  # proleptic ordinals modulo 7
 
@@ -43,6 +45,15 @@ class Distinct:
 
 
 @dataclass(frozen=True)
+class Classed:
+    """One of `classes` classes for each row of a track; `classes` itself for a row of none."""
+
+    track: Track
+    codes: npt.NDArray[np.uint8]
+    classes: int
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What `features` needs of the events at any as-of; engine.features.prepare makes it."""
 
@@ -54,6 +65,7 @@ class Prepared:
     counts: dict[str, Track] = field(default_factory=dict)
     measures: dict[str, Measure] = field(default_factory=dict)
     distinct: dict[str, Distinct] = field(default_factory=dict)
+    classed: dict[str, Classed] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Rows, spec: FeatureSpec, attributes: pl.DataFrame | None = None) -> "Prepared":
@@ -66,6 +78,10 @@ class Prepared:
             made._lay_money()
         made._lay_activity()
         made._lay_variety()
+        for family in spec.families:
+            lay = _FAMILIES.get(family)
+            if lay is not None:
+                lay(made)
         return made
 
     def _lay_orders(self) -> None:
@@ -101,7 +117,7 @@ class Prepared:
                 refunds = _of_kinds(self.rows, self.acts, ["refund"])
                 self.measures["refunded"] = self._measure("amount", refunds)
         if "quantity" in spec.fields:
-            self.measures["quantity"] = self._measure("quantity", self.purchases)
+            self.measures["quantity"] = self._measure("quantity", self.purchases, self._moments)
 
     def _lay_activity(self) -> None:
         rows, spec, acts = self.rows, self.spec, self.acts
@@ -116,7 +132,7 @@ class Prepared:
             self.counts[plural(kind)] = _of_kinds(rows, acts, [kind])
         for column in ("duration", "rating"):
             if column in spec.fields:
-                self.measures[column] = self._measure(column, acts)
+                self.measures[column] = self._measure(column, acts, self._moments)
 
     def _lay_variety(self) -> None:
         """What there are different ones of."""
@@ -137,6 +153,55 @@ class Prepared:
                 nth = self._repeats(column, track, rows.owner[track.rows]).nth()
                 self.measures[column] = Measure.of(track, nth)
 
+    @property
+    def _moments(self) -> bool:
+        """Whether there are variances beyond the core's."""
+        return "moments" in self.spec.families
+
+    def _lay_sums(self) -> None:
+        for stem, column, kind in summed(self.spec):
+            self.measures[stem] = self._measure(column, self.counts[plural(kind)])
+
+    def _lay_windows_of_variety(self) -> None:
+        for name, column in (("items", "item"), ("categories", "category")):
+            if column in self.spec.fields:
+                track = self.measures[column].track
+                repeats = self._repeats(column, track, self.rows.owner[track.rows])
+                self.distinct[name] = Distinct(track, repeats.again(self.rows.time[track.rows]))
+
+    def _lay_places(self) -> None:
+        rows, shares = self.rows, placed(self.spec)
+        for column in PLACES:
+            if column not in self.spec.fields:
+                continue
+            track = rows.having(column, self.acts)
+            repeats = self._repeats(column, track, rows.owner[track.rows])
+            self.measures[f"{column}s"] = Measure.of(track, repeats.first().astype(np.int64))
+            if column not in self.measures:
+                self.measures[column] = Measure.of(track, repeats.nth())
+            numbers = np.array(sorted(number for _, its, number in shares if its == column), np.int64)
+            if len(numbers):
+                values = rows.values(column, track)
+                at = np.minimum(np.searchsorted(numbers, values), len(numbers) - 1)
+                codes = np.where(numbers[at] == values, at, len(numbers)).astype(np.uint8)
+                self.classed[column] = Classed(track, codes, len(numbers))
+
+    def _lay_hours(self) -> None:
+        rows, acts = self.rows, self.acts
+        hours = clock_hours(rows.time[acts.rows], self.spec.zone)
+        self.classed["part"] = Classed(acts, (hours // 6).astype(np.uint8), 4)
+        # Ordinal 1 (0001-01-01) is a Monday.
+        self.classed["weekday"] = Classed(acts, ((rows.day[acts.rows] - 1) % 7).astype(np.uint8), 7)
+
+    def _lay_first_days(self) -> None:
+        """What was paid on the first day, which buy-till-you-die models leave out of the mean."""
+        if self.spec.purchases and "amount" in self.spec.fields:
+            rows, amount = self.rows, self.measures["amount"]
+            bought = self.measures["purchase_day"]
+            first = bought.values[bought.track.begins][rows.owner[amount.track.rows]]
+            own = np.where(rows.day[amount.track.rows] == first, amount.values[:-1], 0)
+            self.measures["first_day"] = Measure.of(amount.track, own)
+
     def _measure(self, column: str, track: Track, squared: bool = False) -> Measure:
         having = self.rows.having(column, track)
         return Measure.of(having, self.rows.values(column, having), squared)
@@ -149,3 +214,12 @@ def _of_kinds(rows: Rows, acts: Track, kinds: Iterable[str]) -> Track:
     """The rows of these kinds; the very track of all acts where there are no others, so cuts are shared."""
     keep: Bools = rows.of_kind(*kinds)
     return acts if np.count_nonzero(keep) == len(acts.rows) else rows.where(keep)
+
+
+_FAMILIES = {
+    "sums": Prepared._lay_sums,
+    "variety": Prepared._lay_windows_of_variety,
+    "places": Prepared._lay_places,
+    "rhythm": Prepared._lay_hours,
+    "btyd": Prepared._lay_first_days,
+}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from engine.schema import BOOKKEEPING, EVENTS, canonical, require
-from engine.ticks import day_start, day_starts
+from engine.ticks import day_start, day_starts, shift_of
 
 Int64s = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -24,7 +24,8 @@ NEVER = np.iinfo(np.int64).max
 
 NO_KIND = np.iinfo(np.uint32).max
 
-DAY = 86_400_000_000
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 LONG_DAYS = 3660
 
@@ -237,3 +238,30 @@ def _days(time: Int64s, zone: str) -> Int64s:
     ordinals = np.unique(utc[:, None] + np.arange(-2, 3))
     starts = [day_start(int(ordinal), zone) for ordinal in ordinals]
     return ordinals[np.searchsorted(np.asarray(starts, dtype=np.int64), time, side="right") - 1]
+
+
+def clock_hours(time: Int64s, zone: str) -> Int64s:
+    """The hour, 0 to 23, that a clock in the zone shows at each instant."""
+    if len(time) == 0:
+        return np.zeros(0, dtype=np.int64)
+    begins, shifts = _shifts(np.unique(time // DAY), zone)
+    at = np.searchsorted(begins, time, side="right") - 1
+    return np.asarray((time + shifts[at]) // HOUR % 24, dtype=np.int64)
+
+
+def _shifts(days: Int64s, zone: str) -> tuple[Int64s, Int64s]:
+    """Instants, ascending, from which on clocks are a shift ahead of UTC, for these days of UTC."""
+    begins, shifts = [], []
+    for day in days.tolist():
+        start, end = day * DAY, (day + 1) * DAY - 1
+        first, last = shift_of(start, zone), shift_of(end, zone)
+        begins.append(start)
+        shifts.append(first)
+        if first != last:
+            # Clocks change once that day: halve towards when.
+            while end - start > 1:
+                middle = (start + end) // 2
+                start, end = (middle, end) if shift_of(middle, zone) == first else (start, middle)
+            begins.append(end)
+            shifts.append(last)
+    return np.asarray(begins, dtype=np.int64), np.asarray(shifts, dtype=np.int64)

@@ -1,7 +1,7 @@
 """What is computed for a user: windows, kinds and columns, and the names of the features that follow."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,11 +12,29 @@ from engine.schema import BOOKKEEPING
 from engine.ticks import zone_of
 
 WINDOWS = (7, 28, 90, 365)
+WIDE_WINDOWS = (1, *WINDOWS)
 
 FIELDS = (
     "order", "item", "category", "platform", "device", "session", "amount", "quantity", "rating", "duration",
 )  # fmt: skip
 """Columns of an event that features are made of, in the catalogue's order."""
+PLACES = ("platform", "device", "region")
+"""Columns that say where; the last is read by the family `places` alone."""
+
+FAMILIES = {
+    "sums": "money paid and refunded, pieces, lines, and each kind's amounts and durations",
+    "moments": "variance, extremes and the latest of quantities, durations and ratings",
+    "variety": "different items and categories, window by window",
+    "rates": "from view to cart to order, and refunds, window by window",
+    "trends": "spend and each kind's count against the window before",
+    "places": "platforms, devices and regions, and the share of each frequent one",
+    "rhythm": "hours of the day and days of the week",
+    "btyd": "frequency, recency, age and mean value as buy-till-you-die models define them",
+}
+"""What a spec may have beyond the core."""
+
+MOST_PLACES = 8
+RAREST_PLACE = 0.01
 
 PLURALS = {
     "view_list": "list_views",
@@ -47,6 +65,9 @@ class FeatureSpec:
     counted; without `purchase` there are no order and spend features. fields: event columns in use; a column
     that never varies is left out, since what is made of it would be constant. attributes: those that become
     a feature as they are, the latest value before the as-of.
+
+    families: what there is beyond the core, names of FAMILIES. sums: (column, kind) pairs that the family of
+    that name adds up. places: (column, number, text) of those that get a share of their own.
     """
 
     zone: str = "UTC"
@@ -55,6 +76,9 @@ class FeatureSpec:
     attributes_number: tuple[str, ...] = ()
     attributes_text: tuple[str, ...] = ()
     fields: tuple[str, ...] = FIELDS
+    families: tuple[str, ...] = ()
+    sums: tuple[tuple[str, str], ...] = ()
+    places: tuple[tuple[str, int, str], ...] = ()
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -63,10 +87,16 @@ class FeatureSpec:
             raise EngineError(
                 f"Windows {list(windows)} cannot be used; give whole days from 1 to 3660, ascending."
             )
-        unknown = [name for name in self.fields if name not in FIELDS]
+        columns = dict.fromkeys((*FIELDS, *PLACES))
+        unknown = [name for name in self.fields if name not in columns]
         if unknown:
             raise EngineError(
-                f"No event column is called {unknown[0]!r}; those for features are {', '.join(FIELDS)}."
+                f"No event column is called {unknown[0]!r}; those for features are {', '.join(columns)}."
+            )
+        strange = [name for name in self.families if name not in FAMILIES]
+        if strange:
+            raise EngineError(
+                f"There is no family of features {strange[0]!r}: choose among {', '.join(FAMILIES)}."
             )
 
     @property
@@ -86,17 +116,22 @@ class FeatureSpec:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict; `from_json` gives an equal spec back."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
-        }
+        # What a core spec has no use for is left out, so that its JSON is what it was before there was more.
+        spare = [name for name in ("families", "sums", "places") if not getattr(self, name)]
+        return {name: _listed(value) for name, value in asdict(self).items() if name not in spare}
 
     @classmethod
     def from_json(cls, spec: Mapping[str, Any]) -> "FeatureSpec":
         """The spec that `to_json` wrote."""
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in spec.items()
-        }
-        return cls(**values)
+        return cls(**{name: _tupled(value) for name, value in spec.items()})
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(each) for each in value) if isinstance(value, list) else value
 
 
 def longest_window(spec: FeatureSpec) -> int:
@@ -109,10 +144,13 @@ def spec_for(
     zone: str,
     attributes: pl.DataFrame | None = None,
     windows: tuple[int, ...] = WINDOWS,
+    families: Sequence[str] = (),
+    texts: Mapping[int, str] | None = None,
 ) -> FeatureSpec:
     """The spec a log asks for: the kinds that occur, the columns that vary, the attributes there are.
 
     An attribute with any text is a text attribute. Leave out of `attributes` what is to be predicted.
+    families: names of FAMILIES. texts: of the numbers in PLACES, the frequent ones of which then get shares.
     """
     kinds = sorted(events["kind"].unique().drop_nulls().cast(pl.String).to_list())
     number: list[str] = []
@@ -132,11 +170,38 @@ def spec_for(
         kinds=tuple(kind for kind in kinds if kind not in BOOKKEEPING),
         attributes_number=tuple(number),
         attributes_text=tuple(text),
-        fields=_varying(events),
+        fields=_varying(events, places="places" in families),
+        families=tuple(name for name in FAMILIES if name in families),
+        sums=_summed(events) if "sums" in families else (),
+        places=_frequent(events, texts or {}) if "places" in families else (),
     )
 
 
-def _varying(events: pl.DataFrame) -> tuple[str, ...]:
+def _summed(events: pl.DataFrame) -> tuple[tuple[str, str], ...]:
+    """(column, kind) of the amounts and durations that are not all zero, purchases' amounts apart."""
+    filled = events.group_by(pl.col("kind").cast(pl.String)).agg(
+        (pl.col(name) != 0).any() for name in ("amount", "duration") if name in events.columns
+    )
+    kinds = filled.filter(~pl.col("kind").is_in([*BOOKKEEPING, "purchase"])).sort("kind")
+    return tuple(
+        (name, kind) for name in kinds.columns[1:] for kind in kinds.filter(pl.col(name))["kind"].to_list()
+    )
+
+
+def _frequent(events: pl.DataFrame, texts: Mapping[int, str]) -> tuple[tuple[str, int, str], ...]:
+    """(column, number, text) of the places that events name most often, where there are several."""
+    found: list[tuple[str, int, str]] = []
+    for column in PLACES:
+        counts = (
+            events[column].drop_nulls().value_counts(name="n").sort(["n", column], descending=[True, False])
+        )
+        often = counts.filter(pl.col("n") >= RAREST_PLACE * pl.col("n").sum()).head(MOST_PLACES)
+        if counts.height > 1:
+            found += [(column, number, texts[number]) for number in often[column] if number in texts]
+    return tuple(found)
+
+
+def _varying(events: pl.DataFrame, *, places: bool) -> tuple[str, ...]:
     """Columns from which a feature can be made that is not the same for everyone."""
     purchase = pl.col("kind") == "purchase"
     present = {
@@ -152,75 +217,11 @@ def _varying(events: pl.DataFrame) -> tuple[str, ...]:
         "rating": pl.col("rating").is_not_null().any(),
         "duration": (pl.col("duration") != 0).any(),
     }
+    if places:
+        present["region"] = _differs(pl.col("region"))
     row = events.select(**{name: rule for name, rule in present.items() if name in events.columns})
-    return tuple(name for name in FIELDS if name in row.columns and row[name].any())
+    return tuple(name for name in present if name in row.columns and row[name].any())
 
 
 def _differs(column: pl.Expr) -> pl.Expr:
     return column.min() != column.max()
-
-
-def feature_names(spec: FeatureSpec) -> tuple[str, ...]:
-    """Names of the spec's features in the order of their columns."""
-    statistics = _statistics(spec)
-    return (*statistics, *attribute_columns(spec).values())
-
-
-def attribute_columns(spec: FeatureSpec) -> dict[str, str]:
-    """Column of each attribute: its own name, or `attribute_NAME` where that is taken."""
-    taken = {"user", *_statistics(spec)}
-    columns: dict[str, str] = {}
-    for name in (*spec.attributes_number, *spec.attributes_text):
-        column = name
-        while column in taken:
-            column = f"attribute_{column}"
-        columns[name] = column
-        taken.add(column)
-    return columns
-
-
-def _statistics(spec: FeatureSpec) -> list[str]:
-    return [*_purchase_names(spec), *_activity_names(spec)]
-
-
-def _purchase_names(spec: FeatureSpec) -> list[str]:
-    if not spec.purchases:
-        return []
-    names = [
-        "recency_days",
-        *_windowed("orders", spec),
-        "orders",
-        *(f"trend_{days}d" for days in spec.doubled),
-    ]
-    # Where nothing but purchases is counted, these two are tenure_days and active_days.
-    names += ["customer_days", "purchase_days"] if spec.counted else []
-    names += ["gap_mean_days", "gap_spread_days", "gap_max_days", "overdue", "weekend_share"]
-    names += ["purchase_lines"] if "order" in spec.fields else []
-    if "amount" in spec.fields:
-        names += [*_windowed("spend", spec), "spend", "order_value_mean", "amount_mean", "amount_variance"]
-        names += ["amount_min", "amount_max", "amount_last"]
-        names += ["refund_share"] if "refund" in spec.kinds else []
-    names += ["quantity_mean", "quantity_max"] if "quantity" in spec.fields else []
-    names += ["conversion"] if "view" in spec.kinds else []
-    return names
-
-
-def _activity_names(spec: FeatureSpec) -> list[str]:
-    names = ["tenure_days", "active_days"] if spec.purchases or spec.counted else []
-    names += ["silence_days", *_windowed("active_days", spec)] if spec.counted else []
-    for kind in spec.counted:
-        names += [*_windowed(plural(kind), spec), plural(kind)]
-    names += [*_windowed("sessions", spec), "sessions"] if "session" in spec.fields else []
-    names += (
-        [*_windowed("duration", spec), "duration_mean", "duration_max"] if "duration" in spec.fields else []
-    )
-    names += ["rating_mean", "rating_min", "rating_max", "rating_last"] if "rating" in spec.fields else []
-    names += ["items"] if "item" in spec.fields else []
-    names += ["categories"] if "category" in spec.fields else []
-    names += ["platform_share"] if "platform" in spec.fields else []
-    names += ["device_share"] if "device" in spec.fields else []
-    return names
-
-
-def _windowed(stem: str, spec: FeatureSpec) -> list[str]:
-    return [f"{stem}_{days}d" for days in spec.windows]

@@ -12,22 +12,26 @@ import numpy.typing as npt
 import polars as pl
 
 from engine.errors import EngineError
+from engine.feature_families import family_features
 from engine.feature_folds import Folds, activity_features, purchase_features
+from engine.feature_names import attribute_columns, feature_names
 from engine.feature_prepared import Prepared
 from engine.feature_rows import lay_out
 from engine.feature_spec import (
+    FAMILIES,
     FIELDS,
+    WIDE_WINDOWS,
     WINDOWS,
     FeatureSpec,
-    attribute_columns,
-    feature_names,
     longest_window,
     spec_for,
 )
 from engine.schema import ATTRIBUTES, canonical, empty, require
 
 __all__ = [
+    "FAMILIES",
     "FIELDS",
+    "WIDE_WINDOWS",
     "WINDOWS",
     "FeatureSpec",
     "Prepared",
@@ -79,6 +83,7 @@ def features(
         prepared = prepare(events.filter(pl.col("occurred_at") < as_of), identity, spec, attributes, users)
     folds = Folds(prepared, as_of)
     columns = {**purchase_features(folds), **activity_features(folds)}
+    columns |= family_features(folds, columns)
     present = folds.present()
     named = {"user": prepared.rows.users, **columns}
     frame = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in named.items()])

@@ -36,6 +36,12 @@ def wall(instant: int, zone: ZoneInfo) -> datetime:
         ) from None
 
 
+def shift_of(instant: int, zone: str) -> int:
+    """Microseconds by which clocks in `zone` are ahead of UTC at `instant`."""
+    shown = wall(instant, zone_of(zone)).replace(tzinfo=UTC)
+    return (shown - EPOCH) // MICROSECOND - instant
+
+
 def instant_of(shown: datetime, zone: ZoneInfo) -> int:
     """The first instant at which a clock in `zone` shows `shown` or later.
 

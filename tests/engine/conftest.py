@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from engine.features import FAMILIES, FIELDS, WIDE_WINDOWS, FeatureSpec
 from engine.schema import ATTRIBUTES, EVENTS, IDENTITY
 
 Row = dict[str, Any]
@@ -69,22 +70,20 @@ def identity_of() -> Callable[[dict[int, int]], pl.DataFrame]:
     return build
 
 
-@pytest.fixture(scope="session")
-def logs() -> st.SearchStrategy[list[Row]]:
-    """Rows of a log over 500 days, a leap day and changes of clocks within, with ties in time."""
+def _logs(most: int) -> st.SearchStrategy[list[Row]]:
+    """Up to `most` rows; what happens is drawn apart from to whom and when, so that rows repeat."""
     hours = st.integers(0, 500 * 24).map(lambda hour: int((FIRST + timedelta(hours=hour)).timestamp() * 1e6))
     odd = st.integers(0, 500 * 86_400_000_000).map(lambda us: int(FIRST.timestamp()) * 1_000_000 + us)
     small = st.none() | st.integers(1, 3)
-    row = st.fixed_dictionaries(
+    what = st.fixed_dictionaries(
         {
-            "user": st.integers(1, 4),
-            "occurred_at": hours | odd,
             "kind": st.sampled_from(KINDS),
             "order": st.none() | st.integers(1, 5),
             "item": small,
             "category": small,
             "platform": small,
             "device": small,
+            "region": small,
             "session": st.none() | st.integers(1, 4),
             "amount": st.none() | st.integers(-500, 100_000),
             "quantity": small,
@@ -92,7 +91,52 @@ def logs() -> st.SearchStrategy[list[Row]]:
             "duration": st.none() | st.integers(0, 60_000),
         }
     )
-    return st.lists(row, min_size=1, max_size=40)
+
+    def happened(acts: list[Row]) -> st.SearchStrategy[list[Row]]:
+        row = st.tuples(st.integers(1, 4), hours | odd, st.sampled_from(acts))
+        return st.lists(row, min_size=1, max_size=most).map(
+            lambda rows: [{"user": user, "occurred_at": at, **act} for user, at, act in rows]
+        )
+
+    return st.lists(what, min_size=1, max_size=20).flatmap(happened)
+
+
+@pytest.fixture(scope="session")
+def logs() -> st.SearchStrategy[list[Row]]:
+    """Rows of a log over 500 days, a leap day and changes of clocks within, with ties in time."""
+    return _logs(40)
+
+
+@pytest.fixture(scope="session")
+def long_logs() -> st.SearchStrategy[list[Row]]:
+    """The same, of up to 200 rows."""
+    return _logs(200)
+
+
+@pytest.fixture(scope="session")
+def wide_spec() -> Callable[..., FeatureSpec]:
+    """A spec with every family of features, over all that `logs` draws."""
+
+    def build(zone: str = "UTC", windows: tuple[int, ...] = WIDE_WINDOWS) -> FeatureSpec:
+        kinds = tuple(sorted(set(KINDS) - {"identify"}))
+        return FeatureSpec(
+            zone=zone,
+            windows=windows,
+            kinds=kinds,
+            fields=(*FIELDS, "region"),
+            families=tuple(FAMILIES),
+            sums=tuple(
+                (name, kind) for name in ("amount", "duration") for kind in kinds if kind != "purchase"
+            ),
+            places=(
+                ("platform", 2, "web"),
+                ("platform", 1, "app_7d"),
+                ("device", 9, "watch"),
+                ("region", 3, "FR"),
+            ),
+        )
+
+    return build
 
 
 @pytest.fixture(scope="session")

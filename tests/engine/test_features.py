@@ -1,161 +1,29 @@
 """Features are exact, and depend on nothing but the user's own events before the as-of."""
 
-import math
+import json
 import random
-from collections import Counter
-from datetime import UTC, datetime, timedelta
-from fractions import Fraction
-from itertools import pairwise
-from zoneinfo import ZoneInfo
+from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.features import FeatureSpec, feature_names, features, longest_window, prepare, spec_for
+from engine.features import (
+    FAMILIES,
+    WIDE_WINDOWS,
+    FeatureSpec,
+    feature_names,
+    features,
+    longest_window,
+    prepare,
+    spec_for,
+)
 from engine.schema import EVENTS, IDENTITY, empty
 
-ALL_KINDS = ("add_to_cart", "purchase", "refund", "review", "rotate tyres", "view")
-PLURALS = {
-    "add_to_cart": "carts",
-    "refund": "refunds",
-    "review": "reviews",
-    "rotate tyres": "count_rotate tyres",
-    "view": "views",
-}
 DAY = 86_400_000_000
 NOBODY = empty(IDENTITY)
-
-
-def full_spec(zone: str = "UTC", windows: tuple[int, ...] = (7, 28, 90, 365)) -> FeatureSpec:
-    return FeatureSpec(zone=zone, windows=windows, kinds=ALL_KINDS)
-
-
-# --- the same features once more, user by user, in plain Python ------------------------------------------
-
-
-def naive_features(rows, canonical, as_of, spec):
-    """{user: {feature: value}} of rows as dicts with seq, by lists and fractions."""
-    users = {}
-    for row in rows:
-        if row["occurred_at"] < as_of:
-            users.setdefault(canonical.get(row["user"], row["user"]), []).append(row)
-    return {
-        user: naive_user(sorted(own, key=lambda row: (row["occurred_at"], row["seq"])), as_of, spec)
-        for user, own in users.items()
-    }
-
-
-def naive_user(rows, as_of, spec):
-    zone = ZoneInfo(spec.zone)
-    cap = spec.windows[-1] + 1
-
-    def moment(us):
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).astimezone(zone)
-
-    def day(row):
-        return moment(row["occurred_at"]).date().toordinal()
-
-    def start(days):
-        local = moment(as_of).replace(tzinfo=None) - timedelta(days=days)
-        return int(local.replace(tzinfo=zone).timestamp()) * 1_000_000
-
-    def since(day_then):
-        return min(moment(as_of - 1).date().toordinal() - day_then + 1, cap)
-
-    def within(some, days):
-        return [row for row in some if row["occurred_at"] >= start(days)]
-
-    def orders(some):
-        numbers = {row["order"] for row in some if row["order"] is not None}
-        return len(numbers) + sum(row["order"] is None for row in some)
-
-    def total(some, name):
-        return sum(row[name] or 0 for row in some)
-
-    def values(some, name):
-        return [row[name] for row in some if row[name] is not None]
-
-    bought = [row for row in rows if row["kind"] == "purchase"]
-    refunds = [row for row in rows if row["kind"] == "refund"]
-    money = [row for row in rows if row["kind"] in ("purchase", "refund")]
-    acts = [row for row in rows if row["kind"] != "identify"]
-    days = sorted({day(row) for row in bought})
-    gaps = [later - earlier for earlier, later in pairwise(days)]
-    amounts = values(bought, "amount")
-    out = {
-        "recency_days": since(days[-1]) if days else cap,
-        "customer_days": since(days[0]) if days else 0,
-        "purchase_days": len(days),
-        "gap_mean_days": mean(gaps),
-        "gap_spread_days": None if variance(gaps) is None else math.sqrt(variance(gaps)),
-        "gap_max_days": max(gaps, default=None),
-        "overdue": None if not gaps else quotient(since(days[-1]) * len(gaps), sum(gaps)),
-        "weekend_share": quotient(sum(at % 7 in (6, 0) for at in days), len(days)),
-        "purchase_lines": len(bought),
-        "orders": orders(bought),
-        "spend": total(money, "amount"),
-        "order_value_mean": quotient(sum(amounts), orders(bought)),
-        "amount_mean": mean(amounts),
-        "amount_variance": variance(amounts),
-        "amount_min": min(amounts, default=None),
-        "amount_max": max(amounts, default=None),
-        "amount_last": amounts[-1] if amounts else None,
-        "refund_share": quotient(-total(refunds, "amount"), max(sum(amounts), 0)),
-        "quantity_mean": mean(values(bought, "quantity")),
-        "quantity_max": max(values(bought, "quantity"), default=None),
-        "conversion": quotient(orders(bought), sum(row["kind"] == "view" for row in rows)),
-        "tenure_days": since(day(acts[0])) if acts else 0,
-        "silence_days": since(day(acts[-1])) if acts else cap,
-        "active_days": len({day(row) for row in acts}),
-        "sessions": len({(row["user"], row["session"]) for row in acts if row["session"] is not None}),
-        "duration_mean": mean(values(acts, "duration")),
-        "duration_max": max(values(acts, "duration"), default=None),
-        "items": len(set(values(acts, "item"))),
-        "categories": len(set(values(acts, "category"))),
-    }
-    ratings = values(acts, "rating")
-    out["rating_mean"] = None if not ratings else quotient(sum(ratings), 100 * len(ratings))
-    for name, pick in (("min", min), ("max", max), ("last", lambda some: some[-1])):
-        out[f"rating_{name}"] = pick(ratings) / 100 if ratings else None
-    for name in ("platform", "device"):
-        used = Counter(values(acts, name))
-        out[f"{name}_share"] = quotient(max(used.values(), default=0), sum(used.values()))
-    for kind, name in PLURALS.items():
-        out[name] = sum(row["kind"] == kind for row in rows)
-        for window in spec.windows:
-            out[f"{name}_{window}d"] = sum(row["kind"] == kind for row in within(rows, window))
-    for window in spec.windows:
-        lately = within(acts, window)
-        out[f"orders_{window}d"] = orders(within(bought, window))
-        out[f"spend_{window}d"] = total(within(money, window), "amount")
-        out[f"active_days_{window}d"] = len({day(row) for row in lately})
-        sessions = {(row["user"], row["session"]) for row in lately if row["session"] is not None}
-        out[f"sessions_{window}d"] = len(sessions)
-        out[f"duration_{window}d"] = total(lately, "duration")
-        if 2 * window <= spec.windows[-1]:
-            new, both = orders(within(bought, window)), orders(within(bought, 2 * window))
-            out[f"trend_{window}d"] = quotient(new - (both - new), both)
-    return out
-
-
-def quotient(above, below):
-    return None if below == 0 else float(Fraction(above, below))
-
-
-def mean(values):
-    return quotient(sum(values), len(values))
-
-
-def variance(values):
-    n = len(values)
-    return None if n < 2 else quotient(n * sum(v * v for v in values) - sum(values) ** 2, n * (n - 1))
-
-
-def as_dict(frame):
-    return {row.pop("user"): row for row in frame.iter_rows(named=True)}
 
 
 # --- properties ------------------------------------------------------------------------------------------
@@ -170,41 +38,22 @@ def asked(draw, logs, zones, midnights):
     return rows, zone, draw(midnights(zone)), aliases
 
 
-@settings(max_examples=150)
-@given(data=st.data())
-def test_every_feature_is_what_its_formula_says(data, logs, zones, midnights, events_of, identity_of):
-    rows, zone, as_of, aliases = data.draw(asked(logs, zones, midnights))
-    spec = full_spec(zone)
-    found = as_dict(features(events_of(rows), identity_of(aliases), as_of, spec))
-    expected = naive_features(rows, aliases, as_of, spec)
-    assert found.keys() == expected.keys()
-    for user, own in expected.items():
-        assert set(own) == set(feature_names(spec))
-        assert found[user] == own
-
-
-@given(data=st.data(), hour=st.integers(0, 23))
-def test_windows_of_hour_ticks_start_at_the_same_hour(data, hour, logs, midnights, events_of):
-    rows = [{"seq": at, **row} for at, row in enumerate(data.draw(logs), 1)]
-    as_of = data.draw(midnights("UTC")) + hour * 3_600_000_000
-    spec = full_spec()
-    assert as_dict(features(events_of(rows), NOBODY, as_of, spec)) == naive_features(rows, {}, as_of, spec)
-
-
 @given(data=st.data(), seed=st.integers())
-def test_order_of_rows_never_matters(data, seed, logs, zones, midnights, events_of, identity_of):
+def test_order_of_rows_never_matters(data, seed, logs, zones, midnights, events_of, identity_of, wide_spec):
     rows, zone, as_of, aliases = data.draw(asked(logs, zones, midnights))
     shuffled = random.Random(seed).sample(rows, len(rows))
-    spec, identity = full_spec(zone), identity_of(aliases)
+    spec, identity = wide_spec(zone), identity_of(aliases)
     one = features(events_of(rows), identity, as_of, spec)
     assert features(events_of(shuffled), identity, as_of, spec).equals(one)
 
 
 @given(data=st.data())
-def test_events_at_or_after_the_as_of_never_matter(data, logs, zones, midnights, events_of, identity_of):
+def test_events_at_or_after_the_as_of_never_matter(
+    data, logs, zones, midnights, events_of, identity_of, wide_spec
+):
     rows, zone, as_of, aliases = data.draw(asked(logs, zones, midnights))
     later = [{**row, "occurred_at": as_of + at * DAY} for at, row in enumerate(data.draw(logs))]
-    spec, identity = full_spec(zone), identity_of(aliases)
+    spec, identity = wide_spec(zone), identity_of(aliases)
     alone = features(events_of(rows), identity, as_of, spec)
     # New ones come first as well, so that seq cannot be what keeps them out.
     mixed = [{**row, "seq": seq} for seq, row in enumerate([*later, *rows, *later], 1)]
@@ -213,10 +62,10 @@ def test_events_at_or_after_the_as_of_never_matter(data, logs, zones, midnights,
 
 @given(data=st.data(), wanted=st.sets(st.integers(1, 5)))
 def test_a_subset_of_users_is_that_subset_of_everyone(
-    data, wanted, logs, zones, midnights, events_of, identity_of
+    data, wanted, logs, zones, midnights, events_of, identity_of, wide_spec
 ):
     rows, zone, as_of, aliases = data.draw(asked(logs, zones, midnights))
-    spec, identity, events = full_spec(zone), identity_of(aliases), events_of(rows)
+    spec, identity, events = wide_spec(zone), identity_of(aliases), events_of(rows)
     everyone = features(events, identity, as_of, spec)
     some = everyone.filter(pl.col("user").is_in(list(wanted)))
     assert features(events, identity, as_of, spec, users=sorted(wanted)).equals(some)
@@ -225,9 +74,28 @@ def test_a_subset_of_users_is_that_subset_of_everyone(
 
 
 @given(data=st.data())
-def test_prepared_events_give_the_same(data, logs, zones, midnights, events_of, identity_of):
+def test_a_merge_gives_the_features_of_the_union_of_events(
+    data, logs, zones, midnights, events_of, identity_of, wide_spec
+):
+    rows, zone, as_of, aliases = data.draw(asked(logs, zones, midnights))
+    # A session's ordinal counts within one user, so those of another become others.
+    united = [
+        {
+            **row,
+            "user": aliases.get(row["user"], row["user"]),
+            "session": None if row["session"] is None else 10 * row["user"] + row["session"],
+        }
+        for row in rows
+    ]
+    spec = wide_spec(zone)
+    merged = features(events_of(rows), identity_of(aliases), as_of, spec)
+    assert features(events_of(united), NOBODY, as_of, spec).equals(merged)
+
+
+@given(data=st.data())
+def test_prepared_events_give_the_same(data, logs, zones, midnights, events_of, identity_of, wide_spec):
     rows, zone, first, aliases = data.draw(asked(logs, zones, midnights))
-    spec, identity, events = full_spec(zone), identity_of(aliases), events_of(rows)
+    spec, identity, events = wide_spec(zone), identity_of(aliases), events_of(rows)
     prepared = prepare(events, identity, spec)
     # An as-of on an event's own instant is where "before" and "not after" part.
     on_events = st.sampled_from(sorted({row["occurred_at"] for row in rows}))
@@ -240,9 +108,11 @@ def test_prepared_events_give_the_same(data, logs, zones, midnights, events_of, 
 
 
 @given(data=st.data())
-def test_whoever_was_silent_for_the_longest_window_stays_as_they_are(data, logs, zones, midnights, events_of):
+def test_whoever_was_silent_for_the_longest_window_stays_as_they_are(
+    data, logs, zones, midnights, events_of, wide_spec
+):
     rows, zone, as_of, _ = data.draw(asked(logs, zones, midnights))
-    spec, events = full_spec(zone, windows=(7, 28)), events_of(rows)
+    spec, events = wide_spec(zone, windows=(7, 28)), events_of(rows)
     now = features(events, NOBODY, as_of, spec)
     silent = now.filter(pl.col("silence_days") > longest_window(spec))["user"]
     before_next = events.filter(pl.col("occurred_at") < as_of)
@@ -254,13 +124,23 @@ def test_whoever_was_silent_for_the_longest_window_stays_as_they_are(data, logs,
 
 
 @given(data=st.data())
-def test_features_of_a_smaller_spec_are_the_same(data, logs, midnights, events_of):
+def test_features_of_a_smaller_spec_are_the_same(data, logs, midnights, events_of, wide_spec):
     rows, as_of = data.draw(logs), data.draw(midnights("UTC"))
     events = events_of(rows)
     spec = spec_for(events, "UTC")
     frame = features(events, NOBODY, as_of, spec)
-    everything = features(events, NOBODY, as_of, full_spec())
+    everything = features(events, NOBODY, as_of, wide_spec())
     assert frame.equals(everything.select(frame.columns))
+
+
+@given(data=st.data(), families=st.sets(st.sampled_from(sorted(FAMILIES))))
+def test_a_family_does_not_depend_on_the_others(data, families, logs, midnights, events_of, wide_spec):
+    rows, as_of = data.draw(logs), data.draw(midnights("UTC"))
+    events, texts = events_of(rows), {1: "web", 2: "app", 3: "shop"}
+    spec = spec_for(events, "UTC", windows=WIDE_WINDOWS, families=tuple(families), texts=texts)
+    everything = replace(wide_spec(), places=spec.places)
+    frame = features(events, NOBODY, as_of, spec)
+    assert frame.equals(features(events, NOBODY, as_of, everything).select(frame.columns))
 
 
 # --- examples --------------------------------------------------------------------------------------------
@@ -348,17 +228,17 @@ def test_an_order_of_two_aliases_is_one_order(events_of, identity_of):
     assert (row["user"], row["orders"], row["sessions"]) == (5, 1, 2)
 
 
-def test_someone_who_only_signed_up_has_a_row_and_no_acts(events_of):
+def test_someone_who_only_signed_up_has_a_row_and_no_acts(events_of, wide_spec):
     events = events_of([{"user": 3, "occurred_at": 0, "kind": "identify", "platform": 1}])
-    row = features(events, NOBODY, DAY, full_spec()).row(0, named=True)
+    row = features(events, NOBODY, DAY, wide_spec()).row(0, named=True)
     assert (row["user"], row["tenure_days"], row["silence_days"], row["recency_days"]) == (3, 0, 366, 366)
     assert row["platform_share"] is None
 
 
-def test_a_log_without_events_has_every_column_and_no_row():
-    frame = features(empty(EVENTS), NOBODY, DAY, full_spec())
+def test_a_log_without_events_has_every_column_and_no_row(wide_spec):
+    frame = features(empty(EVENTS), NOBODY, DAY, wide_spec())
     assert frame.is_empty()
-    assert frame.columns == ["user", *feature_names(full_spec())]
+    assert frame.columns == ["user", *feature_names(wide_spec())]
 
 
 def test_kinds_may_be_plain_text(events_of):
@@ -438,6 +318,42 @@ def test_a_spec_comes_back_from_json():
     assert FeatureSpec.from_json(spec.to_json()) == spec
 
 
+def test_a_wide_spec_comes_back_from_json(wide_spec):
+    spec = wide_spec()
+    assert FeatureSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_the_json_of_a_core_spec_is_what_models_are_stored_with():
+    assert FeatureSpec(kinds=("purchase", "view"), fields=("amount",)).to_json() == {
+        "zone": "UTC",
+        "windows": [7, 28, 90, 365],
+        "kinds": ["purchase", "view"],
+        "attributes_number": [],
+        "attributes_text": [],
+        "fields": ["amount"],
+    }
+
+
+def test_a_wide_spec_adds_up_what_is_there_and_shares_what_is_frequent(events_of):
+    rows = [
+        {"user": 1, "kind": "view", "duration": 5, "platform": 1 + at % 2, "region": 9} for at in range(300)
+    ]
+    rows += [
+        {"user": 1, "kind": "add_to_cart", "amount": 700, "duration": 0, "platform": 3},
+        {"user": 1, "kind": "purchase", "amount": 700},
+        {"user": 1, "kind": "identify", "amount": 1, "device": 8},
+    ]
+    events = events_of([{"occurred_at": at, **row} for at, row in enumerate(rows)])
+    spec = spec_for(events, "UTC", families=("places", "sums"), texts={1: "web", 2: "app", 3: "tv", 9: "FR"})
+    assert spec.families == ("sums", "places")
+    assert spec.sums == (("amount", "add_to_cart"), ("duration", "view"))
+    # One region and one device are the same for everyone, and the third platform is rare.
+    assert spec.places == (("platform", 1, "web"), ("platform", 2, "app"))
+    names = feature_names(spec)
+    assert {"amount_of_carts_7d", "duration_of_views", "share_of_platform_app", "platforms"} <= set(names)
+    assert not [name for name in names if name.startswith("region")]
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -446,6 +362,7 @@ def test_a_spec_comes_back_from_json():
         ({"windows": (0, 7)}, "Windows"),
         ({"fields": ("amonut",)}, "amonut"),
         ({"zone": "Mars/Base"}, "Time zone"),
+        ({"families": ("sum",)}, "no family of features 'sum'"),
     ],
 )
 def test_specs_that_cannot_be_are_refused(wrong, says):
