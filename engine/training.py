@@ -146,11 +146,12 @@ def train(
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
     batches = next(epochs)
     for epoch in range(1, spec.epochs + 1):
-        state, losses = steps.epoch(state, batches, jax.random.fold_in(key, epoch))
+        state, losses = steps.epoch(state, batches, key, epoch)
+        validated = steps.losses(state[0], valid_set)
         # The next epoch is shuffled while XLA still computes this one.
         batches = next(epochs)
         loss = sum(map(float, losses)) / len(rows[TRAIN])
-        history.append(Epoch(epoch, loss, steps.loss(state[0], valid_set)))
+        history.append(Epoch(epoch, loss, sum(map(float, validated)) / len(rows[VALID])))
         if on_epoch is not None:
             on_epoch(history[-1])
         if not math.isfinite(history[-1].valid_loss):
@@ -189,41 +190,48 @@ class _Steps:
             total, weight = forward(parameters, batch, weights, key)
             return total / weight
 
-        def step(state: State, batch: Batch, weights: Any, key: Any) -> tuple[State, Any]:
+        def step(state: State, batch: Batch, weights: Any, key: Any, number: Any) -> tuple[State, Any]:
             parameters, moments = state
+            key = jax.random.fold_in(key, number)
             loss, gradients = jax.value_and_grad(mean)(parameters, batch, weights, key)
             updates, moments = optimizer.update(gradients, moments, parameters)
             return (optax.apply_updates(parameters, updates), moments), loss * jnp.sum(weights)
 
-        def epoch(state: State, batches: Batch, weights: Any, key: Any) -> tuple[State, Any]:
+        def scan(state: State, batches: Batch, weights: Any, key: Any, epoch: Any) -> tuple[State, Any]:
+            drawn = jax.random.fold_in(key, epoch)
+
             def one(carried: State, xs: Any) -> tuple[State, Any]:
                 batch, weight, number = xs
-                return step(carried, batch, weight, jax.random.fold_in(key, number))
+                return step(carried, batch, weight, drawn, number)
 
             state, losses = jax.lax.scan(one, state, (batches, weights, jnp.arange(len(weights))))
             return state, jnp.sum(losses)
 
-        self._step = jax.jit(step, donate_argnums=0)
-        self._epoch = jax.jit(epoch, donate_argnums=0)
+        def single(
+            state: State, batch: Batch, weights: Any, key: Any, epoch: Any, number: Any
+        ) -> tuple[State, Any]:
+            return step(state, batch, weights, jax.random.fold_in(key, epoch), number)
+
+        self._step = jax.jit(single, donate_argnums=0)
+        self._scan = jax.jit(scan, donate_argnums=0)
         self._loss = jax.jit(partial(forward, key=None))
 
-    def epoch(self, state: State, batches: Batches, key: Any) -> tuple[State, list[Any]]:
+    def epoch(self, state: State, batches: Batches, key: Any, epoch: int) -> tuple[State, list[Any]]:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
         yet."""
         if batches.scanned is not None:
-            state, total = self._epoch(state, batches.scanned, batches.weights, key)
+            state, total = self._scan(state, batches.scanned, batches.weights, key, epoch)
             return state, [total]
         losses = []
         for number, (rows, weights) in enumerate(zip(batches.rows, batches.weights, strict=True)):
             batch = jax.tree.map(lambda values, rows=rows: values[rows], batches.data)
-            state, loss = self._step(state, batch, weights, jax.random.fold_in(key, number))
+            state, loss = self._step(state, batch, weights, key, epoch, number)
             losses.append(loss)
         return state, losses
 
-    def loss(self, parameters: Any, tiles: list[tuple[Batch, np.ndarray]]) -> float:
-        """The mean cross-entropy over the tiles."""
-        sums = [self._loss(parameters, batch, weights) for batch, weights in tiles]
-        return sum(float(total) for total, _ in sums) / sum(float(weight) for _, weight in sums)
+    def losses(self, parameters: Any, tiles: list[tuple[Batch, np.ndarray]]) -> list[Any]:
+        """The sum of the users' losses in each tile, perhaps not ready yet."""
+        return [self._loss(parameters, batch, weights)[0] for batch, weights in tiles]
 
 
 @lru_cache(maxsize=8)
