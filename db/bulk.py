@@ -9,6 +9,9 @@ from __future__ import annotations
 import glob
 import os
 import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +19,17 @@ import polars as pl
 
 from db.errors import StoreError
 from db.identities import CLEAR_INDEX
-from db.schema import BEHAVIOUR_INDEX, CHAINED, CHANGES_INDEXES, VAULT_INDEX, insert_trigger
+from db.schema import CHAINED, CHANGES_INDEXES, VAULT_INDEX, insert_trigger
 from db.sqlite import explain, explained, full
 
 if TYPE_CHECKING:
     from db.store import Store
 
 BULK_ROWS = 10_000
+# Texts and identities go in row by row, which is quicker for few columns behind a random key.
+STAGED = ("behaviour", "attributes", "membership_changes")
+# Dropped while an empty table is filled. That of behaviour stays: an import comes in its order.
 INDEXES = {
-    "behaviour": {"behaviour_by_user": BEHAVIOUR_INDEX},
     "membership_changes": dict(zip(("changes_by_as_of", "changes_by_user"), CHANGES_INDEXES, strict=True)),
     "vault": {"vault_by_user": VAULT_INDEX},
     "identities": {"identities_by_user": CLEAR_INDEX},
@@ -40,9 +45,17 @@ def _prefix(store: Path) -> str:
 
 
 def sweep(store: Path) -> None:
-    """Removes staging files a killed writer left; the caller holds the writer's lock."""
+    """Removes staging files and folders a killed writer left; the caller holds the writer's lock."""
     for left in store.parent.glob(f"{glob.escape(_prefix(store))}*"):
-        left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def private_name(store: Path) -> Path:
+    """A name beside the store for something that `sweep` removes should it be left behind."""
+    return store.parent / f"{_prefix(store)}{secrets.token_hex(8)}"
 
 
 class Staging:
@@ -54,59 +67,147 @@ class Staging:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._attached: dict[str, Path] = {}
+        self._attached = 0
+        self._files: list[Path] = []
 
     @property
     def full(self) -> bool:
         """Whether no further file can be attached before the transaction ends."""
-        return len(self._attached) >= MOST_ATTACHED
+        return len(self._files) >= MOST_ATTACHED
 
     def table(self, frame: pl.DataFrame) -> str:
         """Stages the frame; returns the SQL name of a table with its columns."""
-        path = self._store.path.parent / f"{_prefix(self._store.path)}{secrets.token_hex(8)}"
-        name = f"staging{len(self._attached)}"
+        staged = self.gather()
+        staged.add(frame)
+        return self.attach(staged)
+
+    def gather(self) -> Staged:
+        """A staging file to fill; `attach` it when all is in."""
+        path = private_name(self._store.path)
         with explained(self._store.path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            try:
-                _ingest(self._store.path, path, frame)
-                self._store.connection.execute(f"ATTACH ? AS {name}", (str(path),))
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
-        self._attached[name] = path
+        self._files.append(path)
+        return Staged(self._store.path, path)
+
+    def attach(self, staged: Staged) -> str:
+        """Makes a filled file readable for the store's connection; returns the SQL name of its rows."""
+        name = f"staging{self._attached}"
+        with explained(self._store.path):
+            self._store.connection.execute(f"ATTACH ? AS {name}", (str(staged.path),))
+        self._attached += 1
         return f"{name}.rows"
 
+    def appender(self, table: str) -> Appender:
+        """Takes new rows of a table in parts."""
+        return Appender(self._store, self, table)
+
     def insert(self, table: str, rows: pl.DataFrame) -> None:
-        """Inserts rows with new keys: through sqlite-utils when few, else by one INSERT … SELECT."""
-        if rows.height < BULK_ROWS or self.full:
-            self._store.database.table(table).insert_all(rows.iter_rows(named=True))
-            return
-        connection = self._store.connection
-        filled = rows.select(name for name in rows.columns if rows[name].null_count() < rows.height)
-        staged = self.table(filled)
-        columns = ", ".join(f'"{name}"' for name in filled.columns)
-        indexes = INDEXES.get(table, {})
-        empty = connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
-        # New keys lie past every other, so the row trigger has nothing to refuse; it comes back right after.
-        if table in CHAINED:
-            connection.execute(f"DROP TRIGGER {table}_no_replace")
-        for name in indexes if empty else ():
-            connection.execute(f"DROP INDEX {name}")
-        connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {staged}")
-        for sql in indexes.values() if empty else ():
-            connection.execute(sql)
-        if table in CHAINED:
-            connection.execute(insert_trigger(table))
+        """Inserts rows with new keys."""
+        appender = self.appender(table)
+        appender.add(rows)
+        appender.finish()
 
     def release(self) -> None:
         """Detaches and removes everything; the transaction has ended."""
-        for name, path in self._attached.items():
-            self._store.connection.execute(f"DETACH {name}")
+        for number in range(self._attached):
+            self._store.connection.execute(f"DETACH staging{number}")
+        for path in self._files:
             path.unlink(missing_ok=True)
-        self._attached.clear()
+        self._attached = 0
+        self._files.clear()
 
 
-def _ingest(store: Path, path: Path, frame: pl.DataFrame) -> None:
+class Staged:
+    """A staging file that is being filled; its table has the columns of all frames added."""
+
+    def __init__(self, store: Path, path: Path) -> None:
+        self._store = store
+        self.path = path
+        self.columns: list[str] = []
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Appends rows."""
+        fresh = [name for name in frame.columns if name not in self.columns]
+        _ingest(self._store, self.path, frame, fresh if self.columns else [])
+        self.columns += fresh
+
+
+class Appender:
+    """Rows with new keys for one table, given in parts: in one INSERT when they are few, else staged."""
+
+    def __init__(self, store: Store, staging: Staging, table: str) -> None:
+        self._store, self._staging, self._table = store, staging, table
+        self._held: list[pl.DataFrame] = []
+        self._staged: Staged | None = None
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """The next rows."""
+        if self._staged is not None:
+            self._staged.add(_filled(rows))
+            return
+        self._held.append(rows)
+        if sum(part.height for part in self._held) >= BULK_ROWS and self._table in STAGED:
+            if self._staging.full:
+                self._insert_held()
+                return
+            self._staged = self._staging.gather()
+            for part in self._held:
+                self._staged.add(_filled(part))
+            self._held.clear()
+
+    def finish(self) -> None:
+        """All rows are in the table when this returns."""
+        if self._staged is None:
+            self._insert_held()
+            return
+        columns = ", ".join(f'"{name}"' for name in self._staged.columns)
+        source = self._staging.attach(self._staged)
+        with self._unhindered():
+            self._store.connection.execute(
+                f"INSERT INTO {self._table} ({columns}) SELECT {columns} FROM {source}"
+            )
+
+    def _insert_held(self) -> None:
+        rows = sum(part.height for part in self._held)
+        if rows and rows < BULK_ROWS:
+            for part in self._held:
+                self._store.database.table(self._table).insert_all(part.iter_rows(named=True))
+        elif rows:
+            columns = self._held[0].columns
+            names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+            sql = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
+            with self._unhindered():
+                for part in self._held:
+                    self._store.connection.executemany(sql, part.iter_rows())
+        self._held.clear()
+
+    @contextmanager
+    def _unhindered(self) -> Iterator[None]:
+        """Without the row trigger, for new keys lie past every other, and the indexes of an empty table.
+
+        Both come back right after.
+        """
+        connection = self._store.connection
+        indexes = INDEXES.get(self._table, {})
+        empty = connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchone() is None
+        if self._table in CHAINED:
+            connection.execute(f"DROP TRIGGER {self._table}_no_replace")
+        for name in indexes if empty else ():
+            connection.execute(f"DROP INDEX {name}")
+        yield
+        for sql in indexes.values() if empty else ():
+            connection.execute(sql)
+        if self._table in CHAINED:
+            connection.execute(insert_trigger(self._table))
+
+
+def _filled(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns that hold something: most logs leave some empty."""
+    return rows.select(name for name in rows.columns if rows[name].null_count() < rows.height)
+
+
+def _ingest(store: Path, path: Path, frame: pl.DataFrame, fresh: Sequence[str] = ()) -> None:
+    """Appends a frame to the staging file's rows, whose table lacks the columns `fresh`."""
     # A fifth of a second to import, with Arrow: a command that only looks at the store should not pay it.
     import adbc_driver_manager
     import adbc_driver_sqlite.dbapi
@@ -119,7 +220,9 @@ def _ingest(store: Path, path: Path, frame: pl.DataFrame) -> None:
             for pragma in PRAGMAS:
                 cursor.execute(f"PRAGMA {pragma}")
                 cursor.fetchall()
-            cursor.adbc_ingest("rows", frame.to_arrow(), mode="create")
+            for name in fresh:
+                cursor.execute(f'ALTER TABLE rows ADD COLUMN "{name}"')
+            cursor.adbc_ingest("rows", frame.to_arrow(), mode="create_append")
     except adbc_driver_manager.Error as error:
         story = full(store) if ROLLED_BACK in str(error) else explain(error, store)
         raise story or StoreError(f"{store} could not take a bulk of rows: {error}.") from error

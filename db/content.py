@@ -8,8 +8,12 @@ Bytes: docs/log-format.md.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +30,10 @@ if TYPE_CHECKING:
 NAME = "content"
 MODULUS = 1 << 256
 CHUNK = 100_000
-VERIFIED_ROWS = 1_000_000
+READ_ROWS = 500_000
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
 MEASURES = ("occurred_at", "amount", "quantity", "rating", "duration")
+HASHED = ("source_id", *TEXTS, *MEASURES)
 
 ROW = np.dtype(
     [("version", "u1"), ("user", "V32")]
@@ -47,15 +52,22 @@ def content_digest(store: Store) -> str | None:
         return None
     with store.reading():
         total, position = _kept(store)
-        rows = log.behaviour(
-            store, after_seq=position, columns=["seq", "user", "source_id", *TEXTS, *MEASURES]
-        )
+        last = store.last_seq("behaviour")
+        total += _summed(store, position, last)
+    if last > position:
+        _keep(store, total % MODULUS, last)
+    return (total % MODULUS).to_bytes(32, "big").hex()
+
+
+def _summed(store: Store, after: int, last: int) -> int:
+    """The sum over the rows with after < seq <= last."""
+    total = 0
+    for start in range(after, last, READ_ROWS):
+        end = min(start + READ_ROWS, last)
+        rows = log.behaviour(store, after_seq=start, position=end, columns=["seq", "user", *HASHED])
         if rows.height:
-            total = (total + _sum(store, rows)) % MODULUS
-            position = int(rows["seq"][-1])
-    if rows.height:
-        _keep(store, total, position)
-    return total.to_bytes(32, "big").hex()
+            total += _sum(rows, _words(store, rows, log.carried(store, start + 1, end)))
+    return total
 
 
 def kept_is_right(store: Store) -> bool:
@@ -64,16 +76,36 @@ def kept_is_right(store: Store) -> bool:
         total, position = _kept(store)
         if position and not store.rows("SELECT 1 FROM commits WHERE behaviour_last = ?", (position,)):
             return False
-        found = 0
-        for after in range(0, position, VERIFIED_ROWS):
-            rows = log.behaviour(
-                store,
-                after_seq=after,
-                position=min(after + VERIFIED_ROWS, position),
-                columns=["seq", "user", "source_id", *TEXTS, *MEASURES],
-            )
-            found += _sum(store, rows) if rows.height else 0
-    return total == found % MODULUS
+        return total == _summed(store, 0, position) % MODULUS
+
+
+class Running:
+    """The sum behind the content digest, extended by a transaction as it appends."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._total, self._position = _kept(store)
+        # Without the key, or behind rows that were not summed yet, `content_digest` does it when asked.
+        self._open = store.vault.available and self._position >= store.last_seq("behaviour")
+
+    def prepare(self, rows: pl.DataFrame, attributes: pl.DataFrame) -> Words | None:
+        """What `add` needs of the store, None where nothing is summed; `attributes`: seq, name, value."""
+        try:
+            return _words(self._store, rows, attributes) if self._open else None
+        except StoreDamaged:
+            # To be told by `content_digest`, not by a commit that is sound by itself.
+            self._open = False
+            return None
+
+    def add(self, rows: pl.DataFrame, words: Words) -> None:
+        """Adds behaviour rows; reads nothing, so that another thread may do it."""
+        self._total = (self._total + _sum(rows, words)) % MODULUS
+        self._position = int(rows["seq"][-1])
+
+    def keep(self) -> None:
+        """Keeps the sum in the open transaction."""
+        if self._open:
+            _keep(self._store, self._total, self._position)
 
 
 def _kept(store: Store) -> tuple[int, int]:
@@ -92,13 +124,28 @@ def _keep(store: Store, total: int, position: int) -> None:
         store.connection.execute(sql, row)
 
 
-def _sum(store: Store, rows: pl.DataFrame) -> int:
-    """The sum of the rows' digests."""
+@dataclass(frozen=True)
+class Words:
+    """Digests of what the numbers in some rows stand for, and the attributes these rows carry.
+
+    carried: seq, kind, name and value of each, by seq, kind and name.
+    """
+
+    users: _Digests
+    texts: _Digests
+    carried: list[tuple[int, str, str, int | str]]
+
+
+def _words(store: Store, rows: pl.DataFrame, attributes: pl.DataFrame) -> Words:
     external = store.vault.external_ids(rows["user"].unique().to_list())
     users = _Digests({user: _sha(text) for user, text in external.items()})
-    words = _Digests(_words(store, rows))
-    known = rows.filter(pl.col("user").is_in(list(external)))
-    return sum(_chunk_sum(store, chunk, users, words) for chunk in known.iter_slices(CHUNK))
+    return Words(users, _Digests(_texts(store, rows)), _carried(store, attributes))
+
+
+def _sum(rows: pl.DataFrame, words: Words) -> int:
+    """The sum of the digests of the rows whose user is known."""
+    known = rows.filter(pl.Series(words.users.know(rows["user"])))
+    return sum(_chunk_sum(chunk, words) for chunk in known.iter_slices(CHUNK))
 
 
 def versions(store: Store, rows: pl.DataFrame) -> pl.Series:
@@ -106,16 +153,16 @@ def versions(store: Store, rows: pl.DataFrame) -> pl.Series:
 
     `rows`: source_id, the texts' vocabulary numbers and the measures. Bytes: docs/log-format.md.
     """
-    words = _Digests(_words(store, rows))
+    words = _Digests(_texts(store, rows))
     parts = [_digests(_records(chunk, words)) for chunk in rows.iter_slices(CHUNK)]
     first = np.frombuffer(b"".join(parts), dtype="<i8").reshape(-1, 4)[:, 0]
     return pl.Series("version", first, dtype=pl.Int64)
 
 
-def _chunk_sum(store: Store, rows: pl.DataFrame, users: _Digests, words: _Digests) -> int:
-    records = _records(rows, words)
-    records["user"] = users.of(rows["user"])
-    _add_attributes(store, rows, records)
+def _chunk_sum(rows: pl.DataFrame, words: Words) -> int:
+    records = _records(rows, words.texts)
+    records["user"] = words.users.of(rows["user"])
+    _add_attributes(rows["seq"], words.carried, records)
     limbs = np.frombuffer(_digests(records), dtype=">u4").reshape(-1, 8).sum(axis=0, dtype=np.uint64)
     return sum(int(limb) << (32 * (7 - at)) for at, limb in enumerate(limbs))
 
@@ -165,8 +212,12 @@ class _Digests:
         place[numbers.is_null().to_numpy()] = self.numbers.size
         return self.table[place]
 
+    def know(self, numbers: pl.Series) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of the numbers, none of them null, have a digest."""
+        return np.isin(numbers.to_numpy(), self.numbers)
 
-def _words(store: Store, rows: pl.DataFrame) -> dict[int, bytes]:
+
+def _texts(store: Store, rows: pl.DataFrame) -> dict[int, bytes]:
     """SHA-256 of every text the rows use, by vocabulary number."""
     used = pl.concat([rows[name].drop_nulls().rename("number") for name in TEXTS]).unique().to_list()
     found = {
@@ -177,27 +228,53 @@ def _words(store: Store, rows: pl.DataFrame) -> dict[int, bytes]:
         )
     }
     if len(found) < len(used):
-        raise StoreDamaged(f"{store.path} uses words its vocabulary does not hold: run 'segtui verify'.")
+        raise _wordless(store)
     return found
 
 
-def _add_attributes(store: Store, rows: pl.DataFrame, records: Records) -> None:
-    """Fills in SHA-256 of the canonical JSON [[kind, name, value], …] of rows that carry attributes."""
-    first, last = rows["seq"][0], rows["seq"][-1]
-    told = store.rows(
-        "SELECT a.seq, n.kind, n.text, a.value, v.text FROM attributes a JOIN vocabulary n ON n.id = a.name "
-        "LEFT JOIN vocabulary v ON v.id = a.value AND n.kind = 'attribute:text' "
-        "WHERE a.seq BETWEEN ? AND ? ORDER BY a.seq, n.kind, n.text",
-        (first, last),
+def _wordless(store: Store) -> StoreDamaged:
+    return StoreDamaged(f"{store.path} uses words its vocabulary does not hold: run 'segtui verify'.")
+
+
+def _carried(store: Store, attributes: pl.DataFrame) -> list[tuple[int, str, str, int | str]]:
+    """seq, kind, name and value (a text for texts) of attributes given as seq, name, value."""
+    if attributes.is_empty():
+        return []
+    named = {
+        number: (kind, text)
+        for number, kind, text in store.rows(
+            "SELECT id, kind, text FROM vocabulary WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(attributes["name"].unique().to_list()),),
+        )
+    }
+    spoken = [number for number, (kind, _) in named.items() if kind == "attribute:text"]
+    said = attributes.filter(pl.col("name").is_in(spoken))["value"].unique()
+    texts = dict(
+        store.rows(
+            "SELECT id, text FROM vocabulary WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(said.to_list()),),
+        )
     )
-    by_seq: dict[int, list[list[Any]]] = {}
-    for seq, kind, name, value, text in told:
-        by_seq.setdefault(seq, []).append([kind, name, value if text is None else text])
-    place = rows["seq"].to_numpy()
-    for seq, carried in by_seq.items():
+    if not (set(attributes["name"]) <= named.keys() and set(said) <= texts.keys()):
+        raise _wordless(store)
+    return sorted(
+        (seq, *named[name], texts[value] if named[name][0] == "attribute:text" else value)
+        for seq, name, value in attributes.select("seq", "name", "value").iter_rows()
+    )
+
+
+def _add_attributes(
+    seqs: pl.Series, carried: list[tuple[int, str, str, int | str]], records: Records
+) -> None:
+    """Fills in SHA-256 of the canonical JSON [[kind, name, value], …] of rows that carry attributes."""
+    first, last = seqs[0], seqs[-1]
+    own = carried[bisect_left(carried, (first,)) : bisect_left(carried, (last + 1,))]
+    place = seqs.to_numpy()
+    for seq, group in groupby(own, itemgetter(0)):
         at = int(np.searchsorted(place, seq))
-        if at < place.size and place[at] == seq:
-            records["attributes"][at] = np.void(sha256(canonical(carried)).digest())
+        if place[at] == seq:
+            told = canonical([[kind, name, value] for _, kind, name, value in group])
+            records["attributes"][at] = np.void(sha256(told).digest())
 
 
 def forget(store: Store) -> None:

@@ -173,9 +173,33 @@ def stream_digest(found: Records) -> bytes:
     return hashlib.sha256(found[np.argsort(found["user"], kind="stable")].tobytes()).digest()
 
 
+class VocabularyDigest:
+    """SHA-256 over the canonical JSON [[id, kind, text], …] of a commit's new entries, as they come."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(b"[")
+        self.span: tuple[int, int] | None = None
+
+    def add(self, entries: Sequence[tuple[int, str, str]]) -> None:
+        """The next entries, by id."""
+        if not entries:
+            return
+        self._hash.update(b"," if self.span else b"")
+        self._hash.update(canonical([list(entry) for entry in entries])[1:-1])
+        self.span = (self.span[0] if self.span else entries[0][0], entries[-1][0])
+
+    def digest(self) -> bytes:
+        """The digest of the entries so far."""
+        whole = self._hash.copy()
+        whole.update(b"]")
+        return whole.digest()
+
+
 def vocabulary_digest(entries: Sequence[tuple[int, str, str]]) -> bytes:
     """SHA-256 over the canonical JSON [[id, kind, text], …] of the new entries, by id."""
-    return hashlib.sha256(canonical([list(entry) for entry in entries])).digest()
+    found = VocabularyDigest()
+    found.add(entries)
+    return found.digest()
 
 
 def canonical(value: Any) -> bytes:

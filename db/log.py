@@ -236,6 +236,15 @@ def attributes(
     )
 
 
+def carried(store: Store, first: int, last: int) -> pl.DataFrame:
+    """seq, name, value of everything that rows with first <= seq <= last carry, versions included."""
+    return store.frame(
+        "SELECT seq, name, value FROM attributes WHERE seq BETWEEN ? AND ? ORDER BY seq, name",
+        (first, last),
+        dict.fromkeys(("seq", "name", "value"), pl.Int64()),
+    )
+
+
 def versions(store: Store, seqs: Sequence[int]) -> pl.DataFrame:
     """seq, version of those of the rows that stand for a changed row of their source."""
     condition, value = among("seq", seqs)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SEGMENT_ROWS = 10_000
 MOST_ROWS = 4_000_000
+CHUNK_ROWS = 500_000
+GROUP_ROWS = 1 << 16
+LAST_SEQ = 2**63 - 1
 STREAMS = ("behaviour", "changes")
 _NAME = re.compile(r"(behaviour|changes)-c(\d+)-c(\d+)-s(\d+)-s(\d+)-([0-9a-f]{16})\.parquet")
 
@@ -117,77 +121,161 @@ def load(segment: Segment, first: int, last: int) -> pl.DataFrame | None:
     return _scan(segment, first, last, [], pl.lit(True))
 
 
-def compact(store: Store, stream: str, from_rows: Read, fresh: pl.DataFrame | None = None) -> None:
-    """Copies commits that no segment covers once they are enough; the caller holds the writer's lock.
+@dataclass(frozen=True)
+class _Gap:
+    """Whole commits of a stream that no segment covers."""
 
-    `fresh`: the rows of the last commit, when at hand. Small segments at the end are merged into the new
-    one, so that their number grows with the logarithm of the log.
+    first_commit: int
+    last_commit: int
+    first_seq: int
+    last_seq: int
+    rows: int
+
+
+class Draft:
+    """A copy that grows while its commit is being made; it counts from `adopt` on.
+
+    Copies are disposable: where one cannot be written it is given up, and the next writer makes it.
     """
-    known = held(store, stream)
-    segments = _unbroken(store, stream, known)
-    covered = segments[-1].last_seq if segments else 0
-    # Behind a copy that was lost the later ones are made anew, as parts of one without a gap.
-    replaced = known[len(segments) :]
-    tail = store.rows(
-        f"SELECT id, {stream}_first, {stream}_last FROM commits WHERE {stream}_last > ? ORDER BY id",
-        (covered,),
-    )
-    rows = sum(last - first + 1 for _, first, last in tail)
-    if rows < SEGMENT_ROWS:
-        return
-    merged: list[Segment] = []
-    while segments and _rows(segments[-1]) <= 2 * rows and rows + _rows(segments[-1]) <= MOST_ROWS:
-        merged.append(segments.pop())
-        rows += _rows(merged[-1])
-    parts: list[pl.DataFrame] = []
-    at = merged[-1].first_seq if merged else tail[0][1]
-    last = tail[-1][2]
-    if fresh is not None and fresh.height and fresh["seq"][-1] == last:
-        if fresh["seq"][0] > at:
-            columns = fresh.columns
-            parts.append(read(store, stream, at, fresh["seq"][0] - 1, columns, pl.lit(True), from_rows))
-        parts.append(fresh)
-    else:
-        parts.append(from_rows(at, last))
-    first_commit = merged[-1].first_commit if merged else tail[0][0]
-    _write(store, stream, (first_commit, tail[-1][0]), pl.concat(parts))
-    for segment in (*merged, *replaced):
-        segment.path.unlink(missing_ok=True)
+
+    def __init__(self, store: Store, stream: str) -> None:
+        self._store = store
+        self.stream = stream
+        self._held: list[pl.DataFrame] = []
+        self._rows = 0
+        self._writer: _Writer | None = None
+        self._failed = False
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """The stream's next rows, by seq; nothing is written before they are enough for a copy."""
+        if self._failed:
+            return
+        self._held.append(rows)
+        self._rows += rows.height
+        if self._rows < SEGMENT_ROWS:
+            return
+        try:
+            if self._writer is None:
+                self._writer = _Writer(self._store, self.stream)
+            for part in self._held:
+                self._writer.add(part)
+        except OSError:
+            self._failed = True
+            self.discard()
+        self._held.clear()
+
+    def adopt(self, commit: int, first_seq: int, last_seq: int) -> None:
+        """Makes it the copy of the commit just made, which holds these rows of the stream."""
+        if self._writer is not None:
+            self._writer.finish((commit, commit), (first_seq, last_seq))
+            self._writer = None
+
+    def discard(self) -> None:
+        """Removes what was written; nothing is left of an adopted one to remove."""
+        if self._writer is not None:
+            self._writer.discard()
+            self._writer = None
 
 
-def _unbroken(store: Store, stream: str, segments: list[Segment]) -> list[Segment]:
-    """The first segments, as far as no commit of the stream is missing between them."""
+def compact(store: Store, stream: str, from_rows: Read) -> None:
+    """Copies commits that no segment covers; the caller holds the writer's lock.
+
+    Those at the end wait until they are enough. Small segments at the end are merged, so that their number
+    grows with the logarithm of the log.
+    """
+    pieces = _pieces(store, stream)
+    if pieces and isinstance(pieces[-1], _Gap) and _rows(pieces[-1]) < SEGMENT_ROWS:
+        pieces.pop()
+    groups: list[list[Segment | _Gap]] = []
+    if pieces:
+        groups.append([pieces.pop()])
+        rows = _rows(groups[0][0])
+        while pieces and _rows(pieces[-1]) <= 2 * rows and rows + _rows(pieces[-1]) <= MOST_ROWS:
+            groups[0].insert(0, pieces.pop())
+            rows += _rows(groups[0][0])
+    groups += [[piece] for piece in pieces]
+    for group in groups:
+        if len(group) == 1 and isinstance(group[0], Segment):
+            continue
+        _copy(store, stream, group[0], group[-1], from_rows)
+        for piece in group:
+            if isinstance(piece, Segment):
+                piece.path.unlink(missing_ok=True)
+
+
+def _pieces(store: Store, stream: str) -> list[Segment | _Gap]:
+    """The commits of a stream by seq: segments, and the gaps before, between and after them."""
+    pieces: list[Segment | _Gap] = []
     covered = 0
-    for count, segment in enumerate(segments):
-        next_first = store.rows(
-            f"SELECT min({stream}_first) FROM commits WHERE {stream}_last > ?", (covered,)
-        )
-        if next_first != [(segment.first_seq,)]:
-            return segments[:count]
-        covered = segment.last_seq
-    return segments
+    for segment in (*held(store, stream), None):
+        gap = store.rows(
+            f"SELECT min(id), max(id), min({stream}_first), max({stream}_last), "
+            f"sum({stream}_last - {stream}_first + 1) FROM commits "
+            f"WHERE {stream}_last > ? AND {stream}_first < ?",
+            (covered, segment.first_seq if segment else LAST_SEQ),
+        )[0]
+        if gap[0] is not None:
+            pieces.append(_Gap(*gap))
+        if segment is not None:
+            pieces.append(segment)
+            covered = segment.last_seq
+    return pieces
 
 
-def _rows(segment: Segment) -> int:
-    # Seqs of other streams may lie between, so this is at most too many.
-    return segment.last_seq - segment.first_seq + 1
+def _rows(piece: Segment | _Gap) -> int:
+    # Between the seqs of a segment may lie those of other streams, so this is at most too many.
+    return piece.rows if isinstance(piece, _Gap) else piece.last_seq - piece.first_seq + 1
 
 
-def _write(store: Store, stream: str, commits: tuple[int, int], rows: pl.DataFrame) -> None:
-    where = folder(store)
-    where.mkdir(mode=0o700, exist_ok=True)
-    digest = store.rows("SELECT digest FROM commits WHERE id = ?", (commits[1],))[0][0].hex()[:16]
-    seqs = f"s{rows['seq'][0]}-s{rows['seq'][-1]}"
-    path = where / f"{stream}-c{commits[0]}-c{commits[1]}-{seqs}-{digest}.parquet"
-    draft = path.with_suffix(".draft")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def _copy(store: Store, stream: str, first: Segment | _Gap, last: Segment | _Gap, from_rows: Read) -> None:
+    """Writes one segment over everything from `first` to `last`, some rows at a time."""
+    writer = _Writer(store, stream)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            rows.write_parquet(file, compression="lz4")
-        draft.replace(path)
+        for at in range(first.first_seq, last.last_seq + 1, CHUNK_ROWS):
+            end = min(at + CHUNK_ROWS - 1, last.last_seq)
+            writer.add(read(store, stream, at, end, [], pl.lit(True), from_rows))
+        writer.finish((first.first_commit, last.last_commit), (first.first_seq, last.last_seq))
     except BaseException:
-        draft.unlink(missing_ok=True)
+        writer.discard()
         raise
+
+
+class _Writer:
+    """A segment file in the making."""
+
+    def __init__(self, store: Store, stream: str) -> None:
+        self._store, self._stream = store, stream
+        where = folder(store)
+        where.mkdir(mode=0o700, exist_ok=True)
+        self._path = where / f"{stream}-{secrets.token_hex(8)}.draft"
+        self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        self._parquet: Any = None
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Appends rows as row groups, small enough that a reader can leave out those of other users."""
+        from pyarrow.parquet import ParquetWriter
+
+        table = rows.to_arrow()
+        if self._parquet is None:
+            self._parquet = ParquetWriter(self._file, table.schema, compression="lz4", store_schema=True)
+        self._parquet.write_table(table, row_group_size=GROUP_ROWS)
+
+    def finish(self, commits: tuple[int, int], seqs: tuple[int, int]) -> None:
+        """Gives the file the name that says what it covers."""
+        self._parquet.close()
+        self._file.close()
+        digest = self._store.rows("SELECT digest FROM commits WHERE id = ?", (commits[1],))[0][0].hex()[:16]
+        name = f"{self._stream}-c{commits[0]}-c{commits[1]}-s{seqs[0]}-s{seqs[1]}-{digest}.parquet"
+        self._path.replace(self._path.with_name(name))
+
+    def discard(self) -> None:
+        """Removes the file."""
+        with suppress(OSError):
+            if self._parquet is not None:
+                self._parquet.close()
+        with suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def sweep(store: Store) -> None:

@@ -235,6 +235,8 @@ class Store:
                 with explained(self.path):
                     tx.finish()
                     self.connection.execute("COMMIT")
+                with suppress(StoreError, OSError):
+                    tx.copy()
             except BaseException as error:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
@@ -247,16 +249,16 @@ class Store:
                 self.open_transaction = None
                 if tx is not None:
                     tx.release()
-            self._keep_up(tx)
+            self._keep_up()
 
-    def _keep_up(self, tx: Transaction) -> None:
+    def _keep_up(self) -> None:
         """Checkpoints and copies. The commit stands: what fails here the next writer does as well."""
         with suppress(StoreError, sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
             self.vault.settle()
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             segments.sweep(self)
-            segments.compact(self, "behaviour", partial(log.stored_behaviour, self), tx.behaviour)
-            segments.compact(self, "changes", partial(log.stored_changes, self), tx.changes)
+            segments.compact(self, "behaviour", partial(log.stored_behaviour, self))
+            segments.compact(self, "changes", partial(log.stored_changes, self))
 
 
 def check_kind(connection: sqlite3.Connection, path: Path) -> None:

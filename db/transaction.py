@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from db import encoding, members, summary
-from db.bulk import BULK_ROWS, Staging
-from db.encoding import Header, Records
+from db.bulk import Staging
+from db.encoding import Header, VocabularyDigest
 from db.log import BEHAVIOUR, CHANGES
+from db.proof import Proof
 from db.schema import STREAMS
+from db.segments import Draft
 from db.vocabulary import KINDS
+from db.words import Met
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -34,13 +38,12 @@ class Transaction:
         self.next_seq = store.head() + 1
         self._staging = Staging(store)
         self._ranges: dict[str, tuple[int, int] | None] = dict.fromkeys(STREAMS)
-        self._behaviour: list[pl.DataFrame] = []
-        self._attributes: list[pl.DataFrame] = []
+        self._proof = Proof(store)
         self._changes: list[pl.DataFrame] = []
-        self._hasher: ThreadPoolExecutor | None = None
-        self._hashed: Future[Records] | None = None
         self._decisions: list[tuple[int, str, str]] = []
-        self._vocabulary: list[tuple[int, str, str]] = []
+        self._vocabulary = VocabularyDigest()
+        self._met: defaultdict[tuple[str, str], Met] = defaultdict(Met)
+        self._commit: int | None = None
         self._summary = summary.load(store)
 
     # --- texts and persons -------------------------------------------------------------------------
@@ -49,37 +52,35 @@ class Transaction:
         """Vocabulary numbers (Int64) of the texts of a kind, made where missing; nulls stay null."""
         if kind not in KINDS:
             raise ValueError(f"unknown vocabulary kind {kind!r}")
-        unique = texts.drop_nulls().unique(maintain_order=True).to_list()
-        if not unique:
-            return pl.Series(texts.name, [None] * len(texts), dtype=pl.Int64)
-        known = self._known(kind, unique)
-        missing = [text for text in unique if text not in known]
-        if missing:
-            first = self._next("vocabulary")
-            entries = pl.DataFrame(
-                {
-                    "id": pl.int_range(first, first + len(missing), dtype=pl.Int64, eager=True),
-                    "kind": pl.repeat(kind, len(missing), eager=True),
-                    "text": missing,
-                }
-            )
-            self._staging.insert("vocabulary", entries)
-            self._vocabulary += entries.rows()
-            known.update(zip(missing, range(first, first + len(missing)), strict=True))
-        return _replaced(texts, unique, [known[text] for text in unique])
+        return self._met["word", kind].numbers(texts, partial(self._words, kind))
 
     def number(self, kind: str, text: str) -> int:
         """The vocabulary number of one text, made where missing."""
         return int(self.numbers(kind, pl.Series([text])).item())
 
-    def _known(self, kind: str, unique: Sequence[str]) -> dict[str, int]:
+    def _words(self, kind: str, texts: list[str]) -> list[int]:
+        """The numbers of different texts, made where missing."""
+        known = self._known(kind, texts)
+        missing = [text for text in texts if text not in known]
+        if missing:
+            first = self._next("vocabulary")
+            entries = [(first + at, kind, text) for at, text in enumerate(missing)]
+            self._staging.insert(
+                "vocabulary", pl.DataFrame(entries, schema=["id", "kind", "text"], orient="row")
+            )
+            self._vocabulary.add(entries)
+            known.update((text, number) for number, _, text in entries)
+        return [known[text] for text in texts]
+
+    def _known(self, kind: str, texts: Sequence[str]) -> dict[str, int]:
         """The numbers of those texts that have one."""
-        if len(unique) > LOOKUP_CHUNK:
-            # Then most of the kind is wanted, or the kind is small: one scan of it is quickest.
-            return dict(self.store.rows("SELECT text, id FROM vocabulary WHERE kind = ?", (kind,)))
-        marks = ",".join("?" * len(unique))
-        sql = f"SELECT text, id FROM vocabulary WHERE kind = ? AND text IN ({marks})"
-        return dict(self.store.rows(sql, (kind, *unique)))
+        known: dict[str, int] = {}
+        for at in range(0, len(texts), LOOKUP_CHUNK):
+            chunk = texts[at : at + LOOKUP_CHUNK]
+            marks = ",".join("?" * len(chunk))
+            sql = f"SELECT text, id FROM vocabulary WHERE kind = ? AND text IN ({marks})"
+            known.update(self.store.rows(sql, (kind, *chunk)))
+        return known
 
     def _next(self, table: str) -> int:
         return int(self.store.rows(f"SELECT coalesce(max(id), 0) + 1 FROM {table}")[0][0])
@@ -89,20 +90,21 @@ class Transaction:
 
         Raises KeyMissing, KeyWrong.
         """
+        self.store.vault.require()
+        return self._met["user", name].numbers(external_ids, partial(self._users, name))
+
+    def _users(self, name: str, external_ids: list[str]) -> list[int]:
+        """The surrogates of different external ids, made where missing."""
         vault = self.store.vault
-        vault.require()
-        unique = external_ids.drop_nulls().unique(maintain_order=True).to_list()
-        if not unique:
-            return pl.Series(external_ids.name, [None] * len(external_ids), dtype=pl.Int64)
-        known = vault.known(unique, name)
-        fresh = [text for text in unique if text not in known]
+        known = vault.known(external_ids, name)
+        fresh = [text for text in external_ids if text not in known]
         if fresh:
             first = vault.next_user()
             users = range(first, first + len(fresh))
             vault.add(self._staging, fresh, users, name)
             known.update(zip(fresh, users, strict=True))
             self.store.connection.execute("UPDATE meta SET value = ? WHERE name = 'next_user'", (users.stop,))
-        return _replaced(external_ids, unique, [known[text] for text in unique])
+        return [known[text] for text in external_ids]
 
     # --- streams -----------------------------------------------------------------------------------
 
@@ -112,23 +114,30 @@ class Transaction:
         """Appends behaviour rows in their order; returns their first and last seq, None for no rows.
 
         `frame`: the columns of log.BEHAVIOUR without seq. `attributes`: row (index into `frame`), name,
-        value (vocabulary numbers or millionths).
+        value (vocabulary numbers or millionths). All rows of a user in this transaction come in one frame.
         """
-        if frame.is_empty():
-            return None
-        rows, span = self._sequenced("behaviour", frame, BEHAVIOUR)
-        told = _attached(attributes, span)
-        self._behaviour.append(rows)
-        self._attributes.append(told)
-        if rows.height >= BULK_ROWS and len(self._behaviour) == 1:
-            # Hashing and SQLite both leave the interpreter alone: they run side by side.
-            self._hasher = ThreadPoolExecutor(1)
-            self._hashed = self._hasher.submit(encoding.behaviour_leaves, rows, told)
-        self._summary = self._summary.extended(self.store, rows, span[1])
-        self._staging.insert("behaviour", rows)
-        if told.height:
-            self._staging.insert("attributes", told)
-        return span
+        return self.append_parts([(frame, attributes)])
+
+    def append_parts(
+        self, parts: Iterable[tuple[pl.DataFrame, pl.DataFrame | None]]
+    ) -> tuple[int, int] | None:
+        """Appends frames as `append_behaviour` does, holding only some of them at a time."""
+        behaviour, attributes = (self._staging.appender(name) for name in ("behaviour", "attributes"))
+        first: int | None = None
+        for frame, told in parts:
+            if frame.is_empty():
+                continue
+            rows, span = self._sequenced("behaviour", frame, BEHAVIOUR)
+            carried = _attached(told, span)
+            first = span[0] if first is None else first
+            self._proof.add(rows, carried)
+            self._summary = self._summary.extended(self.store, rows, span[1])
+            behaviour.add(rows)
+            if carried.height:
+                attributes.add(carried)
+        behaviour.finish()
+        attributes.finish()
+        return None if first is None else (first, self.next_seq - 1)
 
     def append_decision(self, kind: str, body: dict[str, Any]) -> int:
         """Appends a decision, its body as canonical JSON; returns its seq.
@@ -199,18 +208,18 @@ class Transaction:
 
     def finish(self) -> None:
         """Writes the commit row and what is kept about the whole log; Store.transaction calls it."""
-        vocabulary = (self._vocabulary[0][0], self._vocabulary[-1][0]) if self._vocabulary else None
+        vocabulary = self._vocabulary.span
         if vocabulary is None and not any(self._ranges.values()):
             return
         leaves = {
-            "behaviour": self._behaviour_leaves(),
+            "behaviour": self._proof.leaves(),
             "decisions": encoding.decision_leaf(self._decisions),
             "changes": encoding.change_leaves(self.changes),
         }
         digests = {
             name: encoding.stream_digest(found) if found.size else None for name, found in leaves.items()
         }
-        digests["vocabulary"] = encoding.vocabulary_digest(self._vocabulary) if vocabulary else None
+        digests["vocabulary"] = self._vocabulary.digest() if vocabulary else None
         header = Header(
             id=self._next("commits"),
             recorded_at=self.recorded_at,
@@ -234,31 +243,29 @@ class Transaction:
         self.store.database.table("commits").insert(row)
         if self._ranges["behaviour"]:
             self._summary.save(self.store)
+            self._proof.keep()
+        self._commit = header.id
 
-    def _behaviour_leaves(self) -> Records:
-        if self._hashed is not None and len(self._behaviour) == 1:
-            return self._hashed.result()
-        return encoding.behaviour_leaves(self.behaviour, _joined(self._attributes, ATTRIBUTES))
-
-    @property
-    def behaviour(self) -> pl.DataFrame:
-        """The behaviour rows appended so far, with seq."""
-        return _joined(self._behaviour, BEHAVIOUR)
+    def copy(self) -> None:
+        """Hands what was copied of the committed rows to the columnar copies; Store.transaction calls it."""
+        if self._commit is None:
+            return
+        changes = Draft(self.store, "changes")
+        changes.add(self.changes)
+        for draft in (self._proof.copy, changes):
+            span = self._ranges[draft.stream]
+            if span is not None:
+                draft.adopt(self._commit, *span)
 
     @property
     def changes(self) -> pl.DataFrame:
         """The membership changes appended so far, with seq."""
-        return _joined(self._changes, CHANGES)
+        return pl.concat(self._changes) if self._changes else pl.DataFrame(schema=CHANGES)
 
     def release(self) -> None:
         """Removes staging files; Store.transaction calls it when the transaction has ended."""
-        if self._hasher is not None:
-            self._hasher.shutdown()
+        self._proof.release()
         self._staging.release()
-
-
-def _joined(parts: list[pl.DataFrame], schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
 
 def _attached(attributes: pl.DataFrame | None, span: tuple[int, int]) -> pl.DataFrame:
@@ -273,13 +280,3 @@ def _attached(attributes: pl.DataFrame | None, span: tuple[int, int]) -> pl.Data
     if not told["seq"].is_between(*span).all():
         raise ValueError("attributes name rows that are not in the frame")
     return told
-
-
-def _replaced(texts: pl.Series, unique: list[str], numbers: list[int]) -> pl.Series:
-    """Each text's number, null for null."""
-    return texts.replace_strict(
-        pl.Series(unique, dtype=pl.String),
-        pl.Series(numbers, dtype=pl.Int64),
-        default=None,
-        return_dtype=pl.Int64,
-    )

@@ -65,7 +65,7 @@ def append(
         fresh = bearing.filter(~pl.col("row").is_in(same.implode()))
         duplicates += bearing.height - fresh.height
         kept.append(fresh)
-    new = pl.concat(kept).sort("row")
+    new = pl.concat(kept).sort("user", "row")
     new = _with_sessions(s, _with_late(s, new))
     progress(f"appending {new.height:,} rows", None)
     if versions is not None and versions.height:

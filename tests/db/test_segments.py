@@ -75,14 +75,14 @@ def test_a_lost_cache_is_made_again(store: Store, events: Frame) -> None:
     assert log.behaviour(store).height == 33
 
 
-def test_a_lost_copy_is_made_again_with_what_came_after(store: Store, events: Frame) -> None:
+def test_a_lost_copy_is_made_again(store: Store, events: Frame) -> None:
     append(store, events, 290, 40, 15)
     assert spans(store) == [(1, 290), (292, 331), (333, 347)]
     segments.held(store, "behaviour")[1].path.unlink()
     assert log.behaviour(store).height == 345
     append(store, events, 1)
-    assert spans(store) == [(1, 290), (292, 349)]
-    assert len(files(store)) == 2
+    assert spans(store) == [(1, 290), (292, 331), (333, 347)]
+    assert len(files(store)) == 3
     assert_frame_equal(log.behaviour(store), log.stored_behaviour(store, 0, 999))
 
 

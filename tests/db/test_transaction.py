@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from db import bulk, log, projections, vocabulary
+from db import bulk, content, log, projections, segments, vocabulary, words
 from db.chain import verify
 from db.store import Store
 
@@ -53,7 +53,7 @@ def test_unknown_kinds_of_words_are_refused(store: Store) -> None:
 def test_streams_come_in_order(store: Store, events: Frame, moves: Frame) -> None:
     with store.transaction(actor="ann") as tx:
         assert tx.append_behaviour(events({}, {})) == (1, 2)
-        assert tx.append_behaviour(events({})) == (3, 3)
+        assert tx.append_behaviour(events({"user": 2})) == (3, 3)
         assert tx.append_decision("noted", {}) == 4
         with pytest.raises(ValueError, match="behaviour must be appended before decisions"):
             tx.append_behaviour(events({}))
@@ -126,7 +126,6 @@ def test_small_and_bulk_appends_are_the_same_commit(
     digests, behaviour, changes = [], [], []
     for limit in (10_000, 1):
         monkeypatch.setattr(bulk, "BULK_ROWS", limit)
-        monkeypatch.setattr("db.transaction.BULK_ROWS", limit)
         with Store.create(tmp_path / f"{limit}.db") as store:
             with store.transaction(actor="ann", recorded_at=5) as tx:
                 assert tx.append_behaviour(events(*rows), carried) == (1, 300)
@@ -150,9 +149,9 @@ def test_more_bulk_appends_than_files_can_be_attached(store: Store, events: Fram
     frame = events(*({"user": user} for user in range(bulk.BULK_ROWS)))
     times = bulk.MOST_ATTACHED + 2
     with store.transaction(actor="ann") as tx:
-        for _ in range(times):
-            tx.append_behaviour(frame)
-    assert log.behaviour(store)["user"].to_list() == list(range(bulk.BULK_ROWS)) * times
+        for at in range(times):
+            tx.append_behaviour(frame.with_columns(pl.col("user") + at * bulk.BULK_ROWS))
+    assert log.behaviour(store)["user"].to_list() == list(range(times * bulk.BULK_ROWS))
     assert [check for check in verify(store) if not check.ok] == []
 
 
@@ -171,3 +170,63 @@ def test_reads_inside_a_transaction_see_its_rows(store: Store, events: Frame) ->
         assert log.behaviour(store)["user"].to_list() == [4]
         (decision,) = log.decisions(store)
         assert (decision.actor, decision.recorded_at, decision.body) == ("ann", 77, {"a": 1})
+
+
+def test_parts_are_one_append(tmp_path: Path, events: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the rows are cut between users, few or staged: the same commit."""
+    monkeypatch.setattr(segments, "SEGMENT_ROWS", 60)
+    rows = [{"user": at // 5, "amount": at if at > 70 else None, "source_id": None} for at in range(100)]
+    frame = events(*rows)
+    carried = pl.DataFrame({"row": [3, 98], "name": [1, 1], "value": [5, 6]})
+    digests = []
+    for limit, cuts in ((10_000, [100]), (10_000, [35, 65]), (20, [10, 60, 30])):
+        monkeypatch.setattr(bulk, "BULK_ROWS", limit)
+        with Store.create(tmp_path / f"{limit}-{len(cuts)}.db") as store:
+            with store.transaction(actor="ann", recorded_at=5) as tx:
+                at, parts = 0, []
+                for count in cuts:
+                    own = carried.filter(pl.col("row").is_between(at, at + count - 1))
+                    parts.append((frame[at : at + count], own.with_columns(pl.col("row") - at)))
+                    at += count
+                assert tx.append_parts(iter(parts)) == (1, 100)
+                assert tx.append_parts([]) is None
+            digests.append(store.chain_digest())
+            (copy,) = segments.held(store, "behaviour")
+            assert_frame_equal(pl.read_parquet(copy.path), log.stored_behaviour(store, 1, 100))
+            assert log.summary(store).users == 20
+            assert [check for check in verify(store) if not check.ok] == []
+    assert len(set(digests)) == 1
+
+
+def test_a_user_in_two_parts_is_refused(store: Store, events: Frame) -> None:
+    with pytest.raises(ValueError, match="one part"), store.transaction(actor="ann") as tx:
+        tx.append_parts([(events({}), None), (events({}), None)])
+    assert log.behaviour(store).is_empty()
+
+
+def test_the_content_is_summed_as_rows_come(store: Store, events: Frame) -> None:
+    """What the transaction keeps is what a store without it sums."""
+    for day in range(2):
+        with store.transaction(actor="ann") as tx:
+            user = tx.surrogates(pl.Series([f"u-{day}"])).item()
+            names = [tx.number("attribute:number", "age"), tx.number("attribute:text", "town")]
+            tx.append_behaviour(
+                events({"user": user, "kind": tx.number("kind", "view"), "amount": day}),
+                pl.DataFrame({"row": 0, "name": names, "value": [7, tx.number("attribute_value", "Rome")]}),
+            )
+    kept = store.rows("SELECT position, payload FROM snapshots WHERE name = 'content'")
+    assert kept[0][0] == store.last_seq("behaviour")
+    told = content.content_digest(store)
+    with store.transaction(actor="ann"):
+        content.forget(store)
+    assert content.content_digest(store) == told
+
+
+def test_texts_that_were_forgotten_are_looked_up_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "REMEMBERED", 2)
+    with store.transaction(actor="ann") as tx:
+        for texts in (["a", "b", "c"], ["a", "d", "b"], ["d", "c", None]):
+            numbers = tx.numbers("item", pl.Series(texts)).to_list()
+            users = tx.surrogates(pl.Series(texts)).to_list()
+            assert numbers == users == [None if text is None else "abcd".index(text) + 1 for text in texts]
+    assert [check for check in verify(store) if not check.ok] == []
