@@ -1,5 +1,8 @@
 """The names of a spec's features, in the order of their columns."""
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from engine.feature_spec import PLACES, FeatureSpec, plural
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -13,6 +16,12 @@ def feature_names(spec: FeatureSpec) -> tuple[str, ...]:
     return (*statistics, *attribute_columns(spec).values())
 
 
+def narrowed(spec: FeatureSpec, names: Collection[str]) -> FeatureSpec:
+    """The spec with those of its families only that have one of the features `names`."""
+    families = [family for family in spec.families if not set(names).isdisjoint(_NAMES[family](spec))]
+    return replace(spec, families=tuple(families))
+
+
 def attribute_columns(spec: FeatureSpec) -> dict[str, str]:
     """Column of each attribute: its own name, or `attribute_NAME` where that is taken."""
     taken = {"user", *_statistics(spec)}
@@ -24,6 +33,12 @@ def attribute_columns(spec: FeatureSpec) -> dict[str, str]:
         columns[name] = column
         taken.add(column)
     return columns
+
+
+def text_columns(spec: FeatureSpec) -> tuple[str, ...]:
+    """The features that are texts; all others are numbers."""
+    columns = attribute_columns(spec)
+    return tuple(columns[name] for name in spec.attributes_text)
 
 
 def _statistics(spec: FeatureSpec) -> list[str]:

@@ -14,12 +14,13 @@ import polars as pl
 from engine.errors import EngineError
 from engine.feature_families import family_features
 from engine.feature_folds import Folds, activity_features, purchase_features
-from engine.feature_names import attribute_columns, feature_names
+from engine.feature_names import attribute_columns, feature_names, narrowed, text_columns
 from engine.feature_prepared import Prepared
 from engine.feature_rows import lay_out
 from engine.feature_spec import (
     FAMILIES,
     FIELDS,
+    PLACES,
     WIDE_WINDOWS,
     WINDOWS,
     FeatureSpec,
@@ -31,6 +32,7 @@ from engine.schema import ATTRIBUTES, canonical, empty, require
 __all__ = [
     "FAMILIES",
     "FIELDS",
+    "PLACES",
     "WIDE_WINDOWS",
     "WINDOWS",
     "FeatureSpec",
@@ -39,8 +41,10 @@ __all__ = [
     "features",
     "latest_attributes",
     "longest_window",
+    "narrowed",
     "prepare",
     "spec_for",
+    "text_columns",
 ]
 
 Users = Sequence[int] | npt.NDArray[np.int64]

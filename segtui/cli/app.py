@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from segtui import __version__
-from segtui.cli import begin, exporting, forgetting, importing, learning, looking, proving, scoring, ui
+from segtui.cli import (
+    begin,
+    describing,
+    exporting,
+    forgetting,
+    importing,
+    learning,
+    looking,
+    proving,
+    scoring,
+    ui,
+)
 from segtui.cli.failures import DONE, MISUSED, end
 from segtui.cli.options import DEFAULT_STORE
 
@@ -24,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for group in (begin, importing, learning, scoring, looking, exporting, proving, forgetting, ui):
+for group in (begin, importing, learning, scoring, looking, describing, exporting, proving, forgetting, ui):
     app.add_typer(group.commands)
 
 

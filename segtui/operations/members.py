@@ -8,9 +8,10 @@ import polars as pl
 
 from db import lookups, projections, vocabulary
 from engine.exact import quotient
-from engine.features import features, spec_for
+from engine.features import feature_names, features, narrowed, text_columns
 from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
+from segtui.operations.features import catalogue_spec
 from segtui.operations.moment import Moment, moment, refuse_unrecorded
 from segtui.operations.session import Session
 
@@ -113,15 +114,18 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
     assert as_of is not None
     events = s.events(before=as_of)
     attributes = s.attributes()
-    spec = spec_for(events, s.settings.timezone, attributes)
-    known = features(events, s.identity(), as_of, spec, attributes)
+    spec = catalogue_spec(s, events, attributes)
+    columns: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
+    columns |= {name: pl.Float64() for name in feature_names(spec)}
+    columns |= {name: pl.String() for name in text_columns(spec)}
+    rule = compile_rule(where, columns)
+    names = rule.meta.root_names()
+    for name in names:
+        refuse_unrecorded(s, when, name)
+    known = features(events, s.identity(), as_of, narrowed(spec, names), attributes)
     table = frame.join(known, on="user", how="left", maintain_order="left").with_columns(
         quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
     )
-    columns = {name: kind for name, kind in table.schema.items() if name not in ("label", "seq", "since")}
-    rule = compile_rule(where, columns)
-    for name in rule.meta.root_names():
-        refuse_unrecorded(s, when, name)
     return frame.filter(table.select(rule).to_series())
 
 

@@ -157,6 +157,7 @@ def test_another_stores_key(cli: Cli, shop: Path, history: Path, tmp_path: Path)
         (["members", "value=gold"], "gold"),
         (["members", "colour=red"], "colour"),
         (["members", "value=high", "--where", "ordrs_90d > 1"], "ordrs_90d"),
+        (["features", "recensy_days"], "recency_days"),
         (["members", "value=high", "--where", "probability >"], ""),
         (["members", "value=high", "--order", "shoe_size"], "shoe_size"),
         (["user", "nobody"], "nobody"),

@@ -30,6 +30,7 @@ COMMANDS = {
     "user",
     "changes",
     "transitions",
+    "features",
     "export",
     "verify",
     "rebuild",

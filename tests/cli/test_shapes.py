@@ -381,3 +381,16 @@ def test_the_store_is_found_by_option_variable_or_default(
     for suffix in ("", ".key"):
         Path(f"{shop}{suffix}").rename(tmp_path / f"segtui.db{suffix}")
     assert cli("status").code == 0
+
+
+def test_features(cli: Cli, shop: Path) -> None:
+    known = document(cli, shop, "features")["features"]
+    assert {"recency_days", "night_share"} <= {each["name"] for each in known}
+    assert all(each.keys() >= named("name unit meaning formula") for each in known)
+    (one,) = document(cli, shop, "features", "recency_days")["features"]
+    assert one in known
+    plain = cli("features", "recency_days", "--store", shop)
+    assert plain.out.splitlines()[0] == "name\trecency_days"
+    table = cli("features", "--store", shop).out.splitlines()
+    assert table[0] == "name\tunit\tmeaning"
+    assert len(table) == len(known) + 1
