@@ -88,6 +88,12 @@ def within(rows: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def left_by(rows: pl.DataFrame, scored: pl.DataFrame, number: int) -> pl.DataFrame:
+    """The rows (segmentation, pass, as_of, …) that a fold read when pass `number` had ended."""
+    known = pl.col("pass") <= number
+    return within(rows.filter(known), limits(openings(scored.filter(known))))
+
+
 def governing(store: Store, rows: pl.DataFrame, position: int | None = None) -> pl.DataFrame:
     """The rows (segmentation, pass, as_of, …) of the newest pass over each as-of at `position`."""
     opened = store.frame(

@@ -13,7 +13,7 @@ import polars as pl
 from db import log, summary, vocabulary
 from db.encoding import Integers
 from db.members import SIZES
-from db.passes import RESCORES, governing, limits, openings, passes, rescores, within
+from db.passes import RESCORES, governing, left_by, passes, rescores
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -347,8 +347,7 @@ def folded_sizes(store: Store, segmentation: int) -> pl.DataFrame:
     changes = log.changes(store, segmentation=segmentation, governing=False)
     parts = [pl.DataFrame(schema=SIZES)]
     for number in ticks["pass"].unique().sort():
-        known = pl.col("pass") <= number
-        read = within(changes.filter(known), limits(openings(ticks.filter(known))))
+        read = left_by(changes, ticks, number)
         parts.append(fold_sizes(read.sort("as_of", "seq"), ticks.filter(pl.col("pass") == number)))
     both = (
         pl.concat(parts)

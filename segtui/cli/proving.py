@@ -8,15 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from segtui.cli.failures import FAILED
-from segtui.cli.options import Json, Quiet, Store, output
+from segtui.cli.options import Json, Quiet, Store, flag, output
 from segtui.cli.output import Column, Output
 
 commands = typer.Typer()
 
 
-@commands.command(rich_help_panel="Prove", epilog="Example: segtui verify --json")
+@commands.command(rich_help_panel="Prove", epilog="Example: segtui verify --deep --json")
 def verify(
     context: typer.Context,
+    deep: Annotated[
+        bool, flag("--deep", text="Also fold every membership from zero and decide every label again.")
+    ] = False,
     head: Annotated[
         str | None,
         typer.Option(metavar="CHAIN_DIGEST", help="A chain digest kept elsewhere: finds a log cut since."),
@@ -30,8 +33,8 @@ def verify(
     from segtui.operations.verify import verify as operation
 
     out = output(context, store, json=json, quiet=quiet)
-    with open_session(out.store) as s, out.progress():
-        result = operation(s, head=head)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, deep=deep, head=head, progress=progress)
     if json:
         out.document(result)
     else:

@@ -6,24 +6,34 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from db import chain, content, projections
+from db import chain, content, lineage, projections
 from db.checks import UNREADABLE, Check, guarded
 from engine.errors import EngineError
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
 
 
-def verify(s: Session, *, head: str | None = None) -> dict[str, Any]:
-    """Checks everything that can be checked without rescoring; `ok` is True when all of it held.
+def verify(
+    s: Session, *, deep: bool = False, head: str | None = None, progress: Progress = quiet
+) -> dict[str, Any]:
+    """Checks the store; `ok` is True when all of it held.
 
-    `head`: a chain digest kept elsewhere, in hex; a log that does not hold it was cut or rewritten. A digest
-    that cannot be told, because its data cannot be read, is None. Raises OperationError for a head that is
-    no digest.
+    `deep`: also that every membership change follows from the one before it and has its cause in the log,
+    and that every recorded label is decided the same again, from the events alone. `head`: a chain digest
+    kept elsewhere, in hex; a log that does not hold it was cut or rewritten. A digest that cannot be told,
+    because its data cannot be read, is None. Raises OperationError for a head that is no digest.
     """
     if head is not None and not (len(head) == 64 and set(head.lower()) <= set("0123456789abcdef")):
         raise OperationError(f"{head!r} is not a chain digest: it has 64 hex digits, as 'verify' prints it.")
     checks = [*chain.verify(s.store, head=head), guarded("models", partial(_models, s))]
+    if deep:
+        checks += [
+            guarded("continuity", partial(lineage.continuity, s.store)),
+            guarded("causes", partial(lineage.causes, s.store)),
+            guarded("labels", partial(_labels, s, progress)),
+        ]
     return {
         "ok": all(check.ok for check in checks),
         "chain_digest": s.store.chain_digest().hex(),
@@ -38,6 +48,13 @@ def _readable(digest: Callable[[], str | None]) -> str | None:
         return digest()
     except UNREADABLE:
         return None
+
+
+def _labels(s: Session, progress: Progress) -> Check:
+    """Every recorded label, decided again."""
+    from segtui.operations.recompute import Recomputation
+
+    return Recomputation(s).check(progress)
 
 
 def _models(s: Session) -> Check:

@@ -1,0 +1,207 @@
+"""Deciding every recorded rescore again, from the events alone, and comparing with what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from db import log, projections, vocabulary
+from db.checks import Check
+from db.passes import left_by
+from engine.labels import Starter
+from segtui.operations.deciders import Decider, Evidence, ModelDecider, StarterDecider, model_decider
+from segtui.operations.progress import Progress, quiet
+from segtui.operations.session import Session
+
+NONE = 0
+"""No label: vocabulary numbers start at 1."""
+BOUNDARY = 20
+"""Millionths between two labels that another kind of machine may turn round: 1e-5 either way."""
+TOLD = 10
+RESCORED = ("model", "definition", "label", "decision", "identity", "late_event", "event", "clock")
+"""Causes of changes that only a rescore makes."""
+
+
+@dataclass
+class _Held:
+    """What the log says a segmentation's users held while its rescores are walked: label numbers by user."""
+
+    pass_number: int
+    as_of: int
+    shown: np.ndarray
+    closed: np.ndarray
+
+
+@dataclass
+class _Tally:
+    """What was decided again so far."""
+
+    rescores: int = 0
+    labels: int = 0
+    undecidable: set[str] = field(default_factory=set)
+    near: list[str] = field(default_factory=list)
+
+
+class Recomputation:
+    """Walks the recorded rescores in order, with the recorded labels of each tick before.
+
+    Everyone is evaluated at every rescore, from the events of its own position. So the first difference is
+    where it was made, whoever was due then.
+    """
+
+    def __init__(self, s: Session) -> None:
+        self.s = s
+        events = s.events()
+        self.evidence = Evidence(events, s.identity(), s.attributes())
+        self.changes = log.changes(s.store, governing=False)
+        known = [events["user"].to_numpy(), self.changes["user"].to_numpy()]
+        self.users = np.unique(np.concatenate(known)).astype(np.int64)
+        erased = self.changes.filter(pl.col("cause") == "erasure")["user"].unique()
+        self.erased = np.isin(self.users, erased.to_numpy())
+        self.segmentations = {name: key for key, name in vocabulary.texts(s.store, "segmentation").items()}
+        self.labels = vocabulary.texts(s.store, "label")
+        self.starters = log.decisions(s.store, kinds=("starter_fitted",))
+        self.held: dict[str, _Held] = {}
+        self.tally = _Tally()
+
+    def check(self, progress: Progress = quiet) -> Check:
+        """Compares all labels; names the first that is decided otherwise."""
+        rescores = log.decisions(self.s.store, kinds=("rescored",))
+        at = 0
+        for commit in log.commits(self.s.store):
+            own = self.changes.filter(
+                pl.col("seq").is_between(commit.changes_first or 0, commit.changes_last or -1)
+            )
+            while at < len(rescores) and rescores[at].seq <= (commit.decisions_last or 0):
+                each = rescores[at]
+                progress(f"deciding {self.s.iso(each.body['as_of'])} again", at / len(rescores))
+                moved, own = own.head(each.body["changed"]), own.slice(each.body["changed"])
+                fault = self._step(each, moved)
+                if fault is not None:
+                    return Check("labels", False, f"rescore {each.seq}: {fault}")
+                at += 1
+            stray = own.filter(pl.col("cause").is_in(RESCORED))
+            if stray.height:
+                return Check("labels", False, f"change {stray['seq'][0]}: no rescore decided it")
+            for name, held in self.held.items():
+                self._apply(held, own.filter(pl.col("segmentation") == self.segmentations[name]))
+        return Check("labels", True, self._told())
+
+    def _told(self) -> str:
+        tally = self.tally
+        told = [f"{tally.labels:,} of {tally.rescores:,} rescores are decided the same again"]
+        if self.erased.any():
+            told.append(f"{int(self.erased.sum()):,} erased persons are left out")
+        if tally.undecidable:
+            told.append(f"not decided again: {', '.join(sorted(tally.undecidable))}")
+        if tally.near:
+            told.append(f"otherwise on this machine, next to a boundary: {', '.join(tally.near[:TOLD])}")
+        return "; ".join(told)
+
+    def _step(self, rescored: log.Decision, moved: pl.DataFrame) -> str | None:
+        body = rescored.body
+        held = self._before(body)
+        self._apply(held, moved)
+        decider = self._decider(body, rescored.seq)
+        if decider is None:
+            self.tally.undecidable.add(body["segmentation"])
+            return None
+        frame, scores, decided = self._decide(decider, held, body)
+        at = np.searchsorted(self.users, frame["user"].to_numpy())
+        numbers = {label: number for number, label in self.labels.items()}
+        given = np.array([numbers[label] for label in decider.labels])[decided]
+        differing = (given != held.shown[at]) & ~self.erased[at]
+        self.tally.rescores += 1
+        self.tally.labels += int((~self.erased[at]).sum())
+        for place in np.flatnonzero(differing):
+            recorded, again = held.shown[at[place]], given[place]
+            own = None if scores is None else scores[place]
+            if own is not None and self._is_near(body, decider, own, held.closed[at[place]], recorded):
+                self.tally.near.append(f"#{self.users[at[place]]}")
+                continue
+            who = f"user #{self.users[at[place]]} holds {self.labels.get(recorded)} in {body['segmentation']}"
+            return f"{who}, is given {self.labels[again]}"
+        return None
+
+    def _before(self, body: dict[str, Any]) -> _Held:
+        """The labels recorded where a rescore starts, those of the last closed tick beside them."""
+        name = body["segmentation"]
+        held = self.held.get(name)
+        if held is None or held.pass_number != body["pass"]:
+            number = self.segmentations[name]
+            start = body["from"] if body["from"] is not None else 0
+            earlier = self.changes.filter((pl.col("segmentation") == number) & (pl.col("as_of") <= start))
+            scored = projections.rescores(self.s.store, number)
+            base = projections.fold(left_by(earlier, scored, body["pass"] - 1))
+            shown = np.full(len(self.users), NONE, np.int64)
+            shown[np.searchsorted(self.users, base["user"].to_numpy())] = base["label"].to_numpy()
+            held = _Held(body["pass"], body["as_of"], shown, shown.copy())
+        elif body["as_of"] > held.as_of:
+            held.as_of, held.closed = body["as_of"], held.shown.copy()
+        self.held[name] = held
+        return held
+
+    def _apply(self, held: _Held, moved: pl.DataFrame) -> None:
+        at = np.searchsorted(self.users, moved["user"].to_numpy())
+        held.shown[at] = moved["to_label"].fill_null(NONE).to_numpy()
+
+    def _decider(self, body: dict[str, Any], seq: int) -> Decider | None:
+        """What decided a rescore; None for what this cannot decide again."""
+        if body["model"] is not None:
+            return model_decider(self.s.store, body["model"])
+        name = body["segmentation"]
+        fitted = [each for each in self.starters if each.seq < seq and each.body["segmentation"] == name]
+        if not fitted:
+            return None
+        told = fitted[-1].body
+        starter = Starter(recency_days=told["recency_days"], spend_above=told["spend_above"])
+        return StarterDecider(starter, self.s.ticks.zone, told["as_of"])
+
+    def _decide(
+        self, decider: Decider, held: _Held, body: dict[str, Any]
+    ) -> tuple[pl.DataFrame, np.ndarray | None, np.ndarray]:
+        """Features, scores and label codes of everyone, of those with later-told events from fewer events."""
+        as_of, position = body["as_of"], body["position"]
+        unknown = (pl.col("seq") > position) & (pl.col("occurred_at") < as_of)
+        late = self.evidence.events.filter(unknown)["user"].unique().sort().to_numpy()
+        if not len(late):
+            frame = self.evidence.features(as_of, decider.spec)
+            return frame, *self._labels(decider, held, frame, self.evidence, as_of)
+        others = np.setdiff1d(self.users, late)
+        parts = [(self.evidence, others), (self.evidence.only(late, position=position), late)]
+        frames = [evidence.features(as_of, decider.spec, users) for evidence, users in parts]
+        given = [
+            self._labels(decider, held, frame, evidence, as_of)
+            for frame, (evidence, _) in zip(frames, parts, strict=True)
+        ]
+        scores = [own for own, _ in given if own is not None]
+        return (
+            pl.concat(frames),
+            np.concatenate(scores) if scores else None,
+            np.concatenate([c for _, c in given]),
+        )
+
+    def _labels(
+        self, decider: Decider, held: _Held, frame: pl.DataFrame, evidence: Evidence, as_of: int
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        numbers = {label: code for code, label in enumerate(decider.labels)}
+        codes = {number: numbers.get(text, -1) for number, text in self.labels.items()} | {NONE: -1}
+        at = np.searchsorted(self.users, frame["user"].to_numpy())
+        closed = np.array([codes[number] for number in held.closed[at].tolist()], np.int32)
+        return decider.decide(frame, evidence, as_of, closed)
+
+    def _is_near(
+        self, body: dict[str, Any], decider: Decider, scores: np.ndarray, closed: int, recorded: int
+    ) -> bool:
+        """Whether another machine's last bits may have decided for the recorded label."""
+        from engine.scoring import environment
+
+        label = self.labels.get(recorded)
+        if body.get("environment") == environment() or label not in decider.labels:
+            return False
+        lead = int(scores.max() - scores[decider.labels.index(label)])
+        margin = decider.policy.margin if closed != NONE and isinstance(decider, ModelDecider) else 0
+        return min(abs(lead), abs(lead - margin)) <= BOUNDARY
