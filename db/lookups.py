@@ -48,12 +48,14 @@ def causes(store: Store, seqs: Sequence[int]) -> dict[int, Cause]:
     }
 
 
-def member(store: Store, segmentation: int, user: int, *, as_of: int | None = None) -> dict[str, Any] | None:
+def member(
+    store: Store, segmentation: int, user: int, *, as_of: int | None = None, position: int | None = None
+) -> dict[str, Any] | None:
     """label, probability, margin, since, seq of one user; None when not a member.
 
-    At a past as-of the probability is that of the change, and the margin unknown.
+    At a past as-of or position the probability is that of the change, and the margin unknown.
     """
-    if as_of is None:
+    if as_of is None and position is None:
         rows = store.rows(
             "SELECT label, probability, margin, since, change_seq FROM members "
             "WHERE segmentation = ? AND user = ?",
@@ -62,7 +64,7 @@ def member(store: Store, segmentation: int, user: int, *, as_of: int | None = No
         if not rows:
             return None
         return dict(zip(("label", "probability", "margin", "since", "seq"), rows[0], strict=True))
-    own = log.changes(store, segmentation=segmentation, users=[user], as_of_to=as_of)
+    own = log.changes(store, segmentation=segmentation, users=[user], as_of_to=as_of, position=position)
     held = projections.fold(own)
     return held.row(0, named=True) | {"margin": None} if held.height else None
 
@@ -90,6 +92,27 @@ def member_page(
         (segmentation, label, -1 if limit is None else limit, offset),
         MEMBER_COLUMNS,
     )
+
+
+def spread_members(store: Store, segmentation: int, label: int, count: int) -> list[int]:
+    """At most `count` of a label's members at the head, spread evenly over the surrogates, by index alone."""
+    few = store.rows(
+        "SELECT user FROM members WHERE segmentation = ? AND label = ? ORDER BY user LIMIT ?",
+        (segmentation, label, count + 1),
+    )
+    if len(few) <= count:
+        return [user for (user,) in few]
+    first = few[0][0]
+    last = store.rows(
+        "SELECT max(user) FROM members WHERE segmentation = ? AND label = ?", (segmentation, label)
+    )[0][0]
+    marks = [first + (last - first) * step // (count - 1) for step in range(count)]
+    found = store.rows(
+        "SELECT DISTINCT (SELECT min(user) FROM members WHERE segmentation = ? AND label = ? "
+        "AND user >= mark.value) FROM json_each(?) AS mark",
+        (segmentation, label, json.dumps(marks)),
+    )
+    return [user for (user,) in found]
 
 
 def event(store: Store, seq: int) -> dict[str, Any] | None:

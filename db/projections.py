@@ -184,16 +184,18 @@ def _size_history_then(store: Store, segmentation: int, since: int | None, posit
     )
 
 
-def history(store: Store, user: int) -> pl.DataFrame:
+def history(store: Store, user: int, *, position: int | None = None) -> pl.DataFrame:
     """The governing changes of one user in every segmentation (columns of log.CHANGES)."""
-    return log.changes(store, users=[user])
+    return log.changes(store, users=[user], position=position)
 
 
-def transitions(store: Store, segmentation: int, from_as_of: int, to_as_of: int) -> pl.DataFrame:
+def transitions(
+    store: Store, segmentation: int, from_as_of: int, to_as_of: int, *, position: int | None = None
+) -> pl.DataFrame:
     """from_label, to_label, users between two as-ofs; null: not a member."""
     with store.reading():
-        before = memberships(store, segmentation, as_of=from_as_of)
-        after = memberships(store, segmentation, as_of=to_as_of)
+        before = memberships(store, segmentation, as_of=from_as_of, position=position)
+        after = memberships(store, segmentation, as_of=to_as_of, position=position)
     return (
         before.select("user", pl.col("label").alias("from_label"))
         .join(after.select("user", pl.col("label").alias("to_label")), on="user", how="full", coalesce=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segtui.cli.options import At, Json, Quiet, Store, Where, flag, output, tick_if
+from segtui.cli.options import At, Json, Position, Quiet, Store, Where, flag, output, tick_if
 
 commands = typer.Typer()
 
@@ -22,6 +22,7 @@ def export(
         Path, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file, or - for stdout.")
     ],
     at: At = None,
+    position: Position = None,
     where: Where = None,
     columns: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Which columns, separated by commas.")
@@ -44,6 +45,7 @@ def export(
             segment,
             out_file,
             at=tick_if(s, at),
+            position=position,
             where=where,
             columns=[name.strip() for name in columns.split(",")] if columns is not None else None,
             identified=identified,

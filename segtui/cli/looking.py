@@ -13,6 +13,7 @@ from segtui.cli.options import (
     From,
     Json,
     Limit,
+    Position,
     Quiet,
     Store,
     To,
@@ -77,9 +78,7 @@ SIZES = (
 def segments(
     context: typer.Context,
     at: At = None,
-    position: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="As the log knew it at this position.")
-    ] = None,
+    position: Position = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -127,6 +126,7 @@ def members(
     segment: Annotated[str, typer.Argument(metavar="SEGMENT", help="SEGMENTATION=LABEL, as value=high.")],
     where: Where = None,
     at: At = None,
+    position: Position = None,
     limit: Limit = None,
     offset: Annotated[int, typer.Option(min=0, metavar="N", help="Skip so many.")] = 0,
     order: Annotated[
@@ -147,6 +147,7 @@ def members(
             segment,
             where=where,
             at=tick_if(s, at),
+            position=position,
             limit=out.limit(limit),
             offset=offset,
             order=order,
@@ -167,6 +168,7 @@ def user(
     context: typer.Context,
     id: Annotated[str, typer.Argument(metavar="ID", help="The external id, or #NUMBER for a surrogate.")],
     at: At = None,
+    position: Position = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -177,7 +179,7 @@ def user(
 
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
-        result = operation(s, id, at=tick_if(s, at))
+        result = operation(s, id, at=tick_if(s, at), position=position)
     if json:
         out.document(result)
     else:
@@ -243,6 +245,7 @@ def changes(
     cause: Annotated[Cause | None, typer.Option(help="Only changes with this cause.")] = None,
     first: Annotated[bool, flag("--first", text="First assignments as well.")] = False,
     user: Annotated[str | None, typer.Option(metavar="ID", help="Only this user's.")] = None,
+    position: Position = None,
     limit: Limit = None,
     store: Store = None,
     json: Json = False,
@@ -262,6 +265,7 @@ def changes(
             cause=cause,
             first=first,
             user=user,
+            position=position,
             limit=out.limit(limit),
         )
         out.stream(found, CHANGES)
@@ -274,6 +278,7 @@ def transitions(
     from_: Annotated[str, typer.Option("--from", metavar="T", help="The first instant.")],
     to: Annotated[str, typer.Option("--to", metavar="T", help="The second instant.")],
     segmentation: Annotated[str, typer.Option(metavar="S", help="Whose labels.")] = "value",
+    position: Position = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -284,7 +289,7 @@ def transitions(
 
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
-        result = operation(s, tick(s, from_), tick(s, to), segmentation=segmentation)
+        result = operation(s, tick(s, from_), tick(s, to), segmentation=segmentation, position=position)
     if json:
         out.document(result)
     else:

@@ -120,6 +120,10 @@ At = Annotated[
         help="The first tick end at or after T: 2026-03-01, now, yesterday, -7d, last-rescore.",
     ),
 ]
+Position = Annotated[
+    int | None,
+    typer.Option("--position", min=0, metavar="N", help="As the log knew it at this position."),
+]
 From = Annotated[str | None, typer.Option("--from", metavar=TIME, help="After this tick end.")]
 To = Annotated[str | None, typer.Option("--to", metavar=TIME, help="Up to and with this tick end.")]
 Limit = Annotated[

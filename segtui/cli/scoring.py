@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from segtui.cli.learning import Model
-from segtui.cli.options import At, From, Json, Quiet, Store, To, flag, output, tick, tick_if
+from segtui.cli.options import At, From, Json, Position, Quiet, Store, To, flag, output, tick, tick_if
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import counted, probability, sizes, when
 from segtui.operations import words
@@ -90,6 +90,7 @@ def replay(
     _mode: Annotated[
         Literal["recorded"], typer.Option("--mode", help="The changes as they were decided.")
     ] = "recorded",
+    position: Position = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -102,7 +103,7 @@ def replay(
     with open_session(out.store) as s:
         start = tick_if(s, from_)
         end = tick_if(s, to)
-        out.stream(operation(s, from_=start, to=end), FRAMES)
+        out.stream(operation(s, from_=start, to=end, position=position), FRAMES)
     out.next("segtui changes --from -7d")
 
 

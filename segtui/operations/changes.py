@@ -14,6 +14,9 @@ from segtui.operations.definitions import definitions, require_label
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
+WORDED_ROWS = 5_000
+"""Changes put into words at a time: a list may have millions."""
+
 
 def changes(
     s: Session,
@@ -24,6 +27,7 @@ def changes(
     cause: str | None = None,
     first: bool = False,
     user: str | None = None,
+    position: int | None = None,
     limit: int | None = None,
     newest_first: bool = False,
 ) -> Iterator[dict[str, Any]]:
@@ -31,12 +35,14 @@ def changes(
 
     `segment` is `value` or `value=high` (either way, in or out). `user` is an external id.
     """
-    frame = change_frame(s, from_=from_, to=to, segment=segment, cause=cause, first=first, user=user)
+    frame = change_frame(
+        s, from_=from_, to=to, segment=segment, cause=cause, first=first, user=user, position=position
+    )
     if newest_first:
         frame = frame.reverse()
     if limit is not None:
         frame = frame.head(limit)
-    return iter(worded(s, frame))
+    return (change for part in frame.iter_slices(WORDED_ROWS) for change in worded(s, part))
 
 
 def change_frame(
@@ -48,6 +54,7 @@ def change_frame(
     cause: str | None = None,
     first: bool = False,
     user: str | None = None,
+    position: int | None = None,
 ) -> pl.DataFrame:
     """The governing changes as integers (db.log.CHANGES), filtered, sorted by as_of and seq."""
     if cause is not None and cause not in CAUSES:
@@ -55,7 +62,7 @@ def change_frame(
     name, _, label = (segment or "").partition("=")
     number = None
     if name:
-        known = definitions(s).segmentation(name)
+        known = definitions(s, position=position).segmentation(name)
         if label:
             require_label(known, label)
         number = vocabulary.number(s.store, "segmentation", name)
@@ -67,6 +74,7 @@ def change_frame(
         users=None if user is None else [s.user(user)],
         as_of_from=None if from_ is None else s.ticks.at_or_after(from_),
         as_of_to=None if to is None else s.ticks.at_or_after(to),
+        position=position,
     )
     if not first:
         frame = frame.filter(pl.col("from_label").is_not_null())

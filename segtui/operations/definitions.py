@@ -108,10 +108,10 @@ def split_segment(text: str) -> tuple[str, str]:
     return name, label
 
 
-def require_segment(s: Session, text: str) -> tuple[Segmentation, str]:
+def require_segment(s: Session, text: str, *, position: int | None = None) -> tuple[Segmentation, str]:
     """The segmentation and the label of a segment's name; the label may be one it had before."""
     name, label = split_segment(text)
-    segmentation = definitions(s).segmentation(name)
+    segmentation = definitions(s, position=position).segmentation(name)
     require_label(segmentation, label)
     return segmentation, label
 

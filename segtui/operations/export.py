@@ -23,6 +23,7 @@ def export(
     out: Path,
     *,
     at: int | None = None,
+    position: int | None = None,
     where: str | None = None,
     columns: Sequence[str] | None = None,
     identified: bool = False,
@@ -40,8 +41,8 @@ def export(
     if twice:
         raise OperationError(f"Column {twice[0]!r} is named twice in --columns: name each once.")
     with s.store.reading():
-        position = s.store.head()
-        frame, when = member_frame(s, segment, where=where, at=at)
+        frame, when = member_frame(s, segment, where=where, at=at, position=position)
+        known = s.store.head() if when.position is None else when.position
     surrogates = frame["user"].to_list()
     if identified:
         s.store.vault.require()
@@ -56,7 +57,7 @@ def export(
     about = {
         "segment": segment,
         "as_of": when.as_of,
-        "position": position,
+        "position": known,
         "identified": identified,
         "columns": chosen,
         "where": where,

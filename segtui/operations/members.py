@@ -22,6 +22,7 @@ def members(
     *,
     where: str | None = None,
     at: int | None = None,
+    position: int | None = None,
     limit: int | None = 50,
     offset: int = 0,
     order: str | None = None,
@@ -29,22 +30,23 @@ def members(
     """One page of a segment's members, and how many there are in all.
 
     `where` is an expression over the catalogue's features, probability and margin; `order` a field or
-    -field. Before the last rescore `recorded` is "at the last change": there each probability is that of
-    the user's last change, the margin is null, and neither can be filtered or ordered by. `leaves` is null
-    here: `user` tells it for one person. Only the page asked for is put into words.
+    -field. Before the last rescore, or at a position behind the head, `recorded` is "at the last change":
+    there each probability is that of the user's last change, the margin is null, and neither can be
+    filtered or ordered by. `leaves` is null here: `user` tells it for one person. Only the page asked for
+    is put into words.
     """
     field, descending = _field(order)
-    known, label = require_segment(s, segment)
+    known, label = require_segment(s, segment, position=position)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
-    when = moment(s, number, at)
+    when = moment(s, number, at, position)
     if where is None and not when.past and number is not None and code is not None:
         page = lookups.member_page(
             s.store, number, code, order=field, descending=descending, limit=limit, offset=offset
         )
         total = projections.sizes(s.store, number).get(code, 0)
     else:
-        frame, _ = member_frame(s, segment, where=where, at=at, order=order)
+        frame, _ = member_frame(s, segment, where=where, at=at, position=position, order=order)
         page, total = frame.slice(offset, limit), frame.height
     return {
         "segment": segment,
@@ -61,14 +63,15 @@ def member_frame(
     *,
     where: str | None = None,
     at: int | None = None,
+    position: int | None = None,
     order: str | None = None,
 ) -> tuple[pl.DataFrame, Moment]:
     """user, label, probability, margin, since, seq of all members in the order asked for, and when."""
     field, descending = _field(order)
-    known, label = require_segment(s, segment)
+    known, label = require_segment(s, segment, position=position)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
-    when = moment(s, number, at)
+    when = moment(s, number, at, position)
     refuse_unrecorded(s, when, field)
     if number is None or code is None:
         frame = pl.DataFrame(schema=lookups.MEMBER_COLUMNS)
@@ -99,9 +102,9 @@ def rows(s: Session, page: pl.DataFrame) -> list[dict[str, Any]]:
 
 def _past(s: Session, number: int, code: int, when: Moment, field: str, *, descending: bool) -> pl.DataFrame:
     """The members at a past moment, folded from the log."""
-    held = projections.memberships(s.store, number, as_of=when.as_of).filter(pl.col("label") == code)
+    held = projections.memberships(s.store, number, as_of=when.folded, position=when.position)
     unknown = pl.lit(None, dtype=pl.Int64).alias("margin")
-    frame = held.with_columns(unknown).select(list(lookups.MEMBER_COLUMNS))
+    frame = held.filter(pl.col("label") == code).with_columns(unknown).select(list(lookups.MEMBER_COLUMNS))
     column = "seq" if field == "cause" else field
     return frame.sort(column, "user", descending=[descending, False])
 
@@ -112,8 +115,8 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
 
     as_of = when.as_of
     assert as_of is not None
-    events = s.events(before=as_of)
-    attributes = s.attributes()
+    events = s.events(before=as_of, position=when.position)
+    attributes = s.attributes(position=when.position)
     spec = catalogue_spec(s, events, attributes)
     columns: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
     columns |= {name: pl.Float64() for name in feature_names(spec)}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db import passes
+import polars as pl
+
+from db import log, passes, projections
+from segtui.operations.definitions import Segmentation
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
@@ -49,13 +52,32 @@ def moment(s: Session, number: int | None, at: int | None, position: int | None 
     return Moment(as_of, None, past=last is not None and as_of is not None and as_of < last)
 
 
+def decided_by(
+    s: Session, segmentation: Segmentation, number: int | None, when: Moment
+) -> tuple[str | None, str | None]:
+    """`model` and its digest, `starter`, or nothing: what decided in the pass that is read for the moment."""
+    if not when.past:
+        by = "model" if segmentation.model else "starter" if segmentation.starter else None
+        return by, segmentation.model
+    scored = projections.rescores(s.store, number, when.position).filter(pl.col("as_of") <= when.as_of)
+    read = passes.governing(s.store, scored, when.position)
+    if read.is_empty():
+        return None, None
+    seq = read.sort("as_of", "pass", "seq")["seq"][-1]
+    (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
+    model: str | None = rescored.body["model"]
+    return ("model" if model else "starter"), model
+
+
 def refuse_unrecorded(s: Session, when: Moment, field: str) -> None:
     """Raises OperationError when `field` of members was not recorded for every tick of a past moment."""
     if not when.past or field not in ("probability", "margin"):
         return
-    if when.as_of is None:
-        raise OperationError(f"No {field} was recorded at position {when.position}: ask for a later one.")
+    known = "" if when.as_of is None else f" for {s.iso(when.as_of)}"
+    advice = f", or use 'segtui score --at {s.iso(when.as_of)}'" if when.as_of is not None else ""
+    if when.position is not None:
+        known, advice = f"{known} at position {when.position}", ""
     raise OperationError(
-        f"No {field} is recorded for {s.iso(when.as_of)}, only the probability at each user's last change "
-        f"before: leave it out of --where and --order, or use 'segtui score --at {s.iso(when.as_of)}'."
+        f"No {field} is recorded{known}, only the probability at each user's last change before: "
+        f"leave it out of --where and --order{advice}."
     )

@@ -17,14 +17,19 @@ from segtui.operations.session import Session
 
 
 def replay(
-    s: Session, *, from_: int | None = None, to: int | None = None, feed: bool = False
+    s: Session,
+    *,
+    from_: int | None = None,
+    to: int | None = None,
+    position: int | None = None,
+    feed: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Folds the changes as they were decided, a frame per tick with from_ < as_of <= to.
 
     Without bounds: from the first recorded as-of to the last. With `feed` each frame also has the moves in
     words. Raises OperationError when nothing was recorded or the range holds no tick.
     """
-    scored = projections.rescores(s.store)
+    scored = projections.rescores(s.store, position=position)
     if scored.is_empty():
         raise OperationError("Nothing to replay yet: record memberships with 'segtui rescore' first.")
     first, last = int(scored["as_of"].min()), int(scored["as_of"].max())  # type: ignore[arg-type]  # polars types min() loosely
@@ -34,30 +39,31 @@ def replay(
     if not ticks:
         raise OperationError(f"No tick ends after {s.iso(start)} and up to {s.iso(end)}: widen the range.")
     names = vocabulary.texts(s.store, "segmentation") | vocabulary.texts(s.store, "label")
-    changes = log.changes(s.store, as_of_from=start, as_of_to=end).with_columns(
+    changes = log.changes(s.store, as_of_from=start, as_of_to=end, position=position).with_columns(
         pl.col("backfilled", "hindsight").cast(pl.Boolean)
     )
     marks = _marks(s, scored)
-    position = max((seen for as_of, (seen, _, _) in marks.items() if as_of <= start), default=0)
-    labels = {name: each.labels for name, each in definitions(s).segmentations.items()}
+    seen = max((at for as_of, (at, _, _) in marks.items() if as_of <= start), default=0)
+    found = definitions(s, position=position).segmentations
+    labels = {name: each.labels for name, each in found.items()}
     for frame in frames(
         changes,
         ticks,
-        _start(s, start),
+        _start(s, start, position),
         names=names,
-        events=_events(s, start, ticks),
+        events=_events(s, start, ticks, position),
         digest_of=projections.digest_of,
     ):
-        position, backfilled, hindsight = marks.get(frame.as_of, (position, False, False))
-        yield _worded(s, frame, labels, position, backfilled, hindsight) | (
+        seen, backfilled, hindsight = marks.get(frame.as_of, (seen, False, False))
+        yield _worded(s, frame, labels, seen, backfilled, hindsight) | (
             {"feed": worded(s, frame.changes)} if feed else {}
         )
 
 
-def _start(s: Session, as_of: int) -> pl.DataFrame:
+def _start(s: Session, as_of: int, position: int | None) -> pl.DataFrame:
     """segmentation, user, label held at an as-of."""
     held = [
-        projections.memberships(s.store, number, as_of=as_of).select(
+        projections.memberships(s.store, number, as_of=as_of, position=position).select(
             pl.lit(number, dtype=pl.Int64).alias("segmentation"), "user", "label"
         )
         for number in vocabulary.texts(s.store, "segmentation")
@@ -66,9 +72,10 @@ def _start(s: Session, as_of: int) -> pl.DataFrame:
     return pl.concat([empty, *held])
 
 
-def _events(s: Session, start: int, ticks: list[int]) -> dict[int, int]:
+def _events(s: Session, start: int, ticks: list[int], position: int | None) -> dict[int, int]:
     """Events by the tick they occurred in."""
-    at = log.behaviour(s.store, since=start, before=ticks[-1], columns=["occurred_at"])["occurred_at"]
+    rows = log.behaviour(s.store, since=start, before=ticks[-1], position=position, columns=["occurred_at"])
+    at = rows["occurred_at"]
     index = np.searchsorted(np.array(ticks), at.to_numpy(), side="right")
     return dict(zip(ticks, np.bincount(index, minlength=len(ticks)).tolist(), strict=False))
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from db import log, passes, projections, vocabulary
+from db import projections, vocabulary
 from engine.labels import VALUE_LABELS
 from segtui.operations.definitions import Definitions, Segmentation, definitions
-from segtui.operations.moment import Moment, moment, shown_as_of
+from segtui.operations.moment import Moment, decided_by, moment, shown_as_of
 from segtui.operations.session import Session
 
 TREND = 30
@@ -39,7 +39,7 @@ def segments(s: Session, *, at: int | None = None, position: int | None = None) 
         axis = None if as_of is None else _axis(s, as_of)
         return {
             "as_of": None if as_of is None else s.iso(as_of),
-            "position": s.store.head() if position is None else position,
+            "position": s.store.head() if position is None else min(position, s.store.head()),
             "counts": "exact",
             "segmentations": [
                 _segmentation(s, each, found, axis, at, position) for each in found.segmentations.values()
@@ -75,45 +75,29 @@ def _segmentation(
 ) -> dict[str, Any]:
     number = vocabulary.number(s.store, "segmentation", each.name)
     when = moment(s, number, at, position)
-    decided_by, model = _decider(s, each, number, when)
+    by, model = decided_by(s, each, number, when)
     trained = found.models[model] if model else None
     labels = each.labels
     if trained:
         labels = tuple(trained["labels"])
-    elif decided_by == "starter":
+    elif by == "starter":
         labels = VALUE_LABELS
     return {
         "name": each.name,
         "kind": each.kind,
-        "decided_by": decided_by,
+        "decided_by": by,
         "model": model,
         "model_name": trained["name"] if trained else None,
-        "thresholds": trained["thresholds"] if trained else _bounds(each, decided_by),
+        "thresholds": trained["thresholds"] if trained else _bounds(each, by),
         "known_from": trained["known_from"] if trained else None,
         "decision": {"rule": "argmax", "margin": 0.05, "min_stay": 0} if model else None,
         "labels": [] if number is None or axis is None else _sizes(s, number, when, axis, labels),
     }
 
 
-def _decider(
-    s: Session, each: Segmentation, number: int | None, when: Moment
-) -> tuple[str | None, str | None]:
-    """`model` and its digest, `starter`, or nothing: what decided in the pass that is read for the moment."""
-    if not when.past:
-        return ("model" if each.model else "starter" if each.starter else None), each.model
-    scored = projections.rescores(s.store, number, when.position).filter(pl.col("as_of") <= when.as_of)
-    read = passes.governing(s.store, scored, when.position)
-    if read.is_empty():
-        return None, None
-    seq = read.sort("as_of", "pass", "seq")["seq"][-1]
-    (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
-    model: str | None = rescored.body["model"]
-    return ("model" if model else "starter"), model
-
-
-def _bounds(each: Segmentation, decided_by: str | None) -> dict[str, Any] | None:
+def _bounds(each: Segmentation, by: str | None) -> dict[str, Any] | None:
     """The bounds of the starter rule, where it decides."""
-    if decided_by != "starter" or each.starter is None:
+    if by != "starter" or each.starter is None:
         return None
     return {"recency_days": each.starter.recency_days, "spend_above": each.starter.spend_above}
 

@@ -155,9 +155,9 @@ class Session:
             pl.col("kind").replace_strict(kinds, return_dtype=pl.String).cast(pl.Categorical)
         ).drop("source_id", "currency")
 
-    def attributes(self, *, position: int | None = None) -> pl.DataFrame:
+    def attributes(self, *, position: int | None = None, users: Sequence[int] | None = None) -> pl.DataFrame:
         """Attributes as the engine reads them (engine.schema.ATTRIBUTES)."""
-        raw = log.attributes(self.store, position=position)
+        raw = log.attributes(self.store, position=position, users=users)
         numbers = vocabulary.texts(self.store, "attribute:number")
         texts = vocabulary.texts(self.store, "attribute:text")
         values = vocabulary.texts(self.store, "attribute_value")

@@ -9,19 +9,22 @@ from segtui.operations.definitions import definitions
 from segtui.operations.session import Session
 
 
-def transitions(s: Session, from_: int, to: int, *, segmentation: str = "value") -> dict[str, Any]:
+def transitions(
+    s: Session, from_: int, to: int, *, segmentation: str = "value", position: int | None = None
+) -> dict[str, Any]:
     """How many users held row label at the first tick end and column label at the second.
 
     The label null stands for holding none (yet). Users who hold none at both ends are not counted.
     """
-    known = definitions(s).segmentation(segmentation)
+    known = definitions(s, position=position).segmentation(segmentation)
     labels: list[str | None] = [*known.labels, None]
     number = vocabulary.number(s.store, "segmentation", segmentation)
     start, end = s.ticks.at_or_after(from_), s.ticks.at_or_after(to)
     matrix = [[0] * len(labels) for _ in labels]
     if number is not None:
         names = vocabulary.texts(s.store, "label")
-        for left, came, users in projections.transitions(s.store, number, start, end).iter_rows():
+        counted = projections.transitions(s.store, number, start, end, position=position)
+        for left, came, users in counted.iter_rows():
             row, column = (None if code is None else names[code] for code in (left, came))
             for name in (row, column):
                 if name not in labels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,12 @@ import polars as pl
 
 from db import lookups, projections, vocabulary
 from engine.catalogue import catalogue
-from engine.features import features, spec_for
+from engine.features import FeatureSpec, features, spec_for
 from segtui.operations.changes import worded
 from segtui.operations.deciders import Evidence, ModelDecider, model_decider
-from segtui.operations.definitions import Segmentation, definitions
+from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
-from segtui.operations.moment import moment, shown_as_of
+from segtui.operations.moment import Moment, decided_by, moment, shown_as_of
 from segtui.operations.session import Session
 
 EVENTS_SHOWN = 200
@@ -22,42 +23,47 @@ SILENT_TICKS = 60
 TYPICAL_USERS = 500
 
 
-def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dict[str, Any]:
+def user(
+    s: Session, id: str, *, at: int | None = None, position: int | None = None, history: int = 0
+) -> dict[str, Any]:
     """Profile, tags, newest events, history with causes, explanation.
 
     `history` asks for the probabilities at that many past ticks. `leaves` says when and to what the user
-    moves if silent, within 60 ticks. `smallest_change` is not computed yet and null. At an `at` before the
-    last rescore each label's probability is that of the user's last change, and its margin null.
+    moves if silent, within 60 ticks. `smallest_change` is not computed yet and null. Before the last
+    rescore, or at a position behind the head, each label's probability is that of the user's last change,
+    and its margin null; features and `probabilities` are computed for the moment, by the model of the time.
     """
     surrogate = s.user(id)
-    as_of = shown_as_of(s, at)
+    as_of = shown_as_of(s, at, position)
     if as_of is None:
         raise OperationError(f"{s.store.path} holds no events yet: import some with 'segtui import FILE'.")
-    events = s.events(before=as_of, users=[surrogate])
+    timeline = s.events(before=as_of, position=position, users=[surrogate], corrections=True)
+    events = s.events(before=as_of, position=position, users=[surrogate])
     if events.is_empty():
-        raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}: look at a later --at.")
-    attributes = s.attributes()
-    evidence = Evidence(events, s.identity(), attributes.filter(pl.col("user") == surrogate))
-    held = _held(s, surrogate, at)
-    found = definitions(s).segmentations
-    modelled = [found[name] for name in held if found[name].model]
+        known = "" if position is None else f" at position {position}"
+        raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}{known}: look at a later --at.")
+    attributes = s.attributes(position=position, users=[surrogate])
+    evidence = Evidence(events, s.identity(), attributes)
+    held = _held(s, surrogate, at, position)
+    modelled = [each for each in held.values() if each.model]
     chosen = next((each for each in modelled if each.name == "value"), modelled[0] if modelled else None)
     if chosen is not None:
         spec = model_decider(s.store, str(chosen.model)).spec
     else:
-        spec = spec_for(s.events(before=as_of), s.settings.timezone, attributes)
+        spec = _own_spec(s, as_of, position)
     row = evidence.features(as_of, spec).row(0, named=True)
+    moves = projections.history(s.store, surrogate, position=position).filter(pl.col("as_of") <= as_of)
     result: dict[str, Any] = {
         "user": s.external([surrogate])[surrogate],
         "surrogate": surrogate,
         "as_of": s.iso(as_of),
-        "labels": held,
-        "tags": [f"{name}={each['label']}" for name, each in held.items()],
+        "labels": {name: each.worded(s) for name, each in held.items()},
+        "tags": [f"{name}={each.label}" for name, each in held.items()],
         "features": {name: value for name, value in row.items() if name != "user"},
         "units": {name: each.unit for name, each in catalogue(spec).items()},
         "currency": s.settings.currency,
-        "events": _events(s, s.events(before=as_of, users=[surrogate], corrections=True)),
-        "changes": worded(s, projections.history(s.store, surrogate).filter(pl.col("as_of") <= as_of)),
+        "events": _events(s, timeline),
+        "changes": worded(s, moves),
         "explanation": None,
         "probabilities": None,
         "leaves": None,
@@ -65,24 +71,61 @@ def user(s: Session, id: str, *, at: int | None = None, history: int = 0) -> dic
         "history": [],
     }
     if chosen is not None:
-        result |= _modelled(s, chosen, held[chosen.name]["label"], evidence, as_of, history)
+        result |= _modelled(s, chosen, evidence, as_of, history)
     return result
 
 
-def _held(s: Session, surrogate: int, at: int | None) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class _Held:
+    """A label the user holds, since when, and what decided it."""
+
+    name: str
+    number: int
+    code: int
+    label: str
+    probability: int | None
+    margin: int | None
+    since: int
+    model: str | None
+    when: Moment
+
+    def worded(self, s: Session) -> dict[str, Any]:
+        """As the result carries it."""
+        return {
+            "label": self.label,
+            "probability": _share(self.probability),
+            "margin": _share(self.margin),
+            "since": s.iso(self.since),
+        }
+
+
+def _held(s: Session, surrogate: int, at: int | None, position: int | None) -> dict[str, _Held]:
     """What the user holds per segmentation."""
     labels = vocabulary.texts(s.store, "label")
+    found = definitions(s, position=position).segmentations
     held = {}
     for number, name in vocabulary.texts(s.store, "segmentation").items():
-        row = lookups.member(s.store, number, surrogate, as_of=moment(s, number, at).folded)
+        when = moment(s, number, at, position)
+        row = lookups.member(s.store, number, surrogate, as_of=when.folded, position=when.position)
         if row is not None:
-            held[name] = {
-                "label": labels[row["label"]],
-                "probability": _share(row["probability"]),
-                "margin": _share(row.get("margin")),
-                "since": s.iso(row["since"]),
-            }
+            held[name] = _Held(
+                name=name,
+                number=number,
+                code=row["label"],
+                label=labels[row["label"]],
+                probability=row["probability"],
+                margin=row["margin"],
+                since=row["since"],
+                model=decided_by(s, found[name], number, when)[1],
+                when=when,
+            )
     return held
+
+
+def _own_spec(s: Session, as_of: int, position: int | None) -> FeatureSpec:
+    """The features that the log fills, where no model says which it reads."""
+    events = s.events(before=as_of, position=position)
+    return spec_for(events, s.settings.timezone, s.attributes(position=position))
 
 
 def _events(s: Session, events: pl.DataFrame) -> list[dict[str, Any]]:
@@ -108,21 +151,14 @@ def _events(s: Session, events: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _modelled(
-    s: Session,
-    segmentation: Segmentation,
-    label: str,
-    evidence: Evidence,
-    as_of: int,
-    history: int,
-) -> dict[str, Any]:
-    decider = model_decider(s.store, str(segmentation.model))
-    scores, _ = _score(decider, evidence, as_of, label)
+def _modelled(s: Session, held: _Held, evidence: Evidence, as_of: int, history: int) -> dict[str, Any]:
+    decider = model_decider(s.store, str(held.model))
+    scores, _ = _score(decider, evidence, as_of, held.label)
     return {
         "probabilities": dict(zip(decider.labels, scores, strict=True)),
-        "explanation": _explain(s, decider, segmentation, label, scores, evidence, as_of),
-        "leaves": _leaves(s, decider, evidence, as_of, label),
-        "history": _past(s, decider, evidence, as_of, label, history),
+        "explanation": _explain(s, decider, held, scores, evidence, as_of),
+        "leaves": _leaves(s, decider, evidence, as_of, held.label),
+        "history": _past(s, decider, evidence, as_of, held.label, history),
     }
 
 
@@ -136,36 +172,38 @@ def _score(decider: ModelDecider, evidence: Evidence, as_of: int, label: str) ->
 
 
 def _explain(
-    s: Session,
-    decider: ModelDecider,
-    segmentation: Segmentation,
-    label: str,
-    scores: list[float],
-    evidence: Evidence,
-    as_of: int,
+    s: Session, decider: ModelDecider, held: _Held, scores: list[float], evidence: Evidence, as_of: int
 ) -> dict[str, Any] | None:
     """Why this label and not the runner-up, against the typical member of the label."""
     from engine.explain import explanation
 
-    if label not in decider.labels or decider.artefact.sequence_spec is not None:
+    if held.label not in decider.labels or decider.artefact.sequence_spec is not None:
         # What a model of sequences sees has no catalogue of features to explain it by yet.
         return None
     ranked = sorted(range(len(scores)), key=lambda code: -scores[code])
-    held = decider.labels.index(label)
-    against = next(code for code in ranked if code != held)
-    number = vocabulary.number(s.store, "segmentation", segmentation.name)
-    assert number is not None
-    code = vocabulary.number(s.store, "label", label)
-    like = projections.memberships(s.store, number).filter(pl.col("label") == code)["user"]
-    sample = like.sort().gather_every(max(1, len(like) // TYPICAL_USERS)).to_list()
-    others = s.events(before=as_of, users=sample)
-    typical = features(others, evidence.identity, as_of, decider.spec, s.attributes())
+    own_code = decider.labels.index(held.label)
+    against = next(code for code in ranked if code != own_code)
+    sample = _like(s, held)
+    position = held.when.position
+    others = s.events(before=as_of, position=position, users=sample)
+    attributes = s.attributes(position=position, users=sample)
+    typical = features(others, evidence.identity, as_of, decider.spec, attributes)
     own = evidence.features(as_of, decider.spec)
     return {
-        "label": label,
+        "label": held.label,
         "against": decider.labels[against],
-        "features": explanation(decider.scorer, own, typical, held, against),
+        "features": explanation(decider.scorer, own, typical, own_code, against),
     }
+
+
+def _like(s: Session, held: _Held) -> list[int]:
+    """A few hundred of those who hold the same label at the moment, spread over all of them."""
+    if not held.when.past:
+        return lookups.spread_members(s.store, held.number, held.code, TYPICAL_USERS)
+    then = projections.memberships(
+        s.store, held.number, as_of=held.when.folded, position=held.when.position
+    ).filter(pl.col("label") == held.code)["user"]
+    return then.gather_every(max(1, len(then) // TYPICAL_USERS)).to_list()
 
 
 def _leaves(

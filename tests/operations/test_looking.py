@@ -11,8 +11,10 @@ from segtui.operations.errors import OperationError
 from segtui.operations.export import export
 from segtui.operations.ingest import import_files
 from segtui.operations.members import members
+from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segments import segments
+from segtui.operations.transitions import transitions
 from segtui.operations.user import user
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -141,20 +143,19 @@ def test_an_attribute_is_the_number_that_stood_in_the_table(shop, tmp_path):
         assert s.attributes()["number"].to_list() == [float(number) for number in numbers]
 
 
-def test_sizes_at_a_position_are_what_was_told_when_the_log_ended_there(shop, give_model):
-    """The same tick twice, a model, other labels, ticks gone over again: none of it reaches back."""
+def grow(shop, give_model):
+    """Lets a shop's log grow, and returns what was told after each step, by position.
+
+    The same tick twice, a model, other labels, ticks gone over again: none of it may reach back.
+    """
     told = {}
-
-    def look(s):
-        told[s.store.head()] = segments(s)
-
     shop.events([(f"u{n:02}", n / 100, "purchase", 10.0 + 7 * n) for n in range(24)])
     for day in range(1, 8):
         shop.at(day + 0.5)
         shop.events([(f"u{n:02}", day + 0.1, "purchase", 100.0) for n in range(day, 24, 5)])
         with shop.open() as s:
             rescore(s)
-            look(s)
+            told[s.store.head()] = looked(s)
         shop.events([(f"u{n:02}", day + 0.2, "view", None) for n in range(day, 24, 7)])
         with shop.open() as s:
             if day == 3:
@@ -165,18 +166,54 @@ def test_sizes_at_a_position_are_what_was_told_when_the_log_ended_there(shop, gi
                 rescore_range(s, shop.instant(2), shop.instant(5))
             else:
                 rescore(s)
-            look(s)
+            told[s.store.head()] = looked(s)
+    return told
+
+
+def looked(s, **how):
+    """Everything a person can look at, but what was not recorded with a change."""
+    sizes = segments(s, **how)
+    one = user(s, "u03", history=3, **how)
+    return {
+        "sizes": sizes,
+        "members": {
+            label: [
+                (each["user"], each["since"], each["cause"], each["backfilled"])
+                for each in members(s, f"value={label}", where="orders >= 1", limit=None, **how)["members"]
+            ]
+            for label in labels(sizes)
+        },
+        "user": one | {"labels": {name: each["since"] for name, each in one["labels"].items()}},
+        "changes": list(changes(s, first=True, **how)),
+        "transitions": transitions(s, instant(1), instant(5), **how),
+        "frames": list(replay(s, feed=True, **how)),
+    }
+
+
+def test_a_position_shows_what_was_told_when_the_log_ended_there(shop, give_model, tmp_path):
+    told = grow(shop, give_model)
     with shop.open() as s:
         unknown = 0
         for position, then in told.items():
-            now = segments(s, position=position)
-            assert set(labels(now)) == set(labels(then))
-            for one, other in zip(labels(now).values(), labels(then).values(), strict=True):
-                if one["expected"] is None and other["expected"] is not None:
+            now = looked(s, position=position)
+            one, other = labels(now["sizes"]), labels(then["sizes"])
+            assert set(one) == set(other)
+            for label, each in one.items():
+                if each["expected"] is None and other[label]["expected"] is not None:
                     unknown += 1
-                    one["expected"] = other["expected"]
-            assert now == then
+                    each["expected"] = other[label]["expected"]
+            for what in then:
+                assert now[what] == then[what], (position, what)
         assert 0 < unknown < 3 * len(told)
+        position = sorted(told)[4]
+        for label, then in told[position]["members"].items():
+            made = export(s, f"value={label}", tmp_path / "a.csv", position=position, identified=True)
+            rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+            assert made["rows"] == len(then)
+            assert [(row["user"], row["since"]) for row in rows] == [each[:2] for each in then]
+        assert log.decisions(s.store, kinds=("exported",))[0].body["position"] == position
+        with pytest.raises(OperationError, match=f"No margin is recorded .* at position {position}"):
+            members(s, "value=high", position=position, order="margin")
 
 
 @pytest.mark.parametrize("tick", ["12h", "1d", "7d"])

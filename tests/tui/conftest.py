@@ -19,7 +19,7 @@ import pytest
 from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
 
-from db import log, lookups, vocabulary
+from db import log, lookups
 from db.store import Store, Transaction
 from engine.features import FeatureSpec
 from segtui.operations.init import init
@@ -352,12 +352,11 @@ def unscored(tmp_path: Path) -> Path:
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network's part of a user's page, played by fixed numbers."""
 
-    def played(s: Any, _segmentation: Any, label: str, evidence: Any, *_: Any) -> dict[str, Any]:
-        number = vocabulary.number(s.store, "segmentation", "value")
-        assert number is not None
-        held = lookups.member(s.store, number, evidence.events["user"][0])
-        assert held is not None
-        own = held["probability"]
+    def played(s: Any, held: Any, evidence: Any, *_: Any) -> dict[str, Any]:
+        label = held.label
+        newest = lookups.member(s.store, held.number, evidence.events["user"][0])
+        assert newest is not None
+        own = newest["probability"]
         others = [each for each in LABELS if each != label]
         chances = {label: own, others[-1]: (1_000_000 - own) * 6 // 10}
         chances[others[0]] = 1_000_000 - sum(chances.values())
