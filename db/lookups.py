@@ -115,6 +115,16 @@ def spread_members(store: Store, segmentation: int, label: int, count: int) -> l
     return [user for (user,) in found]
 
 
+def known_before(store: Store, users: Sequence[int], instant: int, *, at_most: int) -> int:
+    """How many of these users have an event before `instant` (µs UTC), counted up to `at_most`."""
+    found = store.rows(
+        "SELECT count(*) FROM (SELECT 1 FROM json_each(?) AS one WHERE EXISTS "
+        "(SELECT 1 FROM behaviour WHERE user = one.value AND occurred_at < ?) LIMIT ?)",
+        (json.dumps([int(user) for user in users]), instant, at_most),
+    )
+    return int(found[0][0])
+
+
 def event(store: Store, seq: int) -> dict[str, Any] | None:
     """One behaviour row by its position, None when there is none."""
     frame = log.behaviour(store, after_seq=seq - 1, position=seq)

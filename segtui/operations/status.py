@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import log, lookups
+import polars as pl
+
+from db import log, lookups, vocabulary
 from segtui.operations.definitions import definitions
-from segtui.operations.plans import last_rescore
+from segtui.operations.plans import LastRescore, last_rescore
 from segtui.operations.session import Session
+from segtui.operations.tasks import MIN_BUYERS, latest_cutoff
+
+HORIZON_DAYS = 90
+"""How far `train` looks ahead unless told otherwise."""
 
 
 def status(s: Session) -> dict[str, Any]:
@@ -60,13 +66,35 @@ def _import(s: Session) -> dict[str, Any] | None:
     }
 
 
-def _next(s: Session, summary: Any, model: str | None, last: Any, as_of: int | None) -> str:
-    """The command one would run now."""
+def _next(
+    s: Session, summary: log.Summary, model: str | None, last: LastRescore | None, as_of: int | None
+) -> str:
+    """The command one would run now; what follows two blanks and # is a remark."""
     if not summary.events:
         return "segtui import FILE"
-    if model is None:
-        return "segtui train"
     unseen = lookups.last_behaviour_seq(s.store) > (last.position if last else 0)
-    if last is None or last.as_of != as_of or unseen:
+    pending = last is None or last.as_of != as_of or unseen
+    if model is not None:
+        return "segtui rescore" if pending else "segtui"
+    if _learnable(s):
+        return "segtui train"
+    if any(vocabulary.texts(s.store, kind) for kind in ("attribute:number", "attribute:text")):
+        return "segtui train --label COLUMN"
+    if pending and vocabulary.number(s.store, "kind", "purchase") is not None:
         return "segtui rescore"
-    return "segtui"
+    return "segtui import FILE  # there is too little to train on yet"
+
+
+def _learnable(s: Session) -> bool:
+    """Whether enough users that were known then bought in the last days that `train` would learn from.
+
+    Reads the purchases of those days only.
+    """
+    end, purchase = s.data_end(), vocabulary.number(s.store, "kind", "purchase")
+    if end is None or purchase is None:
+        return False
+    cutoff = latest_cutoff(s.ticks, end, HORIZON_DAYS)
+    until = s.ticks.days_before(cutoff, -HORIZON_DAYS)
+    bought = log.behaviour(s.store, since=cutoff, before=until, columns=["user", "kind"])
+    buyers = bought.filter(pl.col("kind") == purchase)["user"].unique().to_list()
+    return lookups.known_before(s.store, buyers, cutoff, at_most=MIN_BUYERS) == MIN_BUYERS
