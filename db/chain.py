@@ -17,7 +17,7 @@ import polars as pl
 from db import encoding, log, segments
 from db.checks import REBUILD, UNREADABLE, Check, beside_the_log, guarded, moment, unreadable
 from db.content import content_digest
-from db.encoding import ENCODING, GENESIS, Header, Records
+from db.encoding import GENESIS, KNOWN, Header, Records
 from db.log import Commit
 from db.schema import STREAMS
 from db.segments import Segment
@@ -222,7 +222,7 @@ class _Rows:
     def fault(self, commit: Commit) -> str | None:
         """The first stream whose rows are not those the commit was made of."""
         self.leaves = dict.fromkeys(STREAMS, 0)
-        if commit.encoding != ENCODING:
+        if commit.encoding not in KNOWN:
             return f"its encoding {commit.encoding} is not known"
         for name in (*STREAMS, "vocabulary"):
             if self._digest(commit, name) != getattr(commit, f"{name}_digest"):
@@ -265,11 +265,12 @@ class _Rows:
             start, end = (bisect_left(rows, seq, key=itemgetter(0)) for seq in (first, last + 1))
             if name == "vocabulary":
                 return encoding.vocabulary_digest(rows[start:end])
-            found = encoding.decision_leaf(rows[start:end])
+            found = encoding.decision_leaf(rows[start:end], encoding=commit.encoding)
         else:
             start, end = self.bounds[name][commit.id]
             attributes = _between(self.attributes, first, last) if name == "behaviour" else None
-            found = encoding.leaves(name, self.records[name][start:end], attributes)
+            own = self.records[name][start:end]
+            found = encoding.leaves(name, own, attributes, encoding=commit.encoding)
         self.leaves[name] = int(found.size)
         return encoding.stream_digest(found)
 

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from db import log
-from db.encoding import ENCODING, SOURCE_ID_BYTES, Integers, Records, canonical
+from db.encoding import SOURCE_ID_BYTES, Integers, Records, canonical
 from db.errors import StoreDamaged, StoreError
 from db.lock import writer_lock
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from db.store import Store
 
 NAME = "content"
+VERSION = 1
 MODULUS = 1 << 256
 CHUNK = 100_000
 READ_ROWS = 500_000
@@ -170,7 +171,7 @@ def _chunk_sum(rows: pl.DataFrame, words: Words) -> int:
 def _records(rows: pl.DataFrame, words: _Digests) -> Records:
     """One record per row, zeros for its user and its attributes."""
     records: Records = np.zeros(rows.height, dtype=ROW)
-    records["version"] = ENCODING
+    records["version"] = VERSION
     for name in TEXTS:
         if rows[name].null_count() < rows.height:
             records[name] = words.of(rows[name])

@@ -13,7 +13,9 @@ import polars as pl
 
 from db.schema import BEHAVIOUR_INTEGERS, CHANGE_INTEGERS
 
-ENCODING = 1
+ENCODING = 2
+"""The version of what a commit holds: of its bytes, and of what its decisions tell (db.upcasting)."""
+KNOWN = range(1, ENCODING + 1)
 CAUSE_BYTES = 16
 SOURCE_ID_BYTES = 16
 GENESIS = bytes(32)
@@ -107,15 +109,17 @@ def _slices(users: Integers) -> tuple[Integers, Integers]:
     return users[starts], np.append(starts, users.size).astype(np.int64)
 
 
-def leaves(stream: str, rows: Records, attributes: Records | None = None) -> Records:
+def leaves(
+    stream: str, rows: Records, attributes: Records | None = None, *, encoding: int = ENCODING
+) -> Records:
     """One leaf per user: SHA-256(encoding, stream's first letter, rows by seq, attribute rows by seq, name).
 
-    `rows`: by user, then seq. `attributes`: those of these rows. Returns LEAF[users].
+    `rows`: by user, then seq. `attributes`: theirs. `encoding`: the commit's. Returns LEAF[users].
     """
     if not rows.size:
         return np.zeros(0, dtype=LEAF)
     users, bounds = _slices(rows["user"])
-    base = hashlib.sha256(bytes([ENCODING]) + stream[:1].encode())
+    base = hashlib.sha256(bytes([encoding]) + stream[:1].encode())
     view, width = rows.view(np.uint8).reshape(-1).data, rows.dtype.itemsize
     extra: dict[int, bytes] = {}
     if attributes is not None and attributes.size:
@@ -150,14 +154,14 @@ def _attribute_bytes(rows: Records, attributes: Records) -> dict[int, bytes]:
     }
 
 
-def decision_leaf(rows: Sequence[tuple[int, str, str]]) -> Records:
+def decision_leaf(rows: Sequence[tuple[int, str, str]], *, encoding: int = ENCODING) -> Records:
     """The single leaf of a commit's decisions: seq, then kind and body, each with its length before it.
 
     No leaf for no rows.
     """
     if not rows:
         return np.zeros(0, dtype=LEAF)
-    leaf = hashlib.sha256(bytes([ENCODING]) + b"d")
+    leaf = hashlib.sha256(bytes([encoding]) + b"d")
     for seq, kind, body in rows:
         leaf.update(seq.to_bytes(8, "little", signed=True))
         for text in (kind.encode(), body.encode()):

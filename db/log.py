@@ -13,6 +13,8 @@ import polars as pl
 
 from db import passes, segments
 from db import summary as totals
+from db.encoding import ENCODING
+from db.upcasting import upcast
 from db.vocabulary import CORRECTION
 
 if TYPE_CHECKING:
@@ -264,7 +266,7 @@ def decisions(
     newest_first: bool = False,
     limit: int | None = None,
 ) -> list[Decision]:
-    """Decisions by seq, those of the open transaction too."""
+    """Decisions by seq, those of the open transaction too; older ones as they would be written today."""
     where: list[str] = ["1"]
     parameters: list[Any] = []
     if kinds is not None:
@@ -274,8 +276,9 @@ def decisions(
         where.append("d.seq <= ?")
         parameters.append(position)
     rows = store.rows(
-        "SELECT d.seq, d.kind, d.body, c.recorded_at, c.actor FROM decisions d LEFT JOIN commits c "
-        "ON c.id = (SELECT id FROM commits WHERE decisions_last >= d.seq ORDER BY decisions_last LIMIT 1) "
+        "SELECT d.seq, d.kind, d.body, c.recorded_at, c.actor, c.encoding FROM decisions d "
+        "LEFT JOIN commits c ON c.id = "
+        "(SELECT id FROM commits WHERE decisions_last >= d.seq ORDER BY decisions_last LIMIT 1) "
         f"WHERE {' AND '.join(where)} ORDER BY d.seq {'DESC' if newest_first else ''} LIMIT ?",
         [*parameters, -1 if limit is None else limit],
     )
@@ -286,9 +289,9 @@ def decisions(
             recorded_at=tx.recorded_at if recorded_at is None and tx else recorded_at,
             actor=tx.actor if actor is None and tx else actor,
             kind=kind,
-            body=json.loads(body),
+            body=upcast(encoding or ENCODING, kind, json.loads(body)),
         )
-        for seq, kind, body, recorded_at, actor in rows
+        for seq, kind, body, recorded_at, actor, encoding in rows
     ]
 
 

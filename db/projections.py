@@ -274,7 +274,7 @@ def _decided_sizes(store: Store, segmentation: int) -> pl.DataFrame:
     name = vocabulary.text(store, segmentation)
     labels = {text: number for number, text in vocabulary.texts(store, "label").items()}
     told = {
-        (each.body["pass"], each.body["as_of"]): each.body.get("sizes", ())
+        (each.body["pass"], each.body["as_of"]): each.body["sizes"] or ()
         for each in log.decisions(store, kinds=("rescored",))
         if each.body["segmentation"] == name
     }

@@ -80,6 +80,7 @@ def rescore() -> Callable[..., int]:
             "from": start,
             "as_of": as_of,
             "position": tx.next_seq - 1,
+            "sizes": None,
         }
         return tx.append_decision("rescored", body)
 

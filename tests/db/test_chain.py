@@ -118,8 +118,8 @@ def test_a_rewritten_commit_is_found(sound: Path, tamper: Tamper, change: str) -
 
 
 def test_a_commit_of_an_unknown_encoding_is_found(sound: Path, tamper: Tamper) -> None:
-    tamper(sound, "UPDATE commits SET encoding = 2 WHERE id = 2")
-    assert "encoding 2 is not known" in faults(sound)["chain"]
+    tamper(sound, "UPDATE commits SET encoding = 99 WHERE id = 2")
+    assert "encoding 99 is not known" in faults(sound)["chain"]
 
 
 def test_a_commit_rewritten_with_its_rows_breaks_the_next(sound: Path, tamper: Tamper, events: Frame) -> None:

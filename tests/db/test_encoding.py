@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -66,8 +68,8 @@ def record(row: dict[str, Any], names: list[str], last: bytes, last_is_null: boo
     return struct.pack(f"<{len(names)}qI16s", *(row[name] or 0 for name in names), nulls, last)
 
 
-def slow_leaves(letter: bytes, records: dict[int, list[bytes]]) -> list[tuple[int, bytes]]:
-    return [(user, sha(b"\x01", letter, *records[user])) for user in sorted(records)]
+def slow_leaves(letter: bytes, records: dict[int, list[bytes]], encoding: int) -> list[tuple[int, bytes]]:
+    return [(user, sha(bytes([encoding]), letter, *records[user])) for user in sorted(records)]
 
 
 def slow_stream(leaves: list[tuple[int, bytes]]) -> str | None:
@@ -123,7 +125,7 @@ def slow_chain(store: Store) -> bytes:
                 if commit.behaviour_first <= seq <= commit.behaviour_last:
                     carried.setdefault(user, []).append(struct.pack("<3q", seq, name, value))
             leaves["behaviour"] = slow_leaves(
-                b"b", {user: rows[user] + carried.get(user, []) for user in rows}
+                b"b", {user: rows[user] + carried.get(user, []) for user in rows}, commit.encoding
             )
         if commit.decisions_first is not None:
             told = store.rows(
@@ -137,13 +139,13 @@ def slow_chain(store: Store) -> bytes:
                 + body.encode()
                 for seq, kind, body in told
             ]
-            leaves["decisions"] = slow_leaves(b"d", {0: parts})
+            leaves["decisions"] = slow_leaves(b"d", {0: parts}, commit.encoding)
         if commit.changes_first is not None:
             rows = {}
             for row in changes:
                 if commit.changes_first <= row["seq"] <= commit.changes_last:
                     rows.setdefault(row["user"], []).append(record(row, CHANGES, row["cause"].encode()))
-            leaves["changes"] = slow_leaves(b"c", rows)
+            leaves["changes"] = slow_leaves(b"c", rows, commit.encoding)
         words = store.rows(
             "SELECT id, kind, text FROM vocabulary WHERE id BETWEEN ? AND ?",
             (commit.vocabulary_first or 0, commit.vocabulary_last or -1),
@@ -153,7 +155,7 @@ def slow_chain(store: Store) -> bytes:
             "recorded_at": commit.recorded_at,
             "actor": commit.actor,
             "source": commit.source,
-            "encoding": 1,
+            "encoding": commit.encoding,
             "leaves": {name: len(found) for name, found in leaves.items()},
             "vocabulary": [commit.vocabulary_first, commit.vocabulary_last] if words else None,
             "vocabulary_digest": sha(canonical([list(word) for word in words])).hex() if words else None,
@@ -164,6 +166,17 @@ def slow_chain(store: Store) -> bytes:
             header[f"{name}_digest"] = slow_stream(found)
         digest = sha(digest, canonical(header))
     return digest
+
+
+def test_the_chain_of_an_older_encoding_is_the_one_the_document_describes(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    path.write_bytes(gzip.decompress((Path(__file__).parent / "stores" / "version-1.db.gz").read_bytes()))
+    with Store.open(path) as store:
+        assert {commit.encoding for commit in log.commits(store)} == {1}
+        with store.transaction(actor="ann") as tx:
+            tx.append_decision("noted", {})
+        assert log.commits(store)[-1].encoding == encoding.ENCODING
+        assert store.chain_digest() == slow_chain(store)
 
 
 def test_the_chain_digest_is_the_one_the_document_describes(
