@@ -28,7 +28,10 @@ Cause = Literal[
     "event",
     "clock",
 ]
-FORMATS = ("auto", "events", "cdnow", "online-retail", "rees46", "table")
+FORMATS = (
+    *("auto", "events", "segment", "ga4", "cdnow", "online-retail", "retailrocket", "rees46"),
+    *("taobao", "shopify-orders", "woocommerce", "table"),
+)
 MODEL_KINDS = ("logistic", "mlp", "cnn")
 TIME = "T"
 SHARED = "Every command"

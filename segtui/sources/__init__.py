@@ -8,18 +8,23 @@ from pathlib import Path
 
 from segtui.sources import (
     cdnow,
-    delimited,
     events,
-    files,
+    ga4,
     mapped,
-    ndjson,
     online_retail,
     rees46,
+    retailrocket,
+    segment,
+    shopify_orders,
     table,
+    taobao,
     times,
+    woocommerce,
 )
+from segtui.sources.detection import detect
 from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
+from segtui.sources.nearest import nearest
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Columns, Options
 
 __all__ = [
@@ -51,44 +56,27 @@ FORMATS: dict[str, Source] = {
     source.name: source
     for source in (
         Source(events.NAME, "events, one JSON object a line", events.read, events.columns),
+        Source(segment.NAME, "Segment's calls", segment.FORMAT.read, segment.FORMAT.columns),
+        Source(ga4.NAME, "Google Analytics 4 from BigQuery", ga4.FORMAT.read, ga4.FORMAT.columns),
         Source(cdnow.NAME, "CDNOW purchases (master or sample)", cdnow.read, cdnow.columns),
         Source(
             online_retail.NAME, "UCI Online Retail invoice lines", online_retail.read, online_retail.columns
         ),
+        *(
+            Source(module.NAME, title, module.PRESET.read, module.PRESET.columns)
+            for module, title in (
+                (retailrocket, "Retailrocket's events"),
+                (taobao, "Taobao's UserBehavior"),
+                (shopify_orders, "Shopify's order export"),
+            )
+        ),
         Source(rees46.NAME, "REES46 clickstream", rees46.read, rees46.columns),
+        Source(woocommerce.NAME, "WooCommerce's orders", woocommerce.read, woocommerce.columns),
         Source(
             table.NAME, "one row per user, with attributes and perhaps a label", table.read, table.columns
         ),
     )
 }
-
-
-def detect(path: Path) -> tuple[str, str]:
-    """The format of a file and why it is taken for that; SourceError when it is none of FORMATS."""
-    path = Path(path)
-    if not files.is_parquet(path):
-        lines = [line for line in files.head(path) if line.strip()]
-        if lines and lines[0].lstrip().startswith("{"):
-            why = events.recognise(ndjson.members(lines[0]))
-            if why:
-                return events.NAME, why
-            raise SourceError(
-                f"{path}, line 1: the JSON object has no user, time and kind, there are "
-                f"{', '.join(ndjson.members(lines[0])[:30]) or 'none'}: write a mapping file."
-            )
-        why = cdnow.recognise(lines)
-        if why:
-            return cdnow.NAME, why
-        names, _ = delimited.columns_of(path)
-    else:
-        names = list(files.parquet_columns(path))
-    for source in (online_retail, rees46, table):
-        why = source.recognise(names)
-        if why:
-            return source.NAME, why
-    raise SourceError(
-        f"{path} has the columns {delimited.shown(names)}, which no format has: write a mapping file."
-    )
 
 
 def read(path: Path, format: str, options: Options, mapping: Path | None = None) -> Iterator[Batch]:
@@ -103,7 +91,9 @@ def read(path: Path, format: str, options: Options, mapping: Path | None = None)
         return mapped.read(path, options, load_mapping(Path(mapping)))
     name = detect(path)[0] if format == "auto" else format
     if name not in FORMATS:
-        raise SourceError(f"There is no format '{name}': choose one of auto, {', '.join(FORMATS)}.")
+        near = nearest(name, FORMATS)
+        hint = f"did you mean {near}?" if near else f"choose one of auto, {', '.join(FORMATS)}."
+        raise SourceError(f"There is no format '{name}': {hint}")
     return FORMATS[name].read(path, options)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from segtui.sources.judging import broken
 from segtui.sources.schema import REJECTED
 
 MULTILINE = 200
+BLANKS = "blanks"  # the delimiter of columns between any blanks
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -40,6 +41,10 @@ def header(line: str, delimiter: str) -> list[str]:
     return [cell.strip() or f"column {place}" for place, cell in enumerate(cells, start=1)]
 
 
+def _named(line: str, delimiter: str) -> list[str]:
+    return line.split() if delimiter == BLANKS else header(line, delimiter)
+
+
 def sniff(line: str) -> str:
     """The delimiter of a header line: the candidate that splits it most often."""
     return max(DELIMITERS, key=lambda delimiter: len(header(line, delimiter)))
@@ -50,31 +55,49 @@ def literal(character: str) -> str:
     return f"\\x{{{ord(character):x}}}"
 
 
-def columns_of(path: Path, delimiter: str | None = None) -> tuple[list[str], str]:
-    """The column names and the delimiter of a file; SourceError when a name stands twice."""
-    first = next((line for line in files.head(path) if line.strip()), None)
-    if first is None:
+@dataclass(frozen=True)
+class Shape:
+    """How a file is laid out: its columns, its delimiter, and whether its first line names the columns."""
+
+    names: list[str]
+    delimiter: str
+    headed: bool = True
+
+
+def shape_of(path: Path, delimiter: str | None = None, names: Sequence[str] | None = None) -> Shape:
+    """The layout of a file; `names` are its columns where it has no header, or may have none.
+
+    Raises SourceError when a name stands twice.
+    """
+    lines = [line for line in files.head(path) if line.strip()]
+    if not lines:
         raise files.blank(path)
-    delimiter = delimiter or sniff(first)
-    names = header(first, delimiter)
+    delimiter = delimiter or sniff(lines[0])
+    found = _named(lines[0], delimiter)
+    if names is not None and found != list(names):
+        if all(len(_named(line, delimiter)) != len(names) for line in lines[:10]):
+            raise SourceError(
+                f"{path}, line 1: {len(found)} columns, not the {len(names)} that should be there, "
+                f"{', '.join(names)}: choose another format or correct the mapping file."
+            )
+        return Shape(list(names), delimiter, headed=False)
+    names = found
     for name in names:
         if names.count(name) > 1:
             raise SourceError(f"{path}, line 1: column '{name}' stands twice, rename one of the two.")
-    return names, delimiter
+    return Shape(names, delimiter)
 
 
-def shown(names: list[str], limit: int = 30) -> str:
-    """Column names for a message, cut short."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
-
-
-def read(path: Path, names: list[str], delimiter: str) -> Iterator[Chunk]:
+def read(path: Path, shape: Shape) -> Iterator[Chunk]:
     """The records after the header line, as chunks; blank lines count as lines, not as records."""
     rest: pl.DataFrame | None = None
-    headed = False
+    headed = not shape.headed
+    between_blanks = shape.delimiter == BLANKS
+    names, delimiter = shape.names, "\t" if between_blanks else shape.delimiter
     for part in files.lines(path):
         frame = pl.DataFrame({"line": part.numbers(), "text": part.texts})
+        if between_blanks:
+            frame = frame.with_columns(pl.col("text").str.strip_chars().str.replace_all(r"\s+", "\t"))
         if rest is not None:
             frame = pl.concat([rest, frame])
         if not headed:

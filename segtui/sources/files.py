@@ -153,11 +153,12 @@ def parquet(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
 
 def _frame(batches: list[Any], schema: Any) -> pl.DataFrame:
     """Arrow batches as a frame; metadata stays behind, for Polars panics where it is no text."""
-    from pyarrow import Table
+    from pyarrow import RecordBatch, Table
     from pyarrow import schema as build
 
     plain = build([field.remove_metadata() for field in schema])
-    table = Table.from_batches([batch.cast(plain) for batch in batches], plain)
+    bare = [RecordBatch.from_arrays(batch.columns, schema=plain) for batch in batches]
+    table = Table.from_batches(bare, plain)
     return pl.DataFrame(pl.from_arrow(table))
 
 

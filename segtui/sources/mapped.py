@@ -1,21 +1,24 @@
-"""Any CSV, Parquet or NDJSON file, read as a mapping file says."""
+"""Any CSV, Parquet or NDJSON file, read as a mapping says."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-from segtui.sources import files, ndjson, numbers, times
+from segtui.sources import files, ndjson, numbers, orders, times
 from segtui.sources.delimited import Chunk, literal
 from segtui.sources.errors import SourceError
-from segtui.sources.judging import NO_USER, Judge
-from segtui.sources.mapping import DURATIONS, Mapping
+from segtui.sources.judging import GIVEN, NO_USER, Judge
+from segtui.sources.mapping import DURATIONS, Mapping, Orders
 from segtui.sources.schema import Batch, Columns, Options
 from segtui.sources.tabular import Table
 
 TEXTS = ("order", "item", "category", "platform", "device", "region", "session", "id")
+PAID = ("purchase", "refund")
+RUN = "run"  # the private name of the number of the order that a row is of
 
 
 class MappedJudge(Judge):
@@ -32,13 +35,32 @@ class MappedJudge(Judge):
     ) -> None:
         super().__init__(raw, lines, options, texts)
         self.mapping = mapping
-        self.written = {f"raw:{name}" for name in written}
+        self.written = {f"{prefix}:{name}" for name in written for prefix in ("raw", "filled")}
+        if mapping.fill_down or mapping.order:
+            order = [numbers.trimmed(pl.col(f"raw:{name}")) for name in mapping.order_columns]
+            self.put(RUN, pl.coalesce(order).rle_id())
+        for name in mapping.fill_down:
+            filled = numbers.trimmed(pl.col(f"raw:{name}"))
+            self.put(f"filled:{name}", filled.forward_fill().over(RUN))
 
-    def value(self, name: str) -> pl.Expr:
-        """The raw text of a field: of its column, else its constant, else null."""
-        if name in self.mapping.columns:
-            return pl.col(f"raw:{self.mapping.columns[name]}")
-        return pl.lit(self.mapping.constants.get(name), dtype=pl.String)
+    def cell(self, name: str) -> pl.Expr:
+        """A column of the file, filled down where the mapping says so."""
+        return pl.col(f"filled:{name}" if name in self.mapping.fill_down else f"raw:{name}")
+
+    def cells(self, field: str) -> list[pl.Expr]:
+        """The columns of a field; of several, empty cells are null."""
+        names = self.mapping.columns[field]
+        return [self.cell(name) if len(names) == 1 else numbers.trimmed(self.cell(name)) for name in names]
+
+    def value(self, field: str) -> pl.Expr:
+        """The text of a field: of its columns, else its constant, else null."""
+        if field in self.mapping.columns:
+            value = pl.coalesce(self.cells(field))
+        else:
+            value = pl.lit(self.mapping.constants.get(field), dtype=pl.String)
+        if field in self.mapping.purchase_only:
+            value = pl.when(pl.col("kind").is_in(PAID)).then(value)
+        return value
 
     def plain(self, text: pl.Expr) -> pl.Expr:
         """A number written with the mapping's separators, with a point and no grouping.
@@ -63,81 +85,106 @@ class MappedJudge(Judge):
 
 def columns(path: Path, mapping: Mapping) -> Columns:
     """What becomes of the columns: user and e-mail go to the vault, those not mapped nowhere."""
-    kind = mapping.format or _format(path)
-    names = ndjson.all_members(path) if kind == "ndjson" else Table(path, mapping.delimiter).names
-    who = [mapping.columns[field] for field in ("user", "email") if field in mapping.columns]
-    return Columns.among(names, mapping.columns.values(), who)
+    kind = mapping.format or format_of(path)
+    names = (
+        ndjson.all_members(path) if kind == "ndjson" else Table(path, mapping.delimiter, mapping.names).names
+    )
+    return Columns.among(names, mapping.needed, mapping.identifying)
 
 
 def read(path: Path, options: Options, mapping: Mapping) -> Iterator[Batch]:
     """The rows of a file as events."""
-    kind = mapping.format or _format(path)
-    needed = list(dict.fromkeys(mapping.columns.values()))
+    kind = mapping.format or format_of(path)
     if kind == "ndjson":
-        yield from _ndjson(path, options, mapping, needed)
-        return
-    table = Table(path, mapping.delimiter)
-    if table.parquet != (kind == "parquet"):
-        is_it = "is" if table.parquet else "is not"
-        raise SourceError(f"{path} {is_it} Parquet, {mapping.path} says {kind}: correct its format.")
-    table.require(needed, str(mapping.path))
-    for chunk in table.chunks():
-        yield _judged(MappedJudge(chunk.rows, chunk.lines, options, mapping, table.texts), chunk)
+        chunks, written = _ndjson(path, mapping), set(mapping.needed)
+    else:
+        table = Table(path, mapping.delimiter, mapping.names)
+        if table.parquet != (kind == "parquet"):
+            is_it = "is" if table.parquet else "is not"
+            raise SourceError(f"{path} {is_it} Parquet, {mapping.path} says {kind}: correct its format.")
+        table.require(mapping.needed, str(mapping.path))
+        chunks, written = table.chunks(), table.texts
+    if mapping.order or mapping.fill_down:
+        chunks = orders.whole(chunks, mapping.order_columns)
+    for chunk in chunks:
+        rows, texts = chunk.rows, None
+        if GIVEN_TEXT in rows.columns:
+            rows, texts = rows.drop(GIVEN_TEXT), rows[GIVEN_TEXT].rename(GIVEN)
+        yield judged(MappedJudge(rows, chunk.lines, options, mapping, written, texts), chunk.broken)
 
 
-def _format(path: Path) -> str:
+GIVEN_TEXT = "\0given"  # beside the columns of JSON lines: the line itself
+
+
+def format_of(path: Path) -> str:
+    """What a file is: parquet, ndjson, or csv."""
     if files.is_parquet(path):
         return "parquet"
     first = next((line for line in files.head(path) if line.strip()), "")
     return "ndjson" if first.lstrip().startswith("{") else "csv"
 
 
-def _ndjson(path: Path, options: Options, mapping: Mapping, needed: list[str]) -> Iterator[Batch]:
+def _ndjson(path: Path, mapping: Mapping) -> Iterator[Chunk]:
     checked = False
-    for chunk, texts in ndjson.read(path, needed):
+    for chunk, texts in ndjson.read(path, mapping.needed):
         if not checked and chunk.rows.height:
-            ndjson.require(path, chunk.rows, texts, needed, str(mapping.path))
+            ndjson.require(path, chunk.rows, texts, mapping.needed, str(mapping.path))
             checked = True
-        yield _judged(MappedJudge(chunk.rows, chunk.lines, options, mapping, set(needed), texts), chunk)
+        yield Chunk(chunk.lines, chunk.rows.with_columns(texts.alias(GIVEN_TEXT)), chunk.broken)
 
 
-def _judged(judge: MappedJudge, chunk: Chunk) -> Batch:
-    mapping, options, value = judge.mapping, judge.options, judge.value
+def judged(judge: MappedJudge, broken: pl.DataFrame) -> Batch:
+    """The rows told apart, beside the broken ones (REJECTED)."""
+    mapping, value = judge.mapping, judge.value
     _user(judge, mapping)
-    _time(judge, chunk.rows[mapping.columns["time"]], mapping, mapping.zone or options.timezone)
-    kind = numbers.trimmed(value("kind"))
-    judge.kind(kind.replace(mapping.kinds) if mapping.kinds else kind)
+    _time(judge, mapping, mapping.zone or judge.options.timezone)
+    judge.kind(_kind(value("kind"), mapping))
     for name in TEXTS:
         judge.text(name, value(name))
-    judge.currency(value("currency"), value("price" if "price" in mapping.columns else "amount"))
-    judge.quantity(value("quantity"), signed=mapping.negative_quantity == "refund")
-    if "price" in mapping.columns:
-        price = judge.number("price", value("price"), "price")
-        judge.put("total", numbers.bounded(price) * pl.col("quantity").abs())
-        judge.reject(price.is_not_null() & pl.col("quantity").is_null(), "a price and no quantity")
-        judge.reject(numbers.too_large(pl.col("total")), "price times quantity is too large")
-        total = pl.col("total")
-    else:
-        total = judge.number("amount", value("amount"), "amount")
+    judge.currency(value("currency"), pl.coalesce(value("amount"), value("price")))
+    judge.quantity(value("quantity"), signed=mapping.negative_quantity != "reject")
+    total = _total(judge)
     _signs(judge, mapping, total)
     judge.amount(total)
+    if mapping.order is not None:
+        _order(judge, mapping, mapping.order)
     judge.rating(value("rating"), mapping.stars)
     judge.duration(value("duration"), DURATIONS[mapping.duration])
-    return judge.batch(chunk.broken)
+    return judge.batch(broken)
 
 
-def _user(judge: Judge, mapping: Mapping) -> None:
-    """The user column; where it is empty or there is none, the trimmed lower-case e-mail."""
-    columns = mapping.columns
-    given = (
-        numbers.plain_id(pl.col(f"raw:{columns['user']}"))
-        if "user" in columns
-        else pl.lit(None, dtype=pl.String)
-    )
-    if "email" not in columns:
+def _total(judge: MappedJudge) -> pl.Expr:
+    """What a row cost: its amount, else its price times its quantity; less what is taken off."""
+    total = judge.number("amount", judge.value("amount"), "amount")
+    if "price" in judge.mapping.columns:
+        price = judge.number("price", judge.value("price"), "price")
+        judge.put("priced", numbers.bounded(price) * pl.col("quantity").abs())
+        priced = pl.col("priced")
+        judge.reject(
+            total.is_null() & price.is_not_null() & pl.col("quantity").is_null(), "a price and no quantity"
+        )
+        judge.reject(numbers.too_large(priced), "price times quantity is too large")
+        total = pl.coalesce(total, priced)
+    for cell in judge.cells("less") if "less" in judge.mapping.columns else ():
+        less = judge.number(f"less:{cell.meta.output_name()}", cell, "what is taken off")
+        judge.reject(less < 0, "what is taken off is negative")
+        total = total - numbers.bounded(less).fill_null(0)
+        judge.reject((total < 0) & (less > 0), "more is taken off than the amount")
+    return total
+
+
+def _user(judge: MappedJudge, mapping: Mapping) -> None:
+    """The user column; where it is empty, says nobody, or is not there, the trimmed lower-case e-mail."""
+    given = pl.lit(None, dtype=pl.String)
+    if "user" in mapping.columns:
+        ids = [numbers.plain_id(cell) for cell in judge.cells("user")]
+        if mapping.nobody:
+            ids = [pl.when(~one.is_in(list(mapping.nobody))).then(one) for one in ids]
+        given = pl.coalesce(ids)
+    if "email" not in mapping.columns:
         judge.user(given)
         return
-    address = numbers.trimmed(pl.col(f"raw:{columns['email']}")).str.to_lowercase()
+    address = numbers.trimmed(pl.coalesce(judge.cells("email"))).str.to_lowercase()
     judge.put("email", pl.when(given.is_null()).then(address))
     judge.user(pl.coalesce(given, pl.col("email")))
     judge.reject(
@@ -146,13 +193,29 @@ def _user(judge: Judge, mapping: Mapping) -> None:
     )
 
 
-def _time(judge: Judge, column: pl.Series, mapping: Mapping, zone: str) -> None:
-    instants = (
-        times.typed(column, zone)
-        if column.dtype.is_temporal()
-        else times.formatted(column, mapping.time_format, zone)
-    )
-    judge.time(pl.col(f"raw:{mapping.columns['time']}"), instants)
+def _time(judge: MappedJudge, mapping: Mapping, zone: str) -> None:
+    cell = judge.cells("time")[0]
+    column = judge.series(cell)
+    if column.dtype.is_temporal():
+        judge.time(cell, times.typed(column, zone))
+        return
+    instants, *others = (times.formatted(column, one, zone) for one in mapping.time_formats)
+    for other in others:
+        instants = instants.fill_null(other)
+    judge.time(cell, instants)
+
+
+def _kind(given: pl.Expr, mapping: Mapping) -> pl.Expr:
+    """The kind a value of the file stands for: listed as it is, else by the first pattern, else itself."""
+    kind = numbers.trimmed(given)
+    exact = {value: name for value, name in mapping.kinds.items() if "*" not in value}
+    patterns = {value: name for value, name in mapping.kinds.items() if "*" in value}
+    found = kind.replace_strict(exact, default=None, return_dtype=pl.String) if exact else None
+    named = [] if found is None else [found]
+    for pattern, name in patterns.items():
+        shape = "^" + ".*".join(re.escape(part) for part in pattern.split("*")) + "$"
+        named.append(pl.when(kind.str.contains(shape)).then(pl.lit(name)))
+    return pl.coalesce([*named, kind])
 
 
 def _signs(judge: Judge, mapping: Mapping, total: pl.Expr) -> None:
@@ -160,11 +223,48 @@ def _signs(judge: Judge, mapping: Mapping, total: pl.Expr) -> None:
     negative = pl.lit(False)
     if mapping.negative_amount == "refund":
         negative = negative | (total < 0).fill_null(False)
-    if mapping.negative_quantity == "refund":
-        negative = negative | (pl.col("quantity") < 0).fill_null(False)
-        judge.reject(
-            (pl.col("quantity") < 0) & ~pl.col("kind").is_in(["purchase", "refund"]), "negative quantity"
-        )
+    if mapping.negative_quantity != "reject":
+        allowed = ["refund"]
+        if mapping.negative_quantity == "refund":
+            allowed.append("purchase")
+            negative = negative | (pl.col("quantity") < 0).fill_null(False)
+        judge.reject((pl.col("quantity") < 0) & ~pl.col("kind").is_in(allowed), "negative quantity")
     kind = pl.col("kind")
     judge.put("kind", pl.when(negative & (kind == "purchase")).then(pl.lit("refund")).otherwise(kind))
     judge.put("quantity", pl.col("quantity").abs())
+
+
+def _order(judge: MappedJudge, mapping: Mapping, told: Orders) -> None:
+    """Lowers the amounts to what the order cost in the end, and knows a row by its place in the order."""
+    amount = pl.col("amount")
+    bought = pl.when(amount > 0).then(amount)
+    if told.unpaid is not None:
+        judge.put("amount", pl.when(pl.col("kind") == told.unpaid).then(0 * amount).otherwise(amount))
+    figures = {
+        word: _figure(judge, None if column is None else judge.cell(column), word)
+        for word, column in (
+            ("subtotal", told.subtotal),
+            ("total", told.total),
+            ("refunded", told.refunded),
+        )
+    }
+    for word in figures:
+        judge.put(f"order:{word}", orders.of_order(figures[word], RUN))
+    subtotal, total, refunded = (pl.col(f"order:{word}") for word in figures)
+    own = _figure(judge, judge.value("refunded") if "refunded" in mapping.columns else None, "row's refunded")
+    judge.put("amount", pl.coalesce(orders.subtotal_shared(bought, subtotal, RUN), amount))
+    judge.put("whole", numbers.trimmed(judge.value("kind")).is_in(list(told.all_refunded)))
+    back = orders.taken_back(bought, own, refunded, total, orders.of_order(pl.col("whole"), RUN), RUN)
+    judge.put("amount", amount - back)
+    if told.known_by_place:
+        place = pl.int_range(1, pl.len() + 1).over(RUN, "item")
+        known = pl.format("{}/{}/{}", "order", pl.col("item").fill_null(""), place)
+        judge.put("id", pl.coalesce(pl.col("id"), known))
+
+
+def _figure(judge: MappedJudge, cell: pl.Expr | None, word: str) -> pl.Expr:
+    """A figure in minor units of the row's currency, null where there is none; its sign does not count."""
+    if cell is None:
+        return pl.lit(None, dtype=pl.Int64)
+    value = judge.number(word, cell, word)
+    return numbers.minor_units(value.abs(), pl.col("currency"))

@@ -1,4 +1,4 @@
-"""Lines of JSON objects to text columns, keeping count of every line.
+"""Lines of JSON objects to columns of texts, perhaps nested, keeping count of every line.
 
 Whole chunks are read at once; where a chunk does not read, it is halved until the lines at fault stand alone,
 and only those are looked at one by one. JSON numbers are exact to 15 digits; longer ones belong in quotes.
@@ -12,18 +12,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from segtui.sources import files
 from segtui.sources.delimited import Chunk
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import broken
+from segtui.sources.nearest import missing
 
 ALONE = 64  # lines: chunks this small are read one by one
 HALF_CHARACTER = r"\\u[dD][89a-fA-F]"  # escapes of surrogates, which Polars does not check
 
 
-def read(path: Path, names: Sequence[str]) -> Iterator[tuple[Chunk, pl.Series]]:
-    """The named members of each line's object as texts, and the lines themselves; blank lines are no rows."""
+Type = pl.DataType | DataTypeClass
+Schema = dict[str, Type]
+
+
+def read(path: Path, names: Sequence[str] | Schema) -> Iterator[tuple[Chunk, pl.Series]]:
+    """The named members of each line's object, and the lines themselves; blank lines are no rows.
+
+    Members are texts, unless `names` gives them another type: lists and structs of texts. A line whose member
+    is not of its type is broken.
+    """
+    schema: Schema = names if isinstance(names, dict) else dict.fromkeys(names, pl.String())
     seen = False
     for frame in files.filled(path):
         if not seen and frame.height:
@@ -33,17 +44,17 @@ def read(path: Path, names: Sequence[str]) -> Iterator[tuple[Chunk, pl.Series]]:
                     f"{path}, line {frame['line'][0]}: not a JSON object; events are one object a line: "
                     "choose another format or write a mapping file."
                 )
-        good, rows, bad = _objects(frame, names)
+        good, rows, bad = _objects(frame, schema)
         yield Chunk(good["line"], rows, bad), good["text"]
 
 
 def require(path: Path, rows: pl.DataFrame, texts: pl.Series, needed: Iterable[str], what: str) -> None:
     """Raises SourceError when a needed member is in none of the rows; says which the first line has."""
-    missing = [name for name in needed if rows[name].null_count() == rows.height]
-    if missing:
-        there = ", ".join(members(texts[0])[:30]) or "none"
+    absent = [name for name in needed if rows[name].null_count() == rows.height]
+    if absent:
+        there = [name for name in members(texts[0]) if name not in absent]
         raise SourceError(
-            f"{path}, line 1: {what} needs {', '.join(missing)}; there are {there}: "
+            f"{path}, line 1: {what} needs {missing(absent, there, 'member')}: "
             "choose another format or correct the mapping file."
         )
 
@@ -62,19 +73,19 @@ def all_members(path: Path) -> list[str]:
     return list(seen)
 
 
-def _objects(frame: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Lines that are objects, their members as text, and the broken lines (REJECTED)."""
+def _objects(frame: pl.DataFrame, schema: Schema) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Lines that are objects, their members, and the broken lines (REJECTED)."""
     kept: list[pl.DataFrame] = []
     failed: list[tuple[int, str, str]] = []
     pending = [frame]
     while pending:
         piece = pending.pop()
-        rows = _at_once(piece["text"], names)
+        rows = _at_once(piece["text"], schema)
         if rows is None and piece.height > ALONE:
             half = piece.height // 2
             pending += [piece[half:], piece[:half]]
         elif rows is None:
-            rows, good, wrong = _one_by_one(piece, names)
+            rows, good, wrong = _one_by_one(piece, schema)
             failed += wrong
             kept.append(pl.concat([good, rows], how="horizontal"))
         else:
@@ -86,7 +97,7 @@ def _objects(frame: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, p
         pl.Series(reasons, dtype=pl.String),
         pl.Series(texts, dtype=pl.String),
     )
-    return whole.select("line", "text"), whole.select(_key(name) for name in names).rename(_name), bad
+    return whole.select("line", "text"), whole.select(_key(name) for name in schema).rename(_name), bad
 
 
 def _key(name: str) -> str:
@@ -94,38 +105,68 @@ def _key(name: str) -> str:
     return f"member:{name}"
 
 
+def _keyed(schema: Schema) -> Schema:
+    return {_key(name): dtype for name, dtype in schema.items()}
+
+
 def _name(key: str) -> str:
     return key.removeprefix("member:")
 
 
-def _at_once(texts: pl.Series, names: Sequence[str]) -> pl.DataFrame | None:
+def _at_once(texts: pl.Series, schema: Schema) -> pl.DataFrame | None:
     """The members of all lines, or None where a line is at fault."""
     if texts.is_empty():
-        return pl.DataFrame(schema={_key(name): pl.String for name in names})
+        return pl.DataFrame(schema=_keyed(schema))
     if texts.str.contains(HALF_CHARACTER).any() or not texts.str.contains(r"^\s*\{").all():
         return None
     raw = texts.str.join("\n").item().encode()
     try:
-        rows = pl.read_ndjson(io.BytesIO(raw), schema=dict.fromkeys(names, pl.String()))
+        rows = pl.read_ndjson(io.BytesIO(raw), schema=schema)
     except pl.exceptions.PolarsError:
         return None
     return rows.rename(_key) if rows.height == len(texts) else None
 
 
 def _one_by_one(
-    frame: pl.DataFrame, names: Sequence[str]
+    frame: pl.DataFrame, schema: Schema
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[tuple[int, str, str]]]:
     good, members, failed = [], [], []
     for line, text in frame.iter_rows():
         found = _object(text)
-        if isinstance(found, str):
-            failed.append((line, found, text))
+        shaped = found if isinstance(found, str) else _members(found, schema)
+        if isinstance(shaped, str):
+            failed.append((line, shaped, text))
         else:
             good.append(line)
-            members.append([_text(found.get(name)) for name in names])
-    schema = {_key(name): pl.String for name in names}
-    rows = pl.DataFrame(members, schema=schema, orient="row") if members else pl.DataFrame(schema=schema)
+            members.append(shaped)
+    rows = pl.DataFrame(members, schema=_keyed(schema), orient="row")
     return rows, frame.filter(pl.col("line").is_in(good)), failed
+
+
+def _members(found: dict[str, object], schema: Schema) -> list[object] | str:
+    """The members in the shapes of the schema, or which one has another shape."""
+    members = []
+    for name, dtype in schema.items():
+        try:
+            members.append(_shaped(found.get(name), dtype))
+        except TypeError as error:
+            return f"{name} {error}"
+    return members
+
+
+def _shaped(value: object, dtype: Type) -> object:
+    """A JSON value in the shape of a type, its leaves as texts; TypeError where it has another shape."""
+    if value is None:
+        return None
+    if isinstance(dtype, pl.List):
+        if not isinstance(value, list):
+            raise TypeError("is not a list")
+        return [_shaped(one, dtype.inner) for one in value]
+    if isinstance(dtype, pl.Struct):
+        if not isinstance(value, dict):
+            raise TypeError("is not an object, or holds one that is none")
+        return {field.name: _shaped(value.get(field.name), field.dtype) for field in dtype.fields}
+    return _text(value)
 
 
 def _object(text: str) -> dict[str, object] | str:

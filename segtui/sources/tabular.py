@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from segtui.sources import delimited, files
 from segtui.sources.delimited import Chunk
 from segtui.sources.errors import SourceError
+from segtui.sources.nearest import missing
 from segtui.sources.schema import REJECTED
 
 
@@ -19,31 +20,32 @@ class Table:
     names: the columns. texts: those that are text in the file itself.
     """
 
-    def __init__(self, path: Path, delimiter: str | None = None) -> None:
+    def __init__(self, path: Path, delimiter: str | None = None, names: Sequence[str] | None = None) -> None:
+        """Looks at the file's columns; `names` are those of delimited text without a header."""
         self.path = path
         self.parquet = files.is_parquet(path)
         if self.parquet:
             columns = files.parquet_columns(path)
-            self.names, self.delimiter = list(columns), ","
+            self.names = list(columns)
             self.texts = {name for name, text in columns.items() if text}
         else:
-            self.names, self.delimiter = delimited.columns_of(path, delimiter)
+            self._shape = delimited.shape_of(path, delimiter, names)
+            self.names = self._shape.names
             self.texts = set(self.names)
 
     def require(self, needed: list[str], what: str) -> None:
         """Raises SourceError unless the needed columns are there; says which are."""
-        missing = [name for name in needed if name not in self.names]
-        if missing:
+        if not set(needed) <= set(self.names):
             where = self.path if self.parquet else f"{self.path}, line 1"
             raise SourceError(
-                f"{where}: {what} needs the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-                f"there are {delimited.shown(self.names)}: choose another format or correct the mapping file."
+                f"{where}: {what} needs {missing(needed, self.names)}: "
+                "choose another format or correct the mapping file."
             )
 
     def chunks(self) -> Iterator[Chunk]:
         """The rows of the file, some hundred thousand at a time, at least one chunk."""
         if not self.parquet:
-            yield from delimited.read(self.path, self.names, self.delimiter)
+            yield from delimited.read(self.path, self._shape)
             return
         for first, frame in files.parquet(self.path):
             lines = pl.int_range(first, first + frame.height, dtype=pl.Int64, eager=True)

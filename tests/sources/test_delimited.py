@@ -21,7 +21,7 @@ def records(
 ) -> tuple[list[int], list[tuple[str, ...]], list[int]]:
     """Lines and cells of the good records, lines of the broken ones."""
     path.write_text("a,b,c\n".replace(",", delimiter) + text, newline="")
-    chunks = list(delimited.read(path, ["a", "b", "c"], delimiter))
+    chunks = list(delimited.read(path, delimited.Shape(["a", "b", "c"], delimiter)))
     return (
         [line for chunk in chunks for line in chunk.lines],
         [row for chunk in chunks for row in chunk.rows.fill_null("").rows()],
@@ -107,10 +107,10 @@ def test_a_cell_too_long_for_the_reader_is_broken(path: Path) -> None:
 )
 def test_headers(path: Path, header: str, names: list[str], delimiter: str) -> None:
     path.write_text(header + "\n1\n")
-    assert delimited.columns_of(path) == (names, delimiter)
+    assert delimited.shape_of(path) == delimited.Shape(names, delimiter)
 
 
 def test_a_column_named_twice_is_refused(path: Path) -> None:
     path.write_text("a,b,a\n1,2,3\n")
     with pytest.raises(SourceError, match="line 1: column 'a' stands twice"):
-        delimited.columns_of(path)
+        delimited.shape_of(path)

@@ -147,12 +147,14 @@ def test_many_lines_with_a_few_broken_keep_their_order(read: Read) -> None:
 
 
 def test_lines_without_a_needed_member_are_refused_as_a_whole(read: Read) -> None:
-    with pytest.raises(SourceError, match="line 1: events needs time; there are user, kind, at: choose"):
+    with pytest.raises(
+        SourceError, match="line 1: events needs the member time; there are user, kind, at: choose"
+    ):
         read('{"user": "u1", "kind": "view", "at": "2026-01-05"}\n', "events")
 
 
 def test_an_object_of_another_kind_asks_for_a_mapping(read: Read) -> None:
-    with pytest.raises(SourceError, match="no user, time and kind, there are customer, at: write a mapping"):
+    with pytest.raises(SourceError, match="no user, time and kind; there are customer, at: write a mapping"):
         read('{"customer": "u1", "at": 5}\n')
 
 

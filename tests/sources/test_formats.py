@@ -209,5 +209,5 @@ def test_unknown_files_ask_for_a_mapping(read: Read, text: str, words: str | Non
 
 
 def test_an_unknown_format_lists_the_known(read: Read) -> None:
-    with pytest.raises(SourceError, match="no format 'excel': choose one of auto, events, cdnow"):
+    with pytest.raises(SourceError, match="no format 'excel': choose one of auto, events, segment"):
         read("a,b\n1,2\n", "excel")

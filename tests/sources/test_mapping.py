@@ -181,6 +181,98 @@ def test_a_format_that_is_not_the_files_is_refused(read: Read) -> None:
         read(HEADER, mapping='format = "parquet"\n' + SHOP)
 
 
+def test_a_column_that_is_not_there_is_named_with_the_nearest(read: Read) -> None:
+    with pytest.raises(
+        sources.SourceError, match=r"the columns total \(nearest: Totals\), pieces; there are"
+    ):
+        read("customer,when,what,Totals\nc1,2026-01-05,view,\n", mapping=SHOP)
+    with pytest.raises(
+        sources.SourceError, match=r"the members total \(nearest: totals\), pieces; there are"
+    ):
+        read('{"customer": 1, "when": 2, "what": 3, "totals": 4}\n', mapping=SHOP)
+
+
+def test_a_file_without_a_header_has_the_mappings_names(read: Read) -> None:
+    told = 'names = ["customer", "when", "what", "total", "pieces"]\n' + SHOP
+    rows = "c1,2026-01-05,purchase,12.50,2\nc2,2026-01-05,view,,\nc3,2026-01-05\n"
+    for text, first in ((rows, 1), (HEADER + rows, 2)):
+        good, bad, _ = read(text, mapping=told)
+        assert good.select("line", "user").rows() == [(first, "c1"), (first + 1, "c2")]
+        assert bad["line"].to_list() == [first + 2]
+    with pytest.raises(sources.SourceError, match="line 1: 2 columns, not the 5 that should be there"):
+        read("c1,2026-01-05\nc2,2026-01-05\n", mapping=told)
+
+
+def test_columns_may_stand_between_blanks(read: Read) -> None:
+    told = 'delimiter = "blanks"\n' + SHOP
+    good, bad, _ = read(
+        " customer  when what\ttotal pieces\n  c1 2026-01-05 purchase   2  1\n c2 now\n", mapping=told
+    )
+    assert good.select("line", "user", "amount").rows() == [(2, "c1", 200)]
+    assert bad.select("line", "reason").rows() == [(3, "the line has 2 columns, the header 5")]
+
+
+def test_the_first_filled_column_counts(read: Read) -> None:
+    told = SHOP.replace('"customer"', '["customer", "pieces"]').replace("quantity =", "session =")
+    good, _, _ = read(HEADER + " ,2026-01-05,view,,x\nc1,2026-01-05,view,,y\n", mapping=told)
+    assert good.select("user", "session").rows() == [("x", "x"), ("c1", "y")]
+
+
+def test_kinds_may_be_patterns(read: Read) -> None:
+    told = SHOP + '[kinds]\nC1 = "share"\n"C*" = "refund"\n"*.view" = "view"\n"*" = "purchase"\n'
+    rows = "".join(f"c1,2026-01-05,{what},2,1\n" for what in ("C1", "C12", "a.view", "axview", "9", " "))
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good["kind"].to_list() == ["share", "refund", "view", "purchase", "purchase"]
+    assert bad["reason"].to_list() == ["no kind"]
+
+
+def test_only_purchases_keep_what_is_purchase_only(read: Read) -> None:
+    told = 'purchase_only = ["amount", "quantity"]\n' + SHOP
+    good, bad, _ = read(HEADER + "c1,2026-01-05,view,x,x\nc1,2026-01-05,purchase,2,1\n", mapping=told)
+    assert good.select("kind", "amount", "quantity", "currency").rows() == [
+        ("view", None, None, "USD"),
+        ("purchase", 200, 1, "USD"),
+    ]
+    assert bad.is_empty()
+
+
+def test_a_time_may_be_written_in_several_ways(read: Read) -> None:
+    told = SHOP + '[time]\nformat = ["iso", "%d.%m.%Y", "seconds"]\n'
+    rows = "".join(f"c1,{when},view,,\n" for when in ("2026-01-05", "05.01.2026", "1767571200", "5/1"))
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good["time"].unique().to_list() == [1_767_571_200_000_000]
+    assert bad["reason"].to_list() == ["time '5/1' is not a time"]
+
+
+def test_quantities_may_be_negative_in_refunds_only(read: Read) -> None:
+    told = SHOP + '[negative]\nquantity = "in refunds"\n'
+    rows = "".join(f"c1,2026-01-05,{what},2,-1\n" for what in ("refund", "purchase", "view"))
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good.select("kind", "amount", "quantity").rows() == [("refund", -200, 1)]
+    assert bad["reason"].to_list() == ["negative quantity", "negative quantity"]
+
+
+def test_what_is_taken_off_the_amount(read: Read) -> None:
+    told = SHOP.replace("quantity", "less")
+    rows = "".join(f"c1,2026-01-05,purchase,5,{less}\n" for less in ("2", "", "-1", "6", "x"))
+    good, bad, _ = read(HEADER + rows, mapping=told)
+    assert good["amount"].to_list() == [300, 500]
+    assert bad["reason"].to_list() == [
+        "what is taken off is negative",
+        "more is taken off than the amount",
+        "what is taken off 'x' is not a number",
+    ]
+
+
+def test_an_amount_comes_before_a_price(read: Read) -> None:
+    told = SHOP + "\n"
+    told = told.replace("[constants]", 'price = "unit"\n[constants]')
+    header = HEADER.replace("pieces", "pieces,unit")
+    rows = "c1,2026-01-05,purchase,5,2,9\nc1,2026-01-05,purchase,,2,9\nc1,2026-01-05,purchase,5,,9\n"
+    good, _, _ = read(header + rows + "c1,2026-01-05,purchase,,,9\n", mapping=told)
+    assert good["amount"].to_list() == [500, 1800, 500]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -195,7 +287,16 @@ def test_a_format_that_is_not_the_files_is_refused(read: Read) -> None:
         (SHOP.replace("time =", "session ="), "nothing names the time"),
         (SHOP.replace("kind =", "session ="), "nothing names the kind"),
         (SHOP + 'kind = "view"\n', r"kind stands in \[columns\] and in \[constants\]"),
-        (SHOP.replace("quantity", "price"), "amount and price are both there"),
+        ('fill_down = ["what"]\n' + SHOP, "fill_down needs to know the order of a row"),
+        (SHOP + "[order]\nunpaid = 'x'\n", r"\[order\] needs to know the order of a row"),
+        (SHOP.replace("quantity", "order") + "[order]\nrefunded = 'x'\n", "add .* known_by_place = true"),
+        (SHOP.replace("quantity", "refunded"), "add .* known_by_place = true"),
+        (SHOP + "[order]\nknown_by_place = 1\n", "known_by_place is 1, it must be true or false"),
+        (SHOP + "[order]\nsum = 'x'\n", r"\[order\] has no entry 'sum'"),
+        ('purchase_only = ["item"]\n' + SHOP, "purchase_only names 'item', it may name order"),
+        ("names = []\n" + SHOP, r"names is \[\], it must be a text"),
+        (SHOP.replace('"total"', '["a", "b"]'), "columns.amount names several columns"),
+        (SHOP.replace("amount", "less"), "less is taken off a price or an amount"),
         (
             SHOP.replace("amount", "price").replace("quantity", "order"),
             "price is per unit and needs quantity",
@@ -239,11 +340,12 @@ def test_the_documented_example_reads_a_file(tmp_path: Path, read: Read) -> None
     path = tmp_path / "map.toml"
     path.write_text(example)
     told = load(path)
-    assert set(told.columns) | set(told.constants) == set(mappings.FIELDS) - {"amount"}
+    assert set(told.columns) | set(told.constants) == set(mappings.FIELDS)
     rows = document.split("```text\n")[1].split("```")[0]
     good, bad, _ = read(rows, mapping=example)
     assert good.select("kind", "amount", "quantity", "user").rows() == [
-        ("purchase", 246_900, 2, "1001"),
+        ("purchase", 240_000, 2, "1001"),
         ("refund", -450, 1, "eva@shop.example"),
+        ("purchase", 700, 1, "eva@shop.example"),
     ]
     assert bad["reason"].to_list() == ["time '2026-01-05' is not a time"]

@@ -1,0 +1,160 @@
+"""Segment's calls and GA4's events: lists within rows, as JSON lines and as Parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from segtui import sources
+from segtui.sources import ndjson
+
+Read = Callable[..., Any]
+SAMPLES = Path(__file__).parents[1] / "contract" / "samples"
+SEGMENT = (SAMPLES / "segment.ndjson").read_text()
+GA4 = (SAMPLES / "ga4.ndjson").read_text()
+TOLD = ("user", "kind", "order", "item", "category", "quantity", "amount", "currency")
+
+
+def test_segment_rows(read: Read) -> None:
+    good, bad, _ = read(SEGMENT)
+    assert bad.is_empty()
+    assert good.select(TOLD).rows() == [
+        ("a-1", "page_view", None, None, None, None, None, None),
+        ("u-1", "view", None, "507f1f77", "mugs", None, None, None),
+        ("u-1", "purchase", "50314b8e", "507f1f77", "mugs", 2, 2700, "EUR"),
+        ("u-1", "purchase", "50314b8e", "505bd76785", "pots", 1, 1800, "EUR"),
+        ("u-1", "refund", "50314b8e", "505bd76785", None, 1, -2000, "EUR"),
+        ("u-1", "review", None, "507f1f77", None, None, None, None),
+        ("u-1", "coupon_denied", None, None, None, None, None, None),
+        ("u-1", "identify", None, None, None, None, None, None),
+    ]
+    assert good["id"].to_list() == ["m-1", "m-2", "m-3/1", "m-3/2", "m-4", "m-5", "m-6", "m-7"]
+    assert good["rating"].to_list()[5] == 450
+    assert good.select("platform", "device", "region").row(1) == ("browser", "ios", "France")
+
+
+def call(event: str = "Order Completed", **properties: Any) -> str:
+    told = {"type": "track", "event": event, "userId": "u", "timestamp": "2026-01-05T10:00:00Z"}
+    return json.dumps(told | {"messageId": "m", "properties": properties}) + "\n"
+
+
+def test_a_segment_order_without_products_is_one_row(read: Read) -> None:
+    good, _, _ = read(call(revenue=12.5, total=20, currency="EUR") + call(total=20, products=[]))
+    assert good.select("kind", "amount", "quantity", "id").rows() == [
+        ("purchase", 1250, None, "m"),
+        ("purchase", 2000, None, "m"),
+    ]
+
+
+def test_one_product_without_a_quantity_is_one_piece(read: Read) -> None:
+    good, _, _ = read(call(products=[{"sku": "A", "price": 3}]))
+    assert good.select("item", "amount", "quantity", "id").row(0) == ("A", 300, 1, "m")
+
+
+def test_segments_own_events_keep_their_names_in_snake_case(read: Read) -> None:
+    names = ["Signed Up", "videoPlayed", "Cart  Viewed!", "Product Added", "  "]
+    good, bad, _ = read("".join(call(name) for name in names))
+    assert good["kind"].to_list() == ["signed_up", "video_played", "cart_viewed", "add_to_cart"]
+    assert bad["reason"].to_list() == ["no kind"]
+
+
+def test_a_segment_call_of_another_shape_is_broken_alone(read: Read) -> None:
+    good, bad, _ = read(call() + call(products={"sku": "A"}) + call(products=["A"]) + call(revenue="x"))
+    assert good.height == 1
+    assert bad.select("line", "reason").rows() == [
+        (2, "properties is not a list"),
+        (3, "properties is not an object, or holds one that is none"),
+        (4, "amount 'x' is not a number"),
+    ]
+
+
+def test_lines_at_fault_leave_the_others_as_they_are(read: Read) -> None:
+    calls = [call(products=[{"sku": str(n), "price": 1.5}]) for n in range(5 * ndjson.ALONE)]
+    alone = read("".join(calls))[0]
+    beside = read("".join([*calls[:70], call(products=5), *calls[70:]]))[0]
+    assert beside.drop("line").equals(alone.drop("line"))
+
+
+def test_ga4_rows(read: Read) -> None:
+    good, bad, _ = read(GA4)
+    assert bad.is_empty()
+    assert good.select(TOLD).rows() == [
+        ("1026454.4271112504", "page_view", None, None, None, None, None, None),
+        ("1026454.4271112504", "view", None, "MUG-B", "mugs", None, None, None),
+        ("u-1", "purchase", "T-77", "MUG-B", "mugs", 2, 2700, "EUR"),
+        ("u-1", "purchase", "T-77", "Teapot", None, 1, 1800, "EUR"),
+        ("u-1", "refund", "T-77", None, None, None, -1800, "EUR"),
+        ("99.1", "view_item_list", None, None, None, None, None, None),
+    ]
+    assert good.select("time", "session", "duration", "platform", "device", "region").row(0) == (
+        1_767_607_200_123_456,
+        "1767607199",
+        2450,
+        "web",
+        "mobile",
+        "France",
+    )
+
+
+def typed(line: str) -> dict[str, Any]:
+    """An event as BigQuery types it: integers, floats, lists of structs."""
+    event = json.loads(line)
+    empty = dict.fromkeys(("string_value", "int_value", "double_value"))
+    parameters = [{"key": one["key"], "value": empty | one["value"]} for one in event.get("event_params", [])]
+    for one in parameters:
+        if one["value"]["int_value"] is not None:
+            one["value"]["int_value"] = int(one["value"]["int_value"])
+    names = ("item_id", "item_name", "item_category", "price", "quantity", "item_revenue")
+    items = [{name: item.get(name) for name in names} for item in event["items"]]
+    for item in items:
+        item["quantity"] = None if item["quantity"] is None else int(item["quantity"])
+    shop = {name: event.get("ecommerce", {}).get(name) for name in ("transaction_id", "purchase_revenue")}
+    shop["refund_value"] = event.get("ecommerce", {}).get("refund_value")
+    return {
+        "event_timestamp": int(event["event_timestamp"]),
+        "event_name": event["event_name"],
+        "event_params": parameters,
+        "user_id": event.get("user_id"),
+        "user_pseudo_id": event["user_pseudo_id"],
+        "device": {"category": event.get("device", {}).get("category"), "language": "fr"},
+        "geo": {"country": event.get("geo", {}).get("country")},
+        "ecommerce": shop,
+        "platform": event["platform"],
+        "items": items,
+        "stream_id": "1",
+    }
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_ga4_in_parquet_tells_the_same(tmp_path: Path, options: sources.Options, wrapped: bool) -> None:
+    frame = pl.DataFrame([typed(line) for line in GA4.splitlines()], infer_schema_length=None)
+    if wrapped:
+        frame = frame.with_columns(
+            pl.col(name).list.eval(pl.struct(pl.element().alias("element"))).alias(name)
+            for name in ("items", "event_params")
+        )
+    path, lines = tmp_path / "events.parquet", tmp_path / "events.ndjson"
+    frame.write_parquet(path)
+    lines.write_text(GA4)
+    assert sources.detect(path)[0] == "ga4"
+    (told,) = sources.read(path, "auto", options)
+    again = pl.concat(batch.accepted for batch in sources.read(lines, "auto", options))
+    assert told.rejected.is_empty()
+    assert told.accepted.equals(again)
+    assert "stream_id" in sources.columns([path], "ga4").dropped
+
+
+def test_ga4_in_parquet_without_items_or_in_another_shape(tmp_path: Path, options: sources.Options) -> None:
+    path = tmp_path / "events.parquet"
+    frame = pl.DataFrame([typed(GA4.splitlines()[0])]).drop("items", "user_id")
+    frame.write_parquet(path)
+    (told,) = sources.read(path, "ga4", options)
+    assert told.accepted.select("user", "kind").row(0) == ("1026454.4271112504", "page_view")
+    frame.with_columns(pl.lit(5).alias("geo")).write_parquet(path)
+    with pytest.raises(sources.SourceError, match=r"column 'geo' holds Int32, not Struct"):
+        list(sources.read(path, "ga4", options))
