@@ -76,8 +76,10 @@ def test_version(cli: Callable[..., Any]) -> None:
 
 def test_the_shell_can_complete_formats_and_kinds() -> None:
     from segtui.cli.options import formats, model_kinds
+    from segtui.sources import FORMATS
 
-    assert formats("re") == ["rees46"]
+    assert formats("ree") == ["rees46"]
+    assert set(formats("")) == {"auto", *FORMATS}
     assert "mlp" in model_kinds("")
 
 
