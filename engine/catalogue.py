@@ -43,10 +43,13 @@ def catalogue(spec: FeatureSpec) -> dict[str, Feature]:
 def phrase(reason: str) -> str:
     """A reason code in an operator's words; a code this version does not know stays as it is.
 
-    Codes: first, model, rule, FEATURE:up|down, FEATURE:up|down:BOUND, sequence:CHANNEL:up|down.
+    Codes: first, model, rule, definition, segment:NAME, FEATURE:up|down, FEATURE:up|down:BOUND,
+    sequence:CHANNEL:up|down.
     """
     if reason in _WHOLE:
         return _WHOLE[reason]
+    if reason.startswith("segment:"):
+        return f"moved in {reason.removeprefix('segment:')}"
     found = re.fullmatch(r"(sequence:)?(.+?):(up|down)(?::(-?[0-9.]+))?", reason)
     if not found:
         return reason
@@ -61,7 +64,12 @@ def phrase(reason: str) -> str:
     return words.up if way == "up" else words.down
 
 
-_WHOLE = {"first": "first label", "model": "another model decides", "rule": "the rule's answer changed"}
+_WHOLE = {
+    "first": "first label",
+    "model": "another model decides",
+    "rule": "the rule's answer changed",
+    "definition": "another definition decides",
+}
 
 _WINDOW = re.compile(r"(.+)_([1-9][0-9]{0,3})d")
 

@@ -21,6 +21,7 @@ from segtui.cli import (
     looking,
     proving,
     scoring,
+    segmenting,
     ui,
 )
 from segtui.cli.failures import DONE, MISUSED, end
@@ -35,7 +36,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for group in (begin, importing, learning, scoring, looking, describing, exporting, proving, forgetting, ui):
+for group in (
+    begin,
+    importing,
+    learning,
+    segmenting,
+    scoring,
+    looking,
+    describing,
+    exporting,
+    proving,
+    forgetting,
+    ui,
+):
     app.add_typer(group.commands)
 
 

@@ -52,6 +52,10 @@ class Decider(Protocol):
     spec: FeatureSpec
     model: str | None
     known_from: int | None
+    refers: tuple[str, ...]
+    """Segmentations whose labels, at the same as-of, it reads."""
+    keeps: bool
+    """Whether it goes on from the label shown, not from the one at the last closed tick."""
 
     def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
         """Labels of the users in `frame` (features, sorted by user), given those at the last close."""
@@ -64,8 +68,12 @@ class Decider(Protocol):
         users: np.ndarray,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
+        labels: tuple[pl.DataFrame, pl.DataFrame],
     ) -> list[str]:
-        """A reason code per mover, from what changed between two (evidence, as-of)."""
+        """A reason code per mover, from what changed between two (evidence, as-of).
+
+        `labels`: before and after, a text column of movers per segmentation referred to.
+        """
         ...
 
 
@@ -79,6 +87,8 @@ class StarterDecider:
 
     labels: tuple[str, ...] = VALUE_LABELS
     model: str | None = None
+    refers: tuple[str, ...] = ()
+    keeps = False
 
     def __init__(self, starter: Starter, zone: str, fitted_at: int | None) -> None:
         self.starter = starter
@@ -96,6 +106,7 @@ class StarterDecider:
         users: np.ndarray,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
+        labels: tuple[pl.DataFrame, pl.DataFrame],
     ) -> list[str]:
         """The bound of the rule that was crossed."""
         low = VALUE_LABELS.index("low")
@@ -114,6 +125,9 @@ class StarterDecider:
 
 class ModelDecider:
     """A trained network behind fixed-shape tiles, with the switching margin."""
+
+    refers: tuple[str, ...] = ()
+    keeps = False
 
     def __init__(self, model: Model) -> None:
         from engine.membership import DecisionPolicy
@@ -149,6 +163,7 @@ class ModelDecider:
         users: np.ndarray,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
+        labels: tuple[pl.DataFrame, pl.DataFrame],
     ) -> list[str]:
         """What, put back to its former value, would undo most of the move."""
         from engine.explain import reasons

@@ -3,19 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
 from typing import Any
 
+import polars as pl
+
 from db import log
+from engine.feature_names import text_columns
+from engine.features import FeatureSpec, feature_names
 from engine.labels import Starter
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
 KINDS = (
     "segmentation_defined",
+    "segmentation_edited",
+    "segmentation_retired",
     "starter_fitted",
     "model_trained",
     "model_promoted",
 )
+
+
+IN_OUT = ("in", "out")
+"""The labels of a rule's or list's segmentation."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An expression that decides who is in, and what it is read over: fixed when it is defined."""
+
+    where: str
+    spec: FeatureSpec
+    refers: dict[str, tuple[str, ...]]
+    """Labels by segmentation: those it reads besides features."""
+
+    def columns(self) -> dict[str, pl.DataType]:
+        """Type of each name the rule may read; of a rule's or list's segment: whether the user is in."""
+        worded = text_columns(self.spec)
+        known: dict[str, pl.DataType] = {
+            name: pl.String() if name in worded else pl.Float64() for name in feature_names(self.spec)
+        }
+        for name, labels in self.refers.items():
+            known[name] = pl.Boolean() if labels == IN_OUT else pl.Enum(labels)
+        return known
 
 
 @dataclass(frozen=True)
@@ -27,6 +58,7 @@ class Segmentation:
     labels: tuple[str, ...]
     all_labels: tuple[str, ...] = ()
     """Every label it ever had, in the order they came."""
+    rule: Rule | None = None
     model: str | None = None
     promoted: int | None = None
     """The seq of the decision that made the model current."""
@@ -38,7 +70,19 @@ class Segmentation:
     @property
     def decided(self) -> bool:
         """Whether anything decides its labels yet."""
-        return self.model is not None or self.starter is not None
+        return self.kind == "list" or any((self.rule, self.model, self.starter))
+
+    @property
+    def decided_by(self) -> str | None:
+        """rule, list, model or starter; None while nothing decides."""
+        if self.kind != "model":
+            return self.kind
+        return "model" if self.model else ("starter" if self.starter else None)
+
+    @property
+    def refers(self) -> tuple[str, ...]:
+        """The segmentations whose labels it reads."""
+        return tuple(self.rule.refers) if self.rule else ()
 
 
 @dataclass
@@ -54,6 +98,22 @@ class Definitions:
             known = ", ".join(sorted(self.segmentations)) or "none yet"
             raise OperationError(f"No segmentation {name!r}: there are {known}.")
         return self.segmentations[name]
+
+    def in_order(self) -> list[str]:
+        """The names, each after those it refers to."""
+        graph = {
+            name: set(each.refers) & set(self.segmentations) for name, each in self.segmentations.items()
+        }
+        sorter = TopologicalSorter({name: graph[name] for name in sorted(graph)})
+        return list(sorter.static_order())
+
+    def dependents(self, name: str) -> frozenset[str]:
+        """The segmentation itself and all that refer to it, directly or through others."""
+        found = {name}
+        for each in self.in_order():
+            if found & set(self.segmentations[each].refers):
+                found.add(each)
+        return frozenset(found)
 
     def find_model(self, text: str) -> dict[str, Any]:
         """The `model_trained` body of a digest, a digest's beginning of 4 or more, or a name."""
@@ -78,7 +138,14 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
         body = decision.body
         if decision.kind == "segmentation_defined":
             labels = tuple(body["labels"])
-            found.segmentations[body["name"]] = Segmentation(body["name"], body["kind"], labels, labels)
+            found.segmentations[body["name"]] = Segmentation(
+                body["name"], body["kind"], labels, labels, _rule(body)
+            )
+        elif decision.kind == "segmentation_edited":
+            old = found.segmentations[body["name"]]
+            found.segmentations[body["name"]] = replace(old, rule=_rule(body))
+        elif decision.kind == "segmentation_retired":
+            del found.segmentations[body["name"]]
         elif decision.kind == "model_trained":
             found.models[body["model"]] = body | {"trained_at": decision.recorded_at}
         else:
@@ -100,18 +167,26 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
     return found
 
 
-def split_segment(text: str) -> tuple[str, str]:
-    """`value=high` to ("value", "high"); raises a sentence for anything else."""
-    name, equals, label = text.partition("=")
-    if not (equals and name and label):
-        raise OperationError(f"Segment {text!r} is not of the form SEGMENTATION=LABEL, as in value=high.")
-    return name, label
+def _rule(body: dict[str, Any]) -> Rule | None:
+    if body.get("where") is None:
+        return None
+    refers = {name: tuple(labels) for name, labels in body["refers"].items()}
+    return Rule(body["where"], FeatureSpec.from_json(body["features"]), refers)
 
 
 def require_segment(s: Session, text: str, *, position: int | None = None) -> tuple[Segmentation, str]:
-    """The segmentation and the label of a segment's name; the label may be one it had before."""
-    name, label = split_segment(text)
-    segmentation = definitions(s, position=position).segmentation(name)
+    """The segmentation and the label of `value=high`, or of a rule's or list's name.
+
+    The label may be one it had before.
+    """
+    name, equals, label = text.partition("=")
+    found = definitions(s, position=position)
+    own = found.segmentations.get(name)
+    if not equals and own is not None and own.kind != "model":
+        return own, "in"
+    if not (equals and name and label):
+        raise OperationError(f"Segment {text!r} is not of the form SEGMENTATION=LABEL, as in value=high.")
+    segmentation = found.segmentation(name)
     require_label(segmentation, label)
     return segmentation, label
 

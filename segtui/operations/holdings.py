@@ -82,6 +82,7 @@ class Holdings:
         self.labels = tuple(labels)
         self.shown = self._codes(shown)
         self.closed = self._codes(closed)
+        self.earlier = self.shown
         self.since = np.zeros(len(users), np.int64)
         self.change_seq = np.zeros(len(users), np.int64)
         self.scores = np.zeros((len(users), len(labels)), np.int32)
@@ -110,20 +111,47 @@ class Holdings:
         self.pass_number, self.opened_from = number, start
         self.close()
 
+    def begin(self) -> None:
+        """Remembers who holds what before a step."""
+        self.earlier = self.shown.copy()
+
+    def moved(self) -> np.ndarray:
+        """The users who moved since the step began, ascending."""
+        moved: np.ndarray = self.users[self.earlier != self.shown]
+        return moved
+
+    def texts(self, users: np.ndarray, *, earlier: bool = False) -> pl.Series:
+        """The label of each user now, or when the step began; null for none or one no longer decided."""
+        codes = (self.earlier if earlier else self.shown)[np.searchsorted(self.users, users)]
+        names = pl.Series([*self.labels, None], dtype=pl.String)
+        known = np.where((codes >= 0) & (codes < len(self.labels)), codes, len(self.labels))
+        return names.gather(known).alias(self.name)
+
     def close(self) -> None:
         """The labels shown now become those of the last closed tick."""
         self.closed = self.shown.copy()
 
     def step(
-        self, step: Step, decider: Decider, evidence: Evidence, last_events: pl.DataFrame
+        self,
+        step: Step,
+        decider: Decider,
+        evidence: Evidence,
+        last_events: pl.DataFrame,
+        referred: Sequence[Holdings] = (),
     ) -> Outcome | None:
-        """Evaluates the due users; None when nobody was and no time passed."""
+        """Evaluates the due users; None when nobody was and no time passed.
+
+        `referred`: the segmentations the decider reads, already decided for this as-of; who moved in one of
+        them is due here.
+        """
         eligible = last_events.filter(pl.col("first") < step.as_of)
         if step.everyone:
             asked, wanted = eligible.height, None
         else:
             assert step.before is not None
             touched = step.fresh["user"].unique().to_numpy()
+            for other in referred:
+                touched = np.union1d(touched, other.moved())
             if step.clock_moved:
                 window = longest_window(decider.spec)
                 wanted = due(eligible, touched, step.before, self.ticks, window)
@@ -134,14 +162,16 @@ class Holdings:
                 return None
         frame = evidence.features(step.as_of, decider.spec, wanted)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
-        closed = np.where(self.closed[at] < len(self.labels), self.closed[at], NONE).astype(np.int32)
+        held = (self.shown if decider.keeps else self.closed)[at]
+        closed = np.where(held < len(self.labels), held, NONE).astype(np.int32)
+        frame = frame.with_columns(other.texts(frame["user"].to_numpy()) for other in referred)
         scores, decided = decider.decide(frame, evidence, step.as_of, closed)
         if scores is not None:
             self.scores[at] = scores
             self.scored[at] = True
         self._evaluated[at] = True
         self.unscored = False
-        changes = self._changes(step, decider, evidence, at, scores, decided)
+        changes = self._changes(step, decider, evidence, referred, at, scores, decided)
         by_cause = dict(changes.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         return Outcome(asked, frame.height, changes, by_cause, hindsight)
@@ -151,6 +181,7 @@ class Holdings:
         step: Step,
         decider: Decider,
         evidence: Evidence,
+        referred: Sequence[Holdings],
         at: np.ndarray,
         scores: np.ndarray | None,
         decided: np.ndarray,
@@ -171,7 +202,7 @@ class Holdings:
             pl.Series("probability", probability, dtype=pl.Int64),
             pl.lit(step.as_of, dtype=pl.Int64).alias("as_of"),
             pl.lit(self.pass_number, dtype=pl.Int64).alias("pass"),
-            self._reasons(step, decider, evidence, users, left, to).alias("reason"),
+            self._reasons(step, decider, evidence, referred, users, left, to).alias("reason"),
             pl.lit(int(step.backfilled), dtype=pl.Int64).alias("backfilled"),
             pl.lit(int(hindsight), dtype=pl.Int64).alias("hindsight"),
         )
@@ -188,6 +219,7 @@ class Holdings:
         step: Step,
         decider: Decider,
         evidence: Evidence,
+        referred: Sequence[Holdings],
         users: np.ndarray,
         left: np.ndarray,
         to: np.ndarray,
@@ -207,6 +239,10 @@ class Holdings:
                     movers,
                     left[known],
                     to[known],
+                    (
+                        pl.DataFrame([other.texts(movers, earlier=True) for other in referred]),
+                        pl.DataFrame([other.texts(movers) for other in referred]),
+                    ),
                 )
         return self.number_of("reason", pl.Series(codes.tolist(), dtype=pl.String))
 

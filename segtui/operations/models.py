@@ -7,7 +7,7 @@ from typing import Any
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.promotion import Promotion
+from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
 
 
@@ -46,7 +46,7 @@ def promote(
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
             trained = _to_promote(definitions(s), None if previous else model, segmentation)
-            promotion = Promotion(s, tx, trained, progress, cancelled)
+            promotion = promote_in(s, tx, trained, progress, cancelled)
             promotion.finish()
             flows = promotion.flows()
             if preview:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
-from db import log, passes, projections
+from db import passes
 from segtui.operations.definitions import Segmentation
 from segtui.operations.errors import OperationError
+from segtui.operations.plans import governing_rescore
 from segtui.operations.session import Session
 
 
@@ -52,21 +51,19 @@ def moment(s: Session, number: int | None, at: int | None, position: int | None 
     return Moment(as_of, None, past=last is not None and as_of is not None and as_of < last)
 
 
-def decided_by(
-    s: Session, segmentation: Segmentation, number: int | None, when: Moment
-) -> tuple[str | None, str | None]:
-    """`model` and its digest, `starter`, or nothing: what decided in the pass that is read for the moment."""
+def decided_by(s: Session, segmentation: Segmentation, when: Moment) -> tuple[str | None, str | None]:
+    """What decided in the pass that is read for the moment, and the digest of a model.
+
+    `model`, `starter`, `rule`, `list`, or nothing.
+    """
     if not when.past:
-        by = "model" if segmentation.model else "starter" if segmentation.starter else None
-        return by, segmentation.model
-    scored = projections.rescores(s.store, number, when.position).filter(pl.col("as_of") <= when.as_of)
-    read = passes.governing(s.store, scored, when.position)
-    if read.is_empty():
+        return segmentation.decided_by, segmentation.model
+    then = None if when.as_of is None else governing_rescore(s, segmentation.name, when.as_of, when.position)
+    if then is None:
         return None, None
-    seq = read.sort("as_of", "pass", "seq")["seq"][-1]
-    (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
-    model: str | None = rescored.body["model"]
-    return ("model" if model else "starter"), model
+    if segmentation.kind != "model":
+        return segmentation.kind, None
+    return ("model" if then["model"] else "starter"), then["model"]
 
 
 def refuse_unrecorded(s: Session, when: Moment, field: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from db import log, projections, vocabulary
+from db import log, passes, projections, vocabulary
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
@@ -26,8 +26,8 @@ class Plan:
     opens_pass: bool = False
     full: bool = False
     backfilled: bool = False
-    only: str | None = None
-    """The one segmentation that is rescored; None for all."""
+    only: frozenset[str] | None = None
+    """The segmentations that are rescored; None for all."""
 
     @property
     def starts_anew(self) -> bool:
@@ -67,7 +67,9 @@ def pending(s: Session, *, to: int, full: bool = False) -> Plan:
     return Plan(steps, last.as_of, s.ticks.previous(last.as_of), last.position, full=full)
 
 
-def backfill(s: Session, *, start: int, to: int, full: bool = False, only: str | None = None) -> Plan:
+def backfill(
+    s: Session, *, start: int, to: int, full: bool = False, only: frozenset[str] | None = None
+) -> Plan:
     """The plan of a new pass: every tick with start < as_of <= to, and on to the last recorded as-of."""
     last = last_rescore(s)
     end = to if last is None else max(to, last.as_of)
@@ -87,14 +89,17 @@ def over(s: Session, *, start: int, to: int, full: bool = False) -> Plan:
     return backfill(s, start=start, to=to, full=full)
 
 
-def decided_by(s: Session, segmentation: str, as_of: int) -> dict[str, Any] | None:
+def governing_rescore(
+    s: Session, segmentation: str, as_of: int, position: int | None = None
+) -> dict[str, Any] | None:
     """The body of the `rescored` decision that is read for an as-of: of the newest pass over it."""
     number = vocabulary.number(s.store, "segmentation", segmentation)
     if number is None:
         return None
-    scored = projections.rescores(s.store, number).filter(pl.col("as_of") <= as_of)
-    if scored.is_empty():
+    scored = projections.rescores(s.store, number, position).filter(pl.col("as_of") <= as_of)
+    read = passes.governing(s.store, scored, position)
+    if read.is_empty():
         return None
-    seq = scored.sort("as_of", "pass", "seq")["seq"][-1]
+    seq = read.sort("as_of", "pass", "seq")["seq"][-1]
     (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
     return rescored.body

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,8 +22,9 @@ from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings, Outcome, Step
-from segtui.operations.plans import Plan, decided_by
+from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
+from segtui.operations.rule_deciders import ListDecider, RuleDecider
 from segtui.operations.session import Session
 from segtui.operations.times import iso
 
@@ -58,20 +59,28 @@ class Run:
         self._position = s.store.head()
         self._kept: dict[str, Holdings] = {}
 
-    def walk(self, plan: Plan, *, edit: Edit | None = None, keep: int | None = None) -> None:
+    def walk(
+        self,
+        plan: Plan,
+        *,
+        edit: Edit | None = None,
+        keep: int | None = None,
+        deciders: Mapping[str, Decider] | None = None,
+    ) -> None:
         """Goes through the plan's as-ofs; records nothing for steps at which nothing was due.
 
-        `keep`: the as-of whose end a pass that a later walk opens starts from.
+        `keep`: the as-of whose end a pass that a later walk opens starts from. `deciders`: those of an edit,
+        by segmentation, instead of the recorded ones.
         """
         found = definitions(self.s)
-        names = self._names(found, plan)
+        names = self._names(found, plan, deciders or {})
         if not names:
             raise OperationError(
                 "Nothing decides memberships yet: the starter rule needs purchases, a given label a model; "
                 "import orders, or run 'segtui train --label COLUMN'."
             )
         for name in names:
-            self._hold(found.segmentation(name), plan)
+            self._hold(name, plan)
         evidence = self._evidence(plan, edit)
         before = plan.before
         for index, as_of in enumerate(plan.as_ofs):
@@ -81,16 +90,20 @@ class Run:
             started = time.monotonic()
             fresh = self._fresh(evidence.events, plan, index, before, as_of)
             outcomes: list[Outcome] = []
-            for name in names:
-                held = self.holdings[name]
+            for held in self.holdings.values():
                 if index > 0:
                     held.close()
-                edited = self._edited(found.segmentation(name), plan, edit) if index == 0 else None
+                held.begin()
+            for name in names:
+                held = self.holdings[name]
+                edited = self._edited(found, name, plan, edit) if index == 0 else None
+                decider = self._deciders[name]
+                referred = [self._referred(found, each, plan) for each in decider.refers]
                 step = Step(
                     as_of=as_of,
                     before=before,
                     everyone=plan.full
-                    or edited is not None
+                    or (edited is not None and (edit is None or edit.segmentation == name))
                     or held.unscored
                     or (index == 0 and plan.starts_anew),
                     fresh=fresh,
@@ -98,7 +111,7 @@ class Run:
                     edit=edited,
                     backfilled=plan.backfilled,
                 )
-                outcome = held.step(step, self._deciders[name], evidence, self.last_events)
+                outcome = held.step(step, decider, evidence, self.last_events, referred)
                 if outcome is None:
                     continue
                 outcomes.append(outcome)
@@ -144,18 +157,22 @@ class Run:
             self._last_events = log.last_events(self.s.store).sort("user")
         return self._last_events
 
-    def _names(self, found: Definitions, plan: Plan) -> list[str]:
-        """The segmentations that something decides, after fitting the starter rule where it is due."""
+    def _names(self, found: Definitions, plan: Plan, given: Mapping[str, Decider]) -> list[str]:
+        """The segmentations that something decides, each after those it refers to.
+
+        Before, the starter rule is fitted where it is due.
+        """
+        value = found.segmentations.get("value")
+        if plan.only is None and value is not None and not value.decided:
+            self._fit_starter(found, value, plan.as_ofs[-1])
+        names = [name for name in found.in_order() if found.segmentations[name].decided]
         if plan.only is not None:
-            self._deciders[plan.only] = self._decider(found.segmentation(plan.only))
-            return [plan.only]
-        for segmentation in list(found.segmentations.values()):
-            if segmentation.name == "value" and not segmentation.decided:
-                self._fit_starter(found, segmentation, plan.as_ofs[-1])
-        names = [name for name, each in sorted(found.segmentations.items()) if each.decided]
+            names = [name for name in names if name in plan.only]
         for name in names:
-            self._deciders[name] = self._decider(found.segmentation(name))
-        return names
+            self._deciders[name] = given.get(name) or self._decider(found.segmentation(name))
+        retired = [name for name in given if name not in names]
+        self._deciders |= {name: given[name] for name in retired}
+        return [*names, *retired]
 
     def _fit_starter(self, found: Definitions, segmentation: Segmentation, as_of: int) -> None:
         events = self.s.events(before=as_of)
@@ -177,16 +194,22 @@ class Run:
     def _decider(self, segmentation: Segmentation) -> Decider:
         if segmentation.model is not None:
             return model_decider(self.s.store, segmentation.model)
+        if segmentation.rule is not None:
+            return RuleDecider(segmentation.rule)
+        if segmentation.kind == "list":
+            return ListDecider(self.s.ticks.zone)
         assert segmentation.starter is not None
         return StarterDecider(segmentation.starter, self.s.ticks.zone, segmentation.fitted_at)
 
-    def _edited(self, segmentation: Segmentation, plan: Plan, edit: Edit | None) -> tuple[str, int] | None:
+    def _edited(self, found: Definitions, name: str, plan: Plan, edit: Edit | None) -> tuple[str, int] | None:
         """Cause and seq of what made the first step decide otherwise than what the labels come from."""
-        if edit is not None and edit.segmentation == segmentation.name:
-            return edit.cause, edit.seq
+        if edit is not None:
+            own = edit.segmentation not in found.segmentations or name in found.dependents(edit.segmentation)
+            return (edit.cause, edit.seq) if own else None
+        segmentation = found.segmentation(name)
         if not plan.opens_pass or plan.held_at is None or segmentation.promoted is None:
             return None
-        then = decided_by(self.s, segmentation.name, plan.held_at)
+        then = governing_rescore(self.s, name, plan.held_at)
         if then is None or then["model"] == segmentation.model:
             return None
         return "model", segmentation.promoted
@@ -222,21 +245,30 @@ class Run:
         late = pl.lit(0, dtype=pl.Int64) if plan.backfilled else pl.col("late")
         return events.filter(counted).select("user", "seq", "occurred_at", late.alias("late"))
 
-    def _hold(self, segmentation: Segmentation, plan: Plan) -> None:
+    def _hold(self, name: str, plan: Plan) -> None:
         """Loads who holds which label where the plan starts, unless an earlier walk left it here."""
-        decider = self._deciders[segmentation.name]
+        decider = self._deciders[name]
         numbers = {label: self.tx.number("label", label) for label in decider.labels}
-        earlier = self.holdings.get(segmentation.name)
+        earlier = self.holdings.get(name)
         if earlier is None or plan.opens_pass:
-            kept = self._kept.pop(segmentation.name, None) if plan.opens_pass else None
-            held = kept or self._load(segmentation.name, decider, numbers, plan)
+            kept = self._kept.pop(name, None) if plan.opens_pass else None
+            held = kept or self._load(name, decider.labels, numbers, plan)
             if plan.opens_pass:
                 held.open_pass((earlier or held).pass_number + 1, plan.held_at)
-            self.holdings[segmentation.name] = earlier = held
+            self.holdings[name] = earlier = held
         if earlier.labels != decider.labels:
             earlier.relabel(decider.labels, numbers)
 
-    def _load(self, name: str, decider: Decider, numbers: dict[str, int], plan: Plan) -> Holdings:
+    def _referred(self, found: Definitions, name: str, plan: Plan) -> Holdings:
+        """The labels of a segmentation that another one reads."""
+        if name not in self.holdings:
+            labels = found.segmentation(name).labels
+            numbers = {label: self.tx.number("label", label) for label in labels}
+            self.holdings[name] = self._load(name, labels, numbers, plan)
+            self.holdings[name].begin()
+        return self.holdings[name]
+
+    def _load(self, name: str, labels: Sequence[str], numbers: dict[str, int], plan: Plan) -> Holdings:
         """The memberships recorded where the plan starts."""
         number = self.tx.number("segmentation", name)
         store = self.s.store
@@ -250,7 +282,7 @@ class Run:
         return Holdings(
             name=name,
             number=number,
-            labels=decider.labels,
+            labels=labels,
             numbers=numbers,
             users=self.last_events["user"].to_numpy(),
             shown=shown,

@@ -75,7 +75,7 @@ def _segmentation(
 ) -> dict[str, Any]:
     number = vocabulary.number(s.store, "segmentation", each.name)
     when = moment(s, number, at, position)
-    by, model = decided_by(s, each, number, when)
+    by, model = decided_by(s, each, when)
     trained = found.models[model] if model else None
     labels = each.labels
     if trained:
@@ -86,6 +86,7 @@ def _segmentation(
         "name": each.name,
         "kind": each.kind,
         "decided_by": by,
+        "where": each.rule.where if each.rule else None,
         "model": model,
         "model_name": trained["name"] if trained else None,
         "thresholds": trained["thresholds"] if trained else _bounds(each, by),

@@ -134,6 +134,14 @@ class Session:
             )
         return found
 
+    def surrogates(self, texts: Sequence[str]) -> tuple[set[int], int]:
+        """The surrogates behind external ids or `#12`s, and how many of them are no user's."""
+        numbered = {int(text[1:]) for text in texts if text.startswith("#") and text[1:].isdigit()}
+        known = {row[0] for row in self.store.rows("SELECT DISTINCT user FROM behaviour")} & numbered
+        named = [text for text in texts if not (text.startswith("#") and text[1:].isdigit())]
+        found = set(self.store.vault.known(named).values()) if named else set()
+        return known | found, len(texts) - len(known) - len(found)
+
     def events(
         self,
         *,

@@ -13,7 +13,7 @@ from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.judgement import compare, judge
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.promotion import Promotion
+from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
 from segtui.operations.tasks import TRAIN, Task, future_task, given_task
 from segtui.operations.times import iso_or_none, parse_days
@@ -83,7 +83,7 @@ def train(
             body = known | {"previous": current}
             why = f"the very model {known['name']}, trained before: {why}"
         if wins:
-            rescored = Promotion(s, tx, body, progress, cancelled).finish()
+            rescored = promote_in(s, tx, body, progress, cancelled).finish()
     return body | {
         "trained_at": s.iso(known["trained_at"] if known else tx.recorded_at),
         "seconds": round(time.monotonic() - started, 3),

@@ -116,7 +116,7 @@ def _held(s: Session, surrogate: int, at: int | None, position: int | None) -> d
                 probability=row["probability"],
                 margin=row["margin"],
                 since=row["since"],
-                model=decided_by(s, found[name], number, when)[1],
+                model=decided_by(s, found[name], when)[1],
                 when=when,
             )
     return held

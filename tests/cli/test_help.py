@@ -23,6 +23,7 @@ COMMANDS = {
     "promote",
     "evaluate",
     "score",
+    "segment",
     "rescore",
     "replay",
     "segments",
@@ -41,32 +42,47 @@ COMMANDS = {
 }
 
 
+def called(group: Any, *words: str) -> dict[tuple[str, ...], Any]:
+    """Each command that does something, by the words that call it."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name, command in group.commands.items():
+        inner = called(command, *words, name) if hasattr(command, "commands") else {}
+        found |= inner or {(*words, name): command}
+    return found
+
+
+LEAVES = called(PROGRAM)
+
+
 def test_the_commands_there_are(cli: Callable[..., Any]) -> None:
     assert set(PROGRAM.commands) == COMMANDS
     listed = cli("--help").out
     assert all(f" {name} " in listed for name in COMMANDS)
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_each_command_has_help_with_an_example_that_parses(name: str, cli: Callable[..., Any]) -> None:
-    ended = cli(name, "--help")
+@pytest.mark.parametrize("name", sorted(LEAVES), ids=" ".join)
+def test_each_command_has_help_with_an_example_that_parses(
+    name: tuple[str, ...], cli: Callable[..., Any]
+) -> None:
+    ended = cli(*name, "--help")
     assert ended.code == 0
     assert "Example: segtui" in ended.out
     assert ended.err == ""
-    command = PROGRAM.commands[name]
+    command = LEAVES[name]
     example = command.epilog.removeprefix("Example: ")
     for part in example.split(" | ")[0].split(" && "):
-        program, called, *arguments = shlex.split(part)
+        program, *words = shlex.split(part)
         assert program == "segtui"
-        parsed = PROGRAM.commands[called].make_context(called, arguments)
+        length = next(length for length in (2, 1) if tuple(words[:length]) in LEAVES)
+        parsed = LEAVES[tuple(words[:length])].make_context(words[0], words[length:])
         assert parsed.args == []
-    assert f"segtui {name}" in example
+    assert f"segtui {' '.join(name)}" in example
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_each_command_has_the_common_options(name: str) -> None:
-    options = {option for parameter in PROGRAM.commands[name].params for option in parameter.opts}
-    common = {"--json", "--quiet"} if name == "demo" else {"--store", "--json", "--quiet"}
+@pytest.mark.parametrize("name", sorted(LEAVES), ids=" ".join)
+def test_each_command_has_the_common_options(name: tuple[str, ...]) -> None:
+    options = {option for parameter in LEAVES[name].params for option in parameter.opts}
+    common = {"--json", "--quiet"} if name == ("demo",) else {"--store", "--json", "--quiet"}
     assert common <= options
 
 

@@ -394,3 +394,31 @@ def test_features(cli: Cli, shop: Path) -> None:
     table = cli("features", "--store", shop).out.splitlines()
     assert table[0] == "name\tunit\tmeaning"
     assert len(table) == len(known) + 1
+
+
+def test_segments_of_ones_own(cli: Cli, shop: Path, tmp_path: Path) -> None:
+    where = ("--where", "recency_days < 20 AND value <> 'low'")
+    before = document(cli, shop, "status")["position"]
+    keys = named("name where users share entering leaving sample overlap flows")
+    seen = document(cli, shop, "segment", "define", "lately", *where, "--preview")
+    assert seen.keys() >= keys | {"trend"}
+    assert document(cli, shop, "status")["position"] == before
+    made = document(cli, shop, "segment", "define", "lately", *where)
+    assert (made["users"], made["entering"]) == (seen["users"], seen["entering"])
+    told = next(each for each in document(cli, shop, "segments")["segmentations"] if each["name"] == "lately")
+    assert (told["kind"], told["where"]) == ("rule", where[1])
+    listed = document(cli, shop, "members", "lately", "--limit", 3)
+    assert listed["total"] == made["users"]
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\n".join(each["user"] for each in listed["members"]))
+    assert document(cli, shop, "segment", "from-file", "chosen", ids).keys() >= keys | {"unknown"}
+    movers = tmp_path / "movers.csv"
+    edited = document(cli, shop, "segment", "edit", "lately", "--where", "chosen", "--out", movers)
+    assert edited["users"] == 3
+    assert len(movers.read_text().splitlines()) == 1 + edited["entering"] + edited["leaving"]
+    refused = cli("segment", "retire", "chosen", "--store", shop)
+    assert refused.code == 1
+    assert "read by lately" in refused.err
+    document(cli, shop, "segment", "retire", "lately")
+    document(cli, shop, "segment", "retire", "chosen")
+    assert "lately" not in str(document(cli, shop, "segments"))

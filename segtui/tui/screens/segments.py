@@ -237,6 +237,10 @@ def _about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Con
             days=limits["recency_days"],
             spend=numbers.money(limits["spend_above"], currency),
         )
+    elif segmentation["decided_by"] == "rule":
+        who = Content.assemble("decided by the rule ", (segmentation["where"], "bold"))
+    elif segmentation["decided_by"] == "list":
+        who = Content("decided by a list of users")
     else:
         who = Content.styled("nothing decides it yet", words.WARN)
     if row["label"] is None or row["expected"] is None:

@@ -1,0 +1,113 @@
+"""Who decides segments without a model: a rule, a list of users, or nobody any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from engine.features import FeatureSpec
+from segtui.operations.definitions import IN_OUT, Rule
+
+if TYPE_CHECKING:
+    from segtui.operations.deciders import Evidence, Scored
+
+IN, OUT = 0, 1
+
+
+class RuleDecider:
+    """A rule over features and the labels of other segmentations."""
+
+    labels: tuple[str, ...] = IN_OUT
+    model: str | None = None
+    known_from: int | None = None
+    keeps = False
+
+    def __init__(self, rule: Rule) -> None:
+        from engine.rules import compile_rule
+
+        self.rule = rule
+        self.spec = rule.spec
+        self.refers = tuple(rule.refers)
+        self._columns = rule.columns()
+        self._expression = compile_rule(rule.where, self._columns)
+
+    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+        """In where the rule holds; `frame` also has a text column per segmentation referred to."""
+        holds = self._read(frame).select(self._expression).to_series().to_numpy()
+        return None, np.where(holds, IN, OUT).astype(np.int32)
+
+    def reasons(
+        self,
+        before: tuple[Evidence, int],
+        after: tuple[Evidence, int],
+        users: np.ndarray,
+        moved_from: np.ndarray,
+        moved_to: np.ndarray,
+        labels: tuple[pl.DataFrame, pl.DataFrame],
+    ) -> list[str]:
+        """The first name in the rule that, put back, undoes the move."""
+        from engine.rule_use import rule_reasons
+
+        then, now = (
+            self._read(
+                pl.DataFrame({"user": users})
+                .join(evidence.features(as_of, self.spec), on="user", how="left", maintain_order="left")
+                .hstack(held)
+            )
+            for (evidence, as_of), held in zip((before, after), labels, strict=True)
+        )
+        return rule_reasons(self.rule.where, self._columns, then, now)
+
+    def _read(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The frame with what the rule reads of each segmentation: its label, or whether the user is in."""
+        return frame.with_columns(
+            (pl.col(name) == "in").fill_null(value=False)
+            for name, labels in self.rule.refers.items()
+            if labels == IN_OUT
+        )
+
+
+class ListDecider:
+    """A list: whoever is in stays in, and nobody else comes in but by `chosen`, the users of an edit."""
+
+    labels: tuple[str, ...] = IN_OUT
+    model: str | None = None
+    known_from: int | None = None
+    refers: tuple[str, ...] = ()
+    keeps = True
+
+    def __init__(self, zone: str, chosen: np.ndarray | None = None) -> None:
+        self.spec = nothing(zone)
+        self._chosen = chosen
+
+    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+        """In for those held in, or chosen; `closed` are the labels shown."""
+        within = closed == IN if self._chosen is None else np.isin(frame["user"].to_numpy(), self._chosen)
+        return None, np.where(within, IN, OUT).astype(np.int32)
+
+    def reasons(
+        self,
+        before: tuple[Evidence, int],
+        after: tuple[Evidence, int],
+        users: np.ndarray,
+        moved_from: np.ndarray,
+        moved_to: np.ndarray,
+        labels: tuple[pl.DataFrame, pl.DataFrame],
+    ) -> list[str]:
+        """Only an edit moves anyone, and then the edit is the reason."""
+        return ["definition"] * len(users)
+
+
+class Nobody(ListDecider):
+    """Ends every membership of a segmentation that is retired."""
+
+    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+        """No label for anyone."""
+        return None, np.full(frame.height, -1, np.int32)
+
+
+def nothing(zone: str) -> FeatureSpec:
+    """The spec with the least to compute, for what reads no feature."""
+    return FeatureSpec(zone=zone, windows=(1,), kinds=(), fields=())
