@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from flax import nnx
 
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of
+from engine.models.ensemble import each_logits
 from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -180,15 +181,16 @@ class _Steps:
     def __init__(self, graph: Any, optimizer: optax.GradientTransformation) -> None:
         self.optimizer = optimizer
 
-        def forward(parameters: Any, batch: Batch, weights: Any, key: Any) -> Any:
-            features, sequences, labels = batch
-            logits = nnx.merge(graph, parameters)(features, sequences, key)
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return jnp.sum(losses * weights), jnp.sum(weights)
-
         def mean(parameters: Any, batch: Batch, weights: Any, key: Any) -> Any:
-            total, weight = forward(parameters, batch, weights, key)
-            return total / weight
+            features, sequences, labels = batch
+            logits = each_logits(nnx.merge(graph, parameters), features, sequences, key)
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[None])
+            return jnp.sum(jnp.mean(losses, axis=0) * weights) / jnp.sum(weights)
+
+        def total(parameters: Any, batch: Batch, weights: Any) -> Any:
+            features, sequences, labels = batch
+            logits = nnx.merge(graph, parameters)(features, sequences, None)
+            return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, labels) * weights)
 
         def step(state: State, batch: Batch, weights: Any, key: Any, number: Any) -> tuple[State, Any]:
             parameters, moments = state
@@ -214,7 +216,7 @@ class _Steps:
 
         self._step = jax.jit(single, donate_argnums=0)
         self._scan = jax.jit(scan, donate_argnums=0)
-        self._loss = jax.jit(partial(forward, key=None))
+        self._loss = jax.jit(total)
 
     def epoch(self, state: State, batches: Batches, key: Any, epoch: int) -> tuple[State, list[Any]]:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
@@ -231,7 +233,7 @@ class _Steps:
 
     def losses(self, parameters: Any, tiles: list[tuple[Batch, np.ndarray]]) -> list[Any]:
         """The sum of the users' losses in each tile, perhaps not ready yet."""
-        return [self._loss(parameters, batch, weights)[0] for batch, weights in tiles]
+        return [self._loss(parameters, batch, weights) for batch, weights in tiles]
 
 
 @lru_cache(maxsize=8)

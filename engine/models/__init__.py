@@ -27,16 +27,29 @@ class Kind:
     encoding: str = "standard"
 
 
+MOST_WIDE = 4096
+MOST = {"members": 32}
+"""The most of an option that is a number."""
+
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "logistic": Kind("logistic", True, False, 4096, {}, {"learning_rate": 0.01, "weight_decay": 1e-4}),
-        "mlp": Kind("mlp", True, False, 4096, {"hidden": (64, 32), "dropout": 0.2}, {}),
+        "mlp": Kind("mlp", True, False, 4096, {"hidden": (64, 32), "dropout": 0.2, "members": 1}, {}),
         "cnn": Kind(
             "cnn",
             False,
             True,
             256,
-            {"filters": (16, 32), "width": 5, "hidden": 32, "dropout": 0.2},
+            {"filters": (16, 32), "width": 5, "hidden": 32, "dropout": 0.2, "members": 1},
+            {"patience": 8},
+        ),
+        "gru": Kind("gru", False, True, 256, {"width": 32, "dropout": 0.2, "members": 1}, {"patience": 8}),
+        "fused": Kind(
+            "fused",
+            True,
+            True,
+            256,
+            {"hidden": (64, 32), "filters": (16, 32), "width": 5, "dropout": 0.2, "members": 1},
             {"patience": 8},
         ),
     }
@@ -66,7 +79,7 @@ def complete_options(kind: str, options: Mapping[str, Any] | None = None) -> dic
             complete[name] = tuple(value) if isinstance(value, list | tuple) else (value,)
             _layers(kind, name, complete[name])
         elif isinstance(default, int):
-            _whole(kind, name, value, 1, 4096)
+            _whole(kind, name, value, 1, MOST.get(name, MOST_WIDE))
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise EngineError(f"The {kind} option {name} must be from 0 up to, but not, 1; it is {value!r}.")
     return complete
@@ -82,19 +95,41 @@ def build(
     """
     from flax import nnx
 
+    from engine.models.ensemble import Ensemble
+
+    sizes = {"features": features, "bins": bins, "channels": channels, "labels": labels}
     complete = complete_options(kind, options)
+    members = complete.pop("members", 1)
     rngs = nnx.Rngs(seed)
+    networks = [_network(kind, sizes, complete, rngs) for _ in range(members)]
+    return networks[0] if members == 1 else Ensemble(networks)
+
+
+def _network(kind: str, sizes: dict[str, Any], options: dict[str, Any], rngs: nnx.Rngs) -> nnx.Module:
+    """One network of `kind`, given the sizes that it reads."""
+    read = ["labels"]
+    read += ["features"] if KINDS[kind].reads_features else []
+    read += ["bins", "channels"] if KINDS[kind].reads_sequences else []
+    needed = {name: sizes[name] for name in read}
     if kind == "logistic":
         from engine.models.logistic import Logistic
 
-        return Logistic(features, labels, rngs=rngs)
+        return Logistic(**needed, rngs=rngs)
     if kind == "mlp":
         from engine.models.mlp import MLP
 
-        return MLP(features, labels, **complete, rngs=rngs)
-    from engine.models.cnn import CNN
+        return MLP(**needed, **options, rngs=rngs)
+    if kind == "cnn":
+        from engine.models.cnn import CNN
 
-    return CNN(bins, channels, labels, **complete, rngs=rngs)
+        return CNN(**needed, **options, rngs=rngs)
+    if kind == "gru":
+        from engine.models.gru import GRU
+
+        return GRU(**needed, **options, rngs=rngs)
+    from engine.models.fused import Fused
+
+    return Fused(**needed, **options, rngs=rngs)
 
 
 def _layers(kind: str, name: str, widths: tuple[Any, ...]) -> None:
@@ -103,7 +138,7 @@ def _layers(kind: str, name: str, widths: tuple[Any, ...]) -> None:
             f"The {kind} option {name} must be 1 to 8 widths, such as 64,32; it has {len(widths)}."
         )
     for width in widths:
-        _whole(kind, name, width, 1, 4096)
+        _whole(kind, name, width, 1, MOST_WIDE)
 
 
 def _whole(kind: str, name: str, value: Any, least: int, most: int) -> None:

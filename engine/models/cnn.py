@@ -10,9 +10,8 @@ from flax import nnx
 from engine.models.dropout import drop
 
 
-class CNN(nnx.Module):
-    """Strided convolutions over time, each halving it; what is left, in its order, through a dense layer;
-    logits.
+class Convolutions(nnx.Module):
+    """Strided convolutions over time, each halving it; what is left, in its order, through a dense layer.
 
     Strides cost half of what pooling after a full convolution does, and nothing in log-loss (measured). Time
     is flattened rather than pooled away: how long ago something was is what matters most.
@@ -22,8 +21,6 @@ class CNN(nnx.Module):
         self,
         bins: int,
         channels: int,
-        labels: int,
-        *,
         filters: tuple[int, ...],
         width: int,
         hidden: int,
@@ -39,8 +36,33 @@ class CNN(nnx.Module):
         for _ in filters:
             left = -(-left // 2)
         self.dense = nnx.Linear(left * filters[-1], hidden, kernel_init=init, rngs=rngs)
-        self.out = nnx.Linear(hidden, labels, rngs=rngs)
         self.dropout = dropout
+
+    def __call__(self, x: jax.Array, key: jax.Array | None) -> jax.Array:
+        """float32[n, bins, channels], newest bin last, to float32[n, hidden]; a key turns dropout on."""
+        for convolution in self.convolutions:
+            x = jax.nn.relu(convolution(x))
+        x = drop(x.reshape(x.shape[0], -1), self.dropout, key, 0)
+        return drop(jax.nn.relu(self.dense(x)), self.dropout, key, 1)
+
+
+class CNN(nnx.Module):
+    """Convolutions over time, then logits."""
+
+    def __init__(
+        self,
+        bins: int,
+        channels: int,
+        labels: int,
+        *,
+        filters: tuple[int, ...],
+        width: int,
+        hidden: int,
+        dropout: float,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.sequence = Convolutions(bins, channels, filters, width, hidden, dropout, rngs)
+        self.out = nnx.Linear(hidden, labels, rngs=rngs)
 
     def __call__(
         self, features: jax.Array | None, sequences: jax.Array, key: jax.Array | None = None
@@ -48,10 +70,5 @@ class CNN(nnx.Module):
         """float32[n, bins, channels], newest bin last, to logits float32[n, labels]; a key turns dropout
         on."""
         del features
-        x = sequences
-        for convolution in self.convolutions:
-            x = jax.nn.relu(convolution(x))
-        x = drop(x.reshape(x.shape[0], -1), self.dropout, key, 0)
-        x = drop(jax.nn.relu(self.dense(x)), self.dropout, key, 1)
-        logits: jax.Array = self.out(x)
+        logits: jax.Array = self.out(self.sequence(sequences, key))
         return logits

@@ -16,7 +16,7 @@ CHANNEL_SCALE = "sequences/scale"
 
 
 def flatten(state: Any) -> dict[str, np.ndarray]:
-    """A module's state as arrays by name, e.g. "layers/0/kernel"; copies, safe from donation."""
+    """A module's state as arrays by name, e.g. "statistics/layers/0/kernel"; copies, safe from donation."""
     return {
         "/".join(map(str, path)): np.array(variable[...], np.float32)
         for path, variable in nnx.to_flat_state(state)

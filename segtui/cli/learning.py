@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from segtui.cli.options import Json, Quiet, Store, flag, instant_if, model_kinds, output
+from segtui.cli.options import MODEL_KINDS, Json, Quiet, Store, flag, instant_if, model_kinds, output
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import metric, when
 from segtui.operations import words
@@ -42,7 +42,7 @@ def train(
         typer.Option(metavar="NAME", help="What it decides (default: value, or the label's name)."),
     ] = None,
     model: Annotated[
-        str, typer.Option(metavar="KIND", help="logistic, mlp or cnn.", autocompletion=model_kinds)
+        str, typer.Option(metavar="KIND", help=", ".join(MODEL_KINDS) + ".", autocompletion=model_kinds)
     ] = "mlp",
     cutoff: Cutoff = None,
     horizon: Annotated[str, typer.Option(metavar="D", help="How far ahead the outcome lies.")] = "90d",

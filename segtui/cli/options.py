@@ -32,7 +32,7 @@ FORMATS = (
     *("auto", "events", "segment", "ga4", "cdnow", "online-retail", "retailrocket", "rees46"),
     *("taobao", "shopify-orders", "woocommerce", "table"),
 )
-MODEL_KINDS = ("logistic", "mlp", "cnn")
+MODEL_KINDS = ("logistic", "mlp", "cnn", "gru", "fused")
 TIME = "T"
 SHARED = "Every command"
 

@@ -146,10 +146,10 @@ def reader():
     convolution[0, 0, 0] = convolution[0, 1, 1] = 1
     dense = np.tile(np.eye(2, dtype=np.float32), (2, 1))
     parameters = {
-        "convolutions/0/kernel": convolution,
-        "convolutions/0/bias": np.zeros(2, np.float32),
-        "dense/kernel": dense,
-        "dense/bias": np.zeros(2, np.float32),
+        "sequence/convolutions/0/kernel": convolution,
+        "sequence/convolutions/0/bias": np.zeros(2, np.float32),
+        "sequence/dense/kernel": dense,
+        "sequence/dense/bias": np.zeros(2, np.float32),
         "out/kernel": np.eye(2, dtype=np.float32),
         "out/bias": np.zeros(2, np.float32),
         CHANNEL_SCALE: np.ones(3, np.float32),

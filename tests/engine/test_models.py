@@ -43,7 +43,10 @@ def test_what_a_kind_does_not_read_may_be_absent(kind):
     assert np.array_equal(alone, module(FEATURES, SEQUENCES, None))
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+DRAWN = [kind for kind in KINDS if kind != "logistic"]
+
+
+@pytest.mark.parametrize("kind", DRAWN)
 def test_a_seed_draws_the_same_parameters_and_another_seed_others(kind):
     first, again, other = (parameters(built(kind, seed)) for seed in (3, 3, 4))
     assert all(np.array_equal(first[name], again[name]) for name in first)
@@ -56,27 +59,67 @@ def test_logistic_starts_undecided():
 
 def test_options_shape_the_network():
     assert {name: values.shape for name, values in parameters(built("mlp", hidden=(5,))).items()} == {
-        "layers/0/bias": (5,),
-        "layers/0/kernel": (7, 5),
         "out/bias": (3,),
         "out/kernel": (5, 3),
+        "statistics/layers/0/bias": (5,),
+        "statistics/layers/0/kernel": (7, 5),
     }
     shapes = {
         name: values.shape for name, values in parameters(built("cnn", filters=(4, 6), width=3)).items()
     }
-    assert shapes["convolutions/0/kernel"] == (3, 2, 4)
-    assert shapes["convolutions/1/kernel"] == (3, 4, 6)
-    assert shapes["dense/kernel"][0] == 4 * 6  # 13 bins halved twice, rounding up
+    assert shapes["sequence/convolutions/0/kernel"] == (3, 2, 4)
+    assert shapes["sequence/convolutions/1/kernel"] == (3, 4, 6)
+    assert shapes["sequence/dense/kernel"][0] == 4 * 6  # 13 bins halved twice, rounding up
 
 
-def test_a_convolution_tells_old_bins_from_new_ones():
-    module = built("cnn")
+@pytest.mark.parametrize("kind", ["cnn", "gru", "fused"])
+def test_old_bins_are_told_from_new_ones(kind):
+    module = built(kind)
     old, new = np.zeros((2, 1, 13, 2), np.float32)
     old[0, 0], new[0, -1] = 5, 5
-    assert not np.allclose(module(None, old, None), module(None, new, None), atol=1e-3)
+    same = FEATURES[:1]
+    assert not np.allclose(module(same, old, None), module(same, new, None), atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_a_recurrent_unit_is_the_published_one():
+    """Against the equations, written out for one user."""
+    module = built("gru", width=4)
+    flat = {name: values.astype(np.float64) for name, values in parameters(module).items()}
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    state = np.zeros(4)
+    for bin_ in SEQUENCES[0].astype(np.float64):
+        brought = np.split(bin_ @ flat["brings/kernel"] + flat["brings/bias"], 3)
+        kept = np.split(state @ flat["keeps/kernel"] + flat["keeps/bias"], 3)
+        reset, update = sigmoid(brought[0] + kept[0]), sigmoid(brought[1] + kept[1])
+        state = update * state + (1 - update) * np.tanh(brought[2] + reset * kept[2])
+    expected = state @ flat["out/kernel"] + flat["out/bias"]
+    assert np.allclose(module(None, SEQUENCES[:1], None)[0], expected, atol=1e-5)
+
+
+def test_fused_reads_both():
+    module = built("fused")
+    plain = np.asarray(module(FEATURES, SEQUENCES, None))
+    assert not np.allclose(plain, module(FEATURES + 1, SEQUENCES, None))
+    assert not np.allclose(plain, module(FEATURES, SEQUENCES + 1, None))
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_an_ensemble_says_the_mean_of_its_members_probabilities(kind):
+    module = built(kind, members=3)
+    each = np.asarray(module.each(FEATURES, SEQUENCES, None))
+    assert each.shape == (3, 5, 3)
+    assert not np.allclose(each[0], each[1])
+    mean = np.mean(jax.nn.softmax(each), axis=0)
+    assert np.allclose(jax.nn.softmax(module(FEATURES, SEQUENCES, None)), mean, atol=1e-6)
+    key = jax.random.key(1)
+    dropped = np.asarray(module.each(FEATURES, SEQUENCES, key))
+    assert not np.allclose(dropped, each)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
 def test_only_a_key_turns_dropout_on(kind):
     module = built(kind, dropout=0.5)
     plain = np.asarray(module(FEATURES, SEQUENCES, None))
@@ -126,7 +169,7 @@ def test_sequences_are_bent_at_the_usual_size_of_each_channel():
 @pytest.mark.parametrize(
     ("kind", "options", "said"),
     [
-        ("mlp", {"filters": 3}, "no option 'filters': it has hidden, dropout"),
+        ("mlp", {"filters": 3}, "no option 'filters': it has hidden, dropout, members"),
         ("logistic", {"hidden": (3,)}, "it has none"),
         ("mlp", {"hidden": (64, 0)}, "hidden must be whole, from 1 to 4096; it is 0"),
         ("mlp", {"hidden": (64, 2.5)}, "it is 2.5"),
@@ -138,6 +181,7 @@ def test_sequences_are_bent_at_the_usual_size_of_each_channel():
         ("mlp", {"dropout": -0.1}, "dropout"),
         ("mlp", {"dropout": float("nan")}, "dropout"),
         ("mlp", {"dropout": True}, "dropout"),
+        ("mlp", {"members": 33}, "members must be whole, from 1 to 32"),
     ],
 )
 def test_options_out_of_range_are_refused_in_a_sentence(kind, options, said):

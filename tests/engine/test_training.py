@@ -104,6 +104,23 @@ def test_the_cnn_learns_from_sequences():
     assert (probabilities(trained, "cnn", options).argmax(axis=1) == LABELS)[PARTS == 2].mean() > 0.95
 
 
+@pytest.mark.parametrize("kind", ["gru", "fused"])
+def test_the_other_readers_of_sequences_learn(kind):
+    trained = fit(kind, learning_rate=0.01)
+    assert (probabilities(trained, kind).argmax(axis=1) == LABELS)[PARTS == 2].mean() > 0.95
+
+
+def test_members_learn_as_if_alone_and_stop_together():
+    """Their gradients do not mix: each member's loss falls, and what is validated is their mean."""
+    options = {"dropout": 0.0, "members": 3}
+    trained = fit("mlp", options, epochs=6, learning_rate=0.01)
+    valid = PARTS == 1
+    loss = log_loss(LABELS[valid], probabilities(trained, "mlp", options)[valid], labels=[0, 1, 2])
+    assert abs(loss - min(epoch.valid_loss for epoch in trained.history)) < 1e-4
+    one = trained.parameters["members/0/out/kernel"]
+    assert not np.allclose(one, trained.parameters["members/1/out/kernel"])
+
+
 def test_logistic_reaches_what_scikit_learn_reaches():
     trained = fit("logistic", learning_rate=0.02, epochs=200, weight_decay=0.0)
     learnt, judged = PARTS == 0, PARTS == 2
@@ -122,7 +139,7 @@ def test_the_same_seed_gives_the_same_bits(kind):
     )
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "gru", "fused"])
 def test_the_reported_losses_are_those_of_the_parameters(kind):
     trained = fit(kind, {"dropout": 0.0}, epochs=4, learning_rate=0.01)
     valid = PARTS == 1
