@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from db import keys
 from db.chain import verify
-from db.copies import PRIVATE, aside_path, copy_store, draft_of, put_in_place, sidecars
+from db.copies import aside_path, copy_store, draft_of, put_in_place, sidecars
+from db.erasures import carry_erasures
 from db.errors import KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
 from db.lock import writer_lock
 from db.migrate import migrate
@@ -159,22 +159,3 @@ def _move_away(store: Path, aside: Path) -> None:
         for left, kept in zip((store, *sidecars(store)), (aside, *sidecars(aside)), strict=True):
             if left.exists():
                 left.replace(kept)
-
-
-def erasures_path(store: Path) -> Path:
-    """The list of erased persons beside a store or a backup: one keyed hash per line."""
-    return Path(f"{store}.erasures")
-
-
-def carry_erasures(source: Path, target: Path) -> None:
-    """Adds the erased persons of one store's list to another's, so that neither brings anyone back."""
-    lists = [erasures_path(source), erasures_path(target)]
-    held = sorted({line for path in lists if path.exists() for line in path.read_text().splitlines()})
-    if not held:
-        return
-    with draft_of(lists[1]) as draft, explained(target):
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "w") as file:
-            file.writelines(f"{line}\n" for line in held)
-            file.flush()
-            os.fsync(file.fileno())
-        put_in_place(draft, lists[1])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from db import encoding, log, segments
+from db import encoding, log, redactions, segments
 from db.checks import REBUILD, UNREADABLE, Check, beside_the_log, guarded, moment, unreadable
 from db.content import content_digest
 from db.encoding import GENESIS, KNOWN, Header, Records
@@ -95,6 +95,8 @@ def _sequence(store: Store) -> Check:
                     "sequence", False, f"{_named(commit)} starts its vocabulary at {first}, not {words}"
                 )
             words = last + 1
+    purged = store.rows("SELECT count(*) FROM redactions")[0][0]
+    totals["behaviour"] -= purged
     for stream, table in TABLES.items():
         count = store.rows(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608 (own names)
         if count != totals[stream]:
@@ -102,7 +104,8 @@ def _sequence(store: Store) -> Check:
     count = store.rows("SELECT count(*) FROM vocabulary")[0][0]
     if count != words - 1:
         return Check("sequence", False, f"vocabulary has {count:,} entries, the commits {words - 1:,}")
-    return Check("sequence", True, f"seq 1 to {expected - 1} without a gap" if expected > 1 else "empty")
+    told = f"seq 1 to {expected - 1} without a gap" if expected > 1 else "empty"
+    return Check("sequence", True, f"{told}, {purged:,} purged" if purged else told)
 
 
 def _range(commit: Commit, stream: str) -> tuple[int | None, int | None]:
@@ -125,7 +128,7 @@ def _chain(store: Store) -> list[Check]:
 
 
 def _walked(store: Store) -> list[Check]:
-    previous, commits, attributes = GENESIS, log.commits(store), 0
+    previous, commits, attributes, leaves = GENESIS, log.commits(store), 0, 0
     copies = {stream: segments.held(store, stream) for stream in segments.STREAMS}
     fault: str | None = None
     differing: Path | None = None
@@ -134,6 +137,7 @@ def _walked(store: Store) -> list[Check]:
             fault = fault or f"{_named(block[0])}: {rows}"
             continue
         attributes += rows.attributes.size
+        leaves += sum(kept.size for kept in rows.kept.values())
         for commit in block if fault is None else ():
             found = rows.fault(commit) or _header_fault(rows, commit, previous)
             if found is not None:
@@ -144,6 +148,9 @@ def _walked(store: Store) -> list[Check]:
     stray = store.rows("SELECT count(*) FROM attributes")[0][0] - attributes
     if fault is None and stray:
         fault = f"{stray:,} attributes belong to no commit"
+    stray = store.rows("SELECT count(*) FROM leaves")[0][0] - leaves
+    if fault is None and stray:
+        fault = f"{stray:,} leaves belong to no commit"
     count = sum(map(len, copies.values()))
     return [
         Check("chain", fault is None, fault or f"{len(commits):,} commits, {previous.hex()}"),
@@ -208,6 +215,11 @@ class _Rows:
             name: encode[name](rows, _by_commit(rows, block, name)) for name, rows in self.frames.items()
         }
         self.bounds = {name: _bounds(rows["seq"], block, name) for name, rows in self.frames.items()}
+        self.purged = store.frame(
+            "SELECT seq FROM redactions WHERE seq BETWEEN ? AND ? ORDER BY seq", span, {"seq": pl.Int64()}
+        )["seq"]
+        self.kept = redactions.kept_leaves(store, block[0].id, block[-1].id)
+        """The leaves of purged rows, by commit."""
         self.texts = {
             "decisions": store.rows(
                 "SELECT seq, kind, body FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq",
@@ -237,10 +249,13 @@ class _Rows:
             there = sum(first <= row[0] <= last for row in self.texts[name])
         else:
             there = int(self.frames[name]["seq"].is_between(first, last).sum())
-        missing = last - first + 1 - there
+        missing = last - first + 1 - there - self._purged(name, first, last)
         which = "numbers" if name == "vocabulary" else "seq"
         told = f"its {name} rows, {which} {first} to {last}, were changed"
         return f"{told}, {missing:,} are missing" if missing > 0 else told
+
+    def _purged(self, name: str, first: int, last: int) -> int:
+        return int(self.purged.is_between(first, last).sum()) if name == "behaviour" else 0
 
     def differing(self, block: list[Commit], copies: dict[str, list[Segment]]) -> Path | None:
         """The first copy that does not hold this block's rows."""
@@ -271,6 +286,10 @@ class _Rows:
             attributes = _between(self.attributes, first, last) if name == "behaviour" else None
             own = self.records[name][start:end]
             found = encoding.leaves(name, own, attributes, encoding=commit.encoding)
+            if name == "behaviour":
+                if end - start + self._purged(name, first, last) != last - first + 1:
+                    return None
+                found = np.concatenate([found, self.kept.get(commit.id, found[:0])])
         self.leaves[name] = int(found.size)
         return encoding.stream_digest(found)
 

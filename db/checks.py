@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import content, keys, log, projections, summary, vocabulary
+from db import content, forgetting, keys, log, projections, summary, vocabulary
 from db.errors import StoreError
 from db.migrate import TRIGGERS, made_objects, objects
 
@@ -62,6 +62,7 @@ def beside_the_log(store: Store) -> list[Check]:
         "triggers": _triggers,
         "schema": _schema,
         "vault": _vault,
+        "erased": _erased,
         "totals": _totals,
         "content": _content,
         "rescores": _rescores,
@@ -105,12 +106,12 @@ def _like_new(store: Store, name: str, types: Sequence[str], sound: str) -> Chec
 def _vault(store: Store) -> Check:
     """Every entry is found by its own id; of sealed ones that can be told with the key."""
     held = dict(store.rows("SELECT name, value FROM meta"))
-    strange = sorted(set(held) - {"next_user", "key_check", "key_place"})
+    strange = sorted(set(held) - {"next_user", "key_check", "key_place", "to_wipe"})
     if held.get("key_place", keys.FILE) not in (keys.FILE, keys.KEYRING):
         strange.append("key_place")
     if strange:
         return Check("vault", False, f"meta's {strange[0]} is nothing this program wrote")
-    entries, newest = store.vault.count(), store.vault.newest_user()
+    entries, newest = store.vault.count(), max([store.vault.newest_user(), *forgetting.erased(store)])
     if store.vault.next_user() != newest + 1:
         return Check("vault", False, f"#{newest} is the newest user, meta's next_user does not follow it")
     try:
@@ -123,6 +124,24 @@ def _vault(store: Store) -> Check:
         detail = f"{wrong:,} of {entries:,} entries stand under another id's look-up hash"
         return Check("vault", False, detail)
     return Check("vault", True, f"{entries:,} {store.vault.told}")
+
+
+def _erased(store: Store) -> Check:
+    """Who has no entry any more was erased, holds nothing, and what was purged was purged by a decision."""
+    erased = forgetting.erased(store)
+    orphans = store.vault.orphans()
+    if orphans != erased:
+        strange = min(set(orphans) ^ set(erased))
+        return Check("erased", False, f"#{strange} is erased by half: {REBUILD}")
+    condition, value = log.among("user", erased)
+    held = store.rows(f"SELECT min(user) FROM members WHERE {condition}", (value,))[0][0]  # noqa: S608
+    if held is not None:
+        return Check("erased", False, f"#{held} was erased and is still a member: {REBUILD}")
+    decided = sum(each.body["purged"] for each in log.decisions(store, kinds=(forgetting.DECISION,)))
+    purged = store.rows("SELECT count(*) FROM redactions")[0][0]
+    if decided != purged:
+        return Check("erased", False, f"{purged:,} events were purged, by decisions {decided:,}")
+    return Check("erased", True, f"{len(erased):,} persons, {purged:,} of their events purged")
 
 
 # --- sums over the whole log -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -53,11 +54,29 @@ def content_digest(store: Store) -> str | None:
         return None
     with store.reading():
         total, position = _kept(store)
-        last = store.last_seq("behaviour")
+        last = max(store.last_seq("behaviour"), _newest(store))
         total += _summed(store, position, last)
     if last > position:
         _keep(store, total % MODULUS, last)
     return (total % MODULUS).to_bytes(32, "big").hex()
+
+
+def _newest(store: Store) -> int:
+    """The last behaviour seq of the commits, whose row may have been purged."""
+    return int(store.rows("SELECT coalesce(max(behaviour_last), 0) FROM commits")[0][0])
+
+
+def leave_out(store: Store, users: Sequence[int]) -> None:
+    """Takes some users' rows off the kept sum, while their ids are still known, inside the open transaction.
+
+    Raises KeyMissing.
+    """
+    store.vault.require()
+    total, position = _kept(store)
+    rows = log.behaviour(store, position=position, users=users, columns=["seq", "user", *HASHED])
+    if rows.height:
+        carried = log.attributes(store, position=position, users=users).select("seq", "name", "value")
+        _keep(store, (total - _sum(rows, _words(store, rows, carried))) % MODULUS, position)
 
 
 def _summed(store: Store, after: int, last: int) -> int:

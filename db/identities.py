@@ -116,6 +116,14 @@ class Identities(ABC):
         """The next surrogate to hand out; those below were."""
         return int(self._store.rows("SELECT value FROM meta WHERE name = 'next_user'")[0][0])
 
+    def orphans(self) -> list[int]:
+        """Surrogates that were handed out and have no entry, in ascending order."""
+        known = [
+            user for (user,) in self._store.rows(f"SELECT DISTINCT user FROM {self.table} ORDER BY user")
+        ]
+        handed_out = self.next_user() - 1
+        return [] if len(known) == handed_out else sorted(set(range(1, handed_out + 1)) - set(known))
+
     @contextmanager
     def made_anew(self) -> Iterator[str]:
         """Empties the table inside the open transaction, to be filled again from what is yielded.
@@ -131,6 +139,15 @@ class Identities(ABC):
         yield former
         connection.execute(f"DROP TABLE {former}")
         connection.execute(self.index)
+
+    def forget(self, users: Sequence[int]) -> None:
+        """Removes every entry of some users, inside the open transaction."""
+        condition = "WHERE user NOT IN (SELECT value FROM json_each(?))"
+        with self.made_anew() as former:
+            self._store.connection.execute(
+                f"INSERT INTO {self.table} SELECT * FROM {former} {condition}",
+                (json.dumps([int(user) for user in users]),),
+            )
 
     def among(self, users: Sequence[int] | None) -> tuple[str, list[str]]:
         """A condition on the column user and its parameters; nothing for everyone and for very many."""

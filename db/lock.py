@@ -51,7 +51,8 @@ def writer_lock(store: Path, wait: float) -> Iterator[None]:
 
 
 def _command() -> str:
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:3]]).strip() or "python"
+    # No more than a command's name: what follows it may be a person's id.
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip() or "python"
 
 
 def _holder(store: Path) -> str:

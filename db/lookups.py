@@ -144,3 +144,16 @@ def texts_of(store: Store, numbers: Sequence[int]) -> dict[int, str]:
 def last_behaviour_seq(store: Store) -> int:
     """The position of the newest behaviour event, 0 when there is none."""
     return int(store.rows("SELECT coalesce(max(seq), 0) FROM behaviour")[0][0])
+
+
+def count_events(
+    store: Store, users: Sequence[int], *, position: int | None = None, before: int | None = None
+) -> int:
+    """How many events some users have up to a position and before an instant (µs)."""
+    condition, value = log.among("user", users)
+    rows = store.rows(
+        f"SELECT count(*) FROM behaviour WHERE {condition} "  # noqa: S608 (own names)
+        "AND seq <= coalesce(?, seq) AND occurred_at < coalesce(?, occurred_at + 1)",
+        (value, position, before),
+    )
+    return int(rows[0][0])

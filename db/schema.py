@@ -216,3 +216,9 @@ def create_tables(db: Database) -> None:
     for statement in (BEHAVIOUR_INDEX, VAULT_INDEX, *CHANGES_INDEXES, *triggers().values()):
         db.execute(statement)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@migrations()
+def list_erased(db: Database) -> None:
+    """Version 2: the surrogates of erased persons, whose rows nothing may read as somebody's any more."""
+    db.execute("CREATE TABLE erased (user INTEGER PRIMARY KEY) STRICT")

@@ -278,6 +278,16 @@ class _Writer:
         self._path.unlink(missing_ok=True)
 
 
+def remove(store: Store, stream: str, seqs: pl.Series) -> None:
+    """Removes the copies that hold any of the rows; the caller holds the writer's lock."""
+    for path in _files(store):
+        named = _named(path)
+        if named is None or named[0].stream != stream:
+            continue
+        if seqs.is_between(named[0].first_seq, named[0].last_seq).any():
+            path.unlink(missing_ok=True)
+
+
 def sweep(store: Store) -> None:
     """Removes drafts and copies that do not match the chain; the caller holds the writer's lock."""
     for path in _files(store):

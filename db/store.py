@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from sqlite_utils import Database
 
-from db import bulk, keys, log, segments
+from db import bulk, erasures, forgetting, keys, log, segments
 from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
 from db.identities import CLEAR_INDEX, CLEAR_TABLE, ClearIdentities, Identities
@@ -36,8 +36,10 @@ FETCHED_ROWS = 2_000
 class Store:
     """One thread's connection to the store at `path`. Use `create` or `open`; close it when done."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, beside: Path | None = None) -> None:
         self.path = path
+        self.beside = beside or path
+        """The store beside which the key and the list of erased persons stand, for a copy another path."""
         self.connection = connection
         self.database = Database(connection)
         self._vault: Identities | None = None
@@ -107,11 +109,11 @@ class Store:
         return master
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: Path, *, beside: Path | None = None) -> Store:
         """Opens the store at `path`, migrating an older one after a copy of it was kept (db.migrate).
 
         Raises StoreMissing, NotAStore, StoreTooNew, StoreDamaged, StoreLocked, StoreFull. A store in a
-        folder that cannot be written opens for reading.
+        folder that cannot be written opens for reading. `beside`: where the key of a copy stands.
         """
         path = Path(path)
         if not path.exists():
@@ -128,7 +130,7 @@ class Store:
             except BaseException:
                 connection.close()
                 raise
-        return cls(path, connection)
+        return cls(path, connection, beside=beside)
 
     @property
     def vault(self) -> Identities:
@@ -255,6 +257,8 @@ class Store:
         """Checkpoints and copies. The commit stands: what fails here the next writer does as well."""
         with suppress(StoreError, sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
             self.vault.settle()
+            erasures.settle(self)
+            forgetting.wipe(self)
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             segments.sweep(self)
             segments.compact(self, "behaviour", partial(log.stored_behaviour, self))

@@ -52,12 +52,12 @@ class Vault(Identities):
         """Where the key is looked for: a variable, a file, or `keyring`."""
         if os.environ.get(KEY_VARIABLE):
             return KEY_VARIABLE
-        return keys.KEYRING if self.place == keys.KEYRING else str(key_path(self._store.path))
+        return keys.KEYRING if self.place == keys.KEYRING else str(key_path(self._store.beside))
 
     def require(self) -> None:
         """Raises KeyMissing, saying where the key was looked for, when it is not there."""
         if self.master() is None:
-            back = "the keyring's entry" if self.place == keys.KEYRING else key_path(self._store.path)
+            back = "the keyring's entry" if self.place == keys.KEYRING else key_path(self._store.beside)
             raise KeyMissing(
                 f"The key of {self._store.path} is missing: put back {back} or set {KEY_VARIABLE}."
             )
@@ -81,7 +81,7 @@ class Vault(Identities):
         # Another process may have rotated the key since.
         check = self.check
         if self._master is None or keys.key_check(self._master) != check:
-            self._master = keys.find_key(self._store.path, check, keyring=self.place == keys.KEYRING)
+            self._master = keys.find_key(self._store.beside, check, keyring=self.place == keys.KEYRING)
             self._keys = None if self._master is None else _derived(self._master)
         return self._master
 
@@ -154,7 +154,7 @@ class Vault(Identities):
 
     def settle(self) -> None:
         """Ends a rotation of the key that was cut off; the caller holds the writer's lock."""
-        keys.settle(self._store.path, self.check, self.place)
+        keys.settle(self._store.beside, self.check, self.place)
 
     def reseal(self, master: bytes, place: str) -> int:
         """Seals every entry anew under another master key, inside the open transaction; returns their number.

@@ -43,8 +43,8 @@ def catalogue(spec: FeatureSpec) -> dict[str, Feature]:
 def phrase(reason: str) -> str:
     """A reason code in an operator's words; a code this version does not know stays as it is.
 
-    Codes: first, model, rule, definition, segment:NAME, FEATURE:up|down, FEATURE:up|down:BOUND,
-    sequence:CHANNEL:up|down.
+    Codes: first, model, rule, definition, erasure, segment:NAME, FEATURE:up|down,
+    FEATURE:up|down:BOUND, sequence:CHANNEL:up|down.
     """
     if reason in _WHOLE:
         return _WHOLE[reason]
@@ -69,6 +69,7 @@ _WHOLE = {
     "model": "another model decides",
     "rule": "the rule's answer changed",
     "definition": "another definition decides",
+    "erasure": "forgotten on request",
 }
 
 _WINDOW = re.compile(r"(.+)_([1-9][0-9]{0,3})d")

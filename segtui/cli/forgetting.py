@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
 from segtui.cli.options import Json, Quiet, Store, flag, output
+from segtui.cli.output import Output
 
 commands = typer.Typer()
 PANEL = "Forget"
@@ -42,3 +45,79 @@ def key(
     if result["old_key"]:
         out.message("Backups made until now need the old key: delete it when the last of them is gone.")
     out.next("segtui verify")
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui erase c-10442 --purge --receipt done.json")
+def erase(
+    context: typer.Context,
+    user: Annotated[
+        str | None, typer.Argument(metavar="USER", help="An external id; #NUMBER for a surrogate.")
+    ] = None,
+    stdin: Annotated[bool, flag("--stdin", text="Ids from stdin, one a line.")] = False,
+    purge: Annotated[bool, flag("--purge", text="What they did goes as well.")] = False,
+    lift: Annotated[bool, flag("--lift", text="Let somebody who was erased be imported again.")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", text="Tell what would go, change nothing.")] = False,
+    yes: Annotated[bool, flag("--yes", "-y", text="Do not ask.")] = False,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A new file that tells what was done, not to whom."),
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Forgets a person for good, here and in every import and restore to come."""
+    from segtui.operations.erase import erase as operation
+    from segtui.operations.erase import lift as let_in
+    from segtui.operations.session import open_session
+
+    if (user is None) != stdin:
+        raise typer.BadParameter("name one user, or give ids with --stdin", param_hint="USER")
+    if lift and (purge or dry_run or receipt is not None):
+        raise typer.BadParameter("goes with no other option of erase", param_hint="--lift")
+    out = output(context, store, json=json, quiet=quiet)
+    ids = sys.stdin.read().splitlines() if stdin else [str(user)]
+    with open_session(out.store) as s:
+        if lift:
+            _show(out, let_in(s, ids), ("persons", "seq"))
+            out.next("segtui import FILE")
+            return
+        if not (yes or dry_run) and sys.stdin.isatty():
+            _ask(operation(s, ids, purge=purge, dry_run=True))
+        with out.progress() as progress:
+            result = operation(s, ids, purge=purge, dry_run=dry_run, receipt=receipt, progress=progress)
+    _show(out, result, ("persons", "identities", "events", "purged", "seq"))
+    _explain(out, result)
+    out.next("segtui erase --help" if dry_run else "segtui verify")
+
+
+def _ask(found: dict[str, Any]) -> None:
+    """Asks the person at the terminal; raises typer.Abort for anything but a yes."""
+    purged = f", {found['purged']:,} of them purged" if found["purged"] else ""
+    typer.confirm(
+        f"Forget {found['persons']:,} persons with {found['events']:,} events{purged}, for good?",
+        abort=True,
+        err=True,
+    )
+
+
+def _show(out: Output, result: dict[str, Any], names: tuple[str, ...]) -> None:
+    if out.json:
+        out.document(result)
+    else:
+        out.facts([(name, result[name]) for name in names])
+
+
+def _explain(out: Output, result: dict[str, Any]) -> None:
+    if result["already"]:
+        out.message(f"Erased before: {result['already']:,}.")
+    if result["quarantined"]:
+        out.message(f"Rows of theirs in quarantine: {result['quarantined']:,}.")
+    for path in result["removed"]:
+        out.message(f"Removed {path}: it knew what was to be purged.")
+    if result["models"]:
+        out.message(f"Trained on them, train again to be rid of it: {', '.join(result['models'])}.")
+    if result["exports"]:
+        out.message(f"Identified exports are out of reach, look through them: {result['exports']:,} so far.")
+    if result["pending"]:
+        out.message("Another program reads the store: the next write empties its -wal file.")

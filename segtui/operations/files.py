@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,11 +31,30 @@ def write_frame(frame: pl.DataFrame, out: Path) -> dict[str, Any]:
         )
     if not out.parent.is_dir():
         raise OperationError(f"Folder {out.parent} is not there: create it first, or write elsewhere.")
+    digest = _whole(out, lambda file: _write(frame, file, out.suffix))
+    return {"rows": frame.height, "out": str(out), "file_digest": digest}
+
+
+def write_text(text: str, out: Path) -> None:
+    """Writes a text to a file that appears under its name only when it is complete, with mode 0600."""
+    _whole(out, lambda file: file.write(text.encode()))
+
+
+def refuse_unwritable(out: Path) -> None:
+    """Raises OperationError where a new file cannot be made: what it is to tell of comes before it."""
+    if out.exists():
+        raise OperationError(f"{out} is there already: choose another name.")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise OperationError(f"{out} cannot be made: check the folder {out.parent} and its permissions.")
+
+
+def _whole(out: Path, write: Callable[[IO[bytes]], object]) -> str:
+    """Writes a file under its name only when it is complete; returns its SHA-256 in hex."""
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            _write(frame, file, out.suffix)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         with part.open("rb") as written:
@@ -43,7 +63,7 @@ def write_frame(frame: pl.DataFrame, out: Path) -> dict[str, Any]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return {"rows": frame.height, "out": str(out), "file_digest": digest}
+    return digest
 
 
 def _write(frame: pl.DataFrame, file: IO[bytes], suffix: str) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from db import content, log
+from db.erasures import Erasures
 from db.store import Transaction
 from segtui import sources
 from segtui.operations import quarantine
@@ -18,6 +19,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.ingest_rows import Counts, append
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
+from segtui.operations.suppression import suppress
 
 DATA_CLOCK_AGE = 30 * 86_400_000_000
 PREVIEW_ROWS = 10
@@ -32,11 +34,12 @@ class Parsed:
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     attributes: pl.DataFrame | None
+    suppressed: int = 0
 
     @property
     def rows(self) -> int:
-        """Rows read, good and bad."""
-        return self.accepted.height + self.rejected.height
+        """Rows read: good, bad, and of erased persons."""
+        return self.accepted.height + self.rejected.height + self.suppressed
 
 
 def parse(
@@ -116,6 +119,8 @@ def import_files(
     parsed = _quarantine_currencies(parsed, currency)
     name = source or (mapping.stem if mapping else parsed.format)
     columns = sources.columns(paths, parsed.format, mapping)
+    erasures = Erasures(s.store)
+    parsed = _suppressed(erasures, parsed)
     if dry_run:
         return _dry_run(s, parsed, name, currency, started) | asdict(columns)
     _refuse_missing_key(s)
@@ -124,6 +129,7 @@ def import_files(
     try:
         _check_quarantine(parsed, max_quarantine, quarantine_file)
         with s.store.transaction(actor=s.actor, source=name) as tx:
+            erasures.refuse_changed()
             progress("looking for rows the log holds already", None)
             counts = append(s, tx, parsed.accepted, parsed.attributes, name, progress)
             if min_accepted is not None and counts.accepted < min_accepted:
@@ -145,7 +151,7 @@ def import_files(
         "accepted": counts.accepted,
         "duplicates": counts.duplicates,
         "changed": counts.changed,
-        "suppressed": 0,
+        "suppressed": parsed.suppressed,
         "quarantined": parsed.rejected.height,
         "quarantine_file": str(quarantine_file) if quarantine_file else None,
         "users": parsed.accepted["user"].n_unique(),
@@ -202,6 +208,16 @@ def _quarantine_currencies(parsed: Parsed, currency: str | None) -> Parsed:
     )
 
 
+def _suppressed(erasures: Erasures, parsed: Parsed) -> Parsed:
+    """Without the rows of erased persons; not even the words of those may get into the vocabulary."""
+    accepted, rejected = suppress(erasures, parsed.accepted, parsed.rejected)
+    attributes = parsed.attributes
+    if attributes is not None:
+        attributes = attributes.join(accepted.select("row"), on="row", how="semi", maintain_order="left")
+    left_out = parsed.rows - accepted.height - rejected.height
+    return replace(parsed, accepted=accepted, rejected=rejected, attributes=attributes, suppressed=left_out)
+
+
 def _check_quarantine(parsed: Parsed, limit: float | None, file: Path | None) -> None:
     share = 100 * parsed.rejected.height / parsed.rows if parsed.rows else 0.0
     if limit is not None and share > limit:
@@ -225,7 +241,7 @@ def _decide(
             "accepted": counts.accepted,
             "duplicates": counts.duplicates,
             "changed": counts.changed,
-            "suppressed": 0,
+            "suppressed": parsed.suppressed,
             "quarantined": parsed.rejected.height,
             "reasons": quarantine.reasons(parsed.rejected),
             "late": counts.late,
@@ -258,7 +274,7 @@ def _dry_run(s: Session, parsed: Parsed, source: str, currency: str | None, star
         "accepted": parsed.accepted.height,
         "duplicates": 0,
         "changed": 0,
-        "suppressed": 0,
+        "suppressed": parsed.suppressed,
         "quarantined": parsed.rejected.height,
         "quarantine_file": None,
         "users": parsed.accepted["user"].n_unique(),

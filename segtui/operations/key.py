@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from db import keys
+from db.erasures import Erasures
 from db.vault import Vault
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
@@ -37,6 +38,7 @@ def rotate(s: Session, *, keyring: bool = False) -> dict[str, Any]:
         old = vault.check
         if told is None or keyring:
             keys.propose(s.store.path, new, place)
+        Erasures(s.store).reseal(new)
         entries = vault.reseal(new, place)
         seq = tx.append_decision("key_rotated", {"entries": entries})
     kept = keys.kept_path(s.store.path, old)

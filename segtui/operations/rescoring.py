@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from db import log, projections, vocabulary
+from db import forgetting, log, projections, vocabulary
 from db.store import Transaction
 from engine.features import features, longest_window
 from engine.labels import fit_starter
@@ -58,6 +58,8 @@ class Run:
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
         self._kept: dict[str, Holdings] = {}
+        self._erased = forgetting.erased(s.store)
+        self._endings: list[pl.DataFrame] = []
 
     def walk(
         self,
@@ -133,6 +135,8 @@ class Run:
         first = self.tx.next_seq
         if frame is not None and frame.height:
             self.tx.append_changes(frame.select([name for name in log.CHANGES if name != "seq"]))
+        for ending in self._endings:
+            self.tx.append_changes(ending)
         for held in self.holdings.values():
             members = held.members(frame, first)
             if members.height:
@@ -154,7 +158,7 @@ class Run:
     def last_events(self) -> pl.DataFrame:
         """user, first, last, newest_seq of everyone, sorted by user; read once."""
         if self._last_events is None:
-            self._last_events = log.last_events(self.s.store).sort("user")
+            self._last_events = self.s.last_events()
         return self._last_events
 
     def _names(self, found: Definitions, plan: Plan, given: Mapping[str, Decider]) -> list[str]:
@@ -255,6 +259,7 @@ class Run:
             held = kept or self._load(name, decider.labels, numbers, plan)
             if plan.opens_pass:
                 held.open_pass((earlier or held).pass_number + 1, plan.held_at)
+                self._end_erased(held, plan)
             self.holdings[name] = earlier = held
         if earlier.labels != decider.labels:
             earlier.relabel(decider.labels, numbers)
@@ -272,12 +277,13 @@ class Run:
         """The memberships recorded where the plan starts."""
         number = self.tx.number("segmentation", name)
         store = self.s.store
+        alive = ~pl.col("user").is_in(self._erased)
         if plan.starts_anew:
-            shown = projections.memberships(store, number, as_of=plan.held_at or 0)
+            shown = projections.memberships(store, number, as_of=plan.held_at or 0).filter(alive)
             closed = shown
         else:
             shown = projections.memberships(store, number)
-            closed = projections.memberships(store, number, as_of=plan.held_at)
+            closed = projections.memberships(store, number, as_of=plan.held_at).filter(alive)
         passes = projections.passes(store, number)["pass"].to_list()
         return Holdings(
             name=name,
@@ -292,6 +298,15 @@ class Run:
             ticks=self.s.ticks,
             number_of=self.tx.numbers,
         )
+
+    def _end_erased(self, held: Holdings, plan: Plan) -> None:
+        """Ends in a new pass what persons held where it starts who were erased since."""
+        if self._erased:
+            were = projections.memberships(
+                self.s.store, held.number, as_of=plan.held_at or 0, users=self._erased
+            )
+            first = plan.as_ofs[0]
+            self._endings.append(forgetting.ending(self.tx, were, held.number, held.pass_number, first))
 
     def _record(self, held: Holdings, step: Step, outcome: Outcome, plan: Plan, index: int) -> None:
         first = index == 0 and plan.starts_anew

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from db import log, projections, vocabulary
+from db import forgetting, log, projections, vocabulary
 from db.store import Store
 from engine.exact import quotient
 from engine.ticks import Ticks
@@ -126,6 +126,8 @@ class Session:
     def user(self, text: str) -> int:
         """The surrogate behind an external id or a `#12`."""
         if text.startswith("#") and text[1:].isdigit():
+            if int(text[1:]) in forgetting.erased(self.store):
+                raise OperationError(f"User {text} was erased: 'segtui changes --cause erasure' says when.")
             return int(text[1:])
         found = self.store.vault.surrogate(text)
         if found is None:
@@ -154,7 +156,7 @@ class Session:
 
         `corrections`: those too, which stand in a timeline and count for nothing else.
         """
-        frame = log.behaviour(self.store, position=position, before=before, users=users)
+        frame = self._alive(log.behaviour(self.store, position=position, before=before, users=users))
         kinds = vocabulary.texts(self.store, "kind")
         if not corrections:
             hidden = [number for number, text in kinds.items() if text == vocabulary.CORRECTION]
@@ -165,7 +167,7 @@ class Session:
 
     def attributes(self, *, position: int | None = None, users: Sequence[int] | None = None) -> pl.DataFrame:
         """Attributes as the engine reads them (engine.schema.ATTRIBUTES)."""
-        raw = log.attributes(self.store, position=position, users=users)
+        raw = self._alive(log.attributes(self.store, position=position, users=users))
         numbers = vocabulary.texts(self.store, "attribute:number")
         texts = vocabulary.texts(self.store, "attribute:text")
         values = vocabulary.texts(self.store, "attribute_value")
@@ -180,6 +182,15 @@ class Session:
             .then(pl.col("value").replace_strict(values, default=None, return_dtype=pl.String))
             .alias("text"),
         )
+
+    def last_events(self) -> pl.DataFrame:
+        """user, first, last (occurred_at), newest_seq of everyone who was not erased, by user."""
+        return self._alive(log.last_events(self.store)).sort("user")
+
+    def _alive(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of those who were not erased: what an erased person did decides nothing any more."""
+        gone = forgetting.erased(self.store)
+        return rows.filter(~pl.col("user").is_in(gone)) if gone else rows
 
     def identity(self) -> pl.DataFrame:
         """Which surrogates are one person: nobody, until merges are recorded."""

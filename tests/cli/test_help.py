@@ -32,6 +32,7 @@ COMMANDS = {
     "changes",
     "transitions",
     "features",
+    "erase",
     "export",
     "verify",
     "rebuild",

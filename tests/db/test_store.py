@@ -30,6 +30,7 @@ from db.errors import (
 )
 from db.sqlite import explain
 from db.store import Store
+from db.version import SCHEMA_VERSION
 
 Frame = Callable[..., pl.DataFrame]
 
@@ -130,7 +131,7 @@ def test_an_older_version_is_migrated(store: Store) -> None:
     connection.close()
     with Store.open(path) as opened:
         assert opened.head() == 0
-        assert opened.rows("PRAGMA user_version") == [(1,)]
+        assert opened.rows("PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
 def test_a_damaged_file_is_told(store: Store, events: Frame) -> None:

@@ -1,0 +1,150 @@
+# ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
+"""Forgetting persons inside one transaction: who they were, what they hold, and, if asked, what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from db import content, log, redactions, summary
+from db.log import CHANGES
+from db.members import MEMBERS
+from db.passes import rescores
+
+if TYPE_CHECKING:
+    from db.store import Store
+    from db.transaction import Transaction
+
+CAUSE = "erasure"
+DECISION = "users_erased"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What an erasure took: persons, their entries in the vault, their events, those of them purged."""
+
+    persons: int
+    identities: int
+    events: int
+    purged: int
+    seq: int
+
+
+def forget(tx: Transaction, users: Sequence[int], *, purge: bool, others: int = 0) -> Forgotten:
+    """Forgets who the users were and ends their memberships; purges their events when asked.
+
+    The decision says that it happened and how much it took, never whom. Other users' rows stay as they are.
+    `others`: persons who are forgotten with them and never were in the store.
+    What is left of the persons in the write-ahead log goes when the transaction has ended, see `wipe`.
+    Raises KeyMissing.
+    """
+    store = tx.store
+    users = sorted({int(user) for user in users})
+    condition, value = log.among("user", users)
+    events = store.rows(f"SELECT count(*) FROM behaviour WHERE {condition}", (value,))[0][0]
+    identities = sum(1 for _ in store.vault.entries(users))
+    content.leave_out(store, users)
+    store.vault.forget(users)
+    purged = redactions.purge(store, users) if purge else 0
+    if purged:
+        summary.scan(store).save(store)
+    told = {"persons": len(users) + others, "identities": identities, "events": events, "purged": purged}
+    seq = tx.append_decision(DECISION, told)
+    end_memberships(tx, users, seq)
+    store.connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(user,) for user in users])
+    store.connection.execute("INSERT OR REPLACE INTO meta VALUES ('to_wipe', 1)")
+    return Forgotten(len(users) + others, identities, events, purged, seq)
+
+
+def end_memberships(tx: Transaction, users: list[int], seq: int) -> None:
+    """Moves the users to no label in every segmentation, at its last scored tick; the cause is `seq`."""
+    store = tx.store
+    condition, value = log.among("user", users)
+    for (segmentation,) in store.rows("SELECT DISTINCT segmentation FROM members"):
+        held = store.frame(
+            f"SELECT user, label FROM members WHERE segmentation = ? AND {condition} ORDER BY user",
+            (segmentation, value),
+            {"user": pl.Int64(), "label": pl.Int64()},
+        )
+        if held.is_empty():
+            continue
+        newest = rescores(store, segmentation).sort("pass", "as_of").row(-1, named=True)
+        number, as_of = newest["pass"], newest["as_of"]
+        tx.append_changes(ending(tx, held, segmentation, number, as_of, seq))
+        gone = {name: pl.lit(None) for name in MEMBERS if name != "user"}
+        tx.save_members(segmentation, held.select("user").with_columns(**gone))
+        store.connection.executemany(
+            "UPDATE sizes SET users = users - ? "
+            'WHERE segmentation = ? AND "pass" = ? AND as_of = ? AND label = ?',
+            [
+                (count, segmentation, number, as_of, label)
+                for label, count in held.group_by("label").len().iter_rows()
+            ],
+        )
+
+
+def ending(
+    tx: Transaction, held: pl.DataFrame, segmentation: int, number: int, as_of: int, seq: int | None = None
+) -> pl.DataFrame:
+    """Changes from the labels `held` (user, label) to none, because of an erasure (columns of log.CHANGES).
+
+    `number`: the pass. `seq`: the decision, by default the one that ended the user's memberships before.
+    """
+    cause = pl.lit(seq, dtype=pl.Int64) if seq is not None else pl.col("cause_seq")
+    if held.is_empty():
+        return pl.DataFrame(schema=CHANGES).drop("seq")
+    return (
+        held.select("user", pl.col("label").alias("from_label"))
+        .join(_erasures_of(tx.store, held["user"].to_list()), on="user", how="left", maintain_order="left")
+        .select(
+            pl.lit(segmentation, dtype=pl.Int64).alias("segmentation"),
+            "user",
+            "from_label",
+            pl.lit(None, dtype=pl.Int64).alias("to_label"),
+            pl.lit(None, dtype=pl.Int64).alias("probability"),
+            pl.lit(as_of, dtype=pl.Int64).alias("as_of"),
+            pl.lit(number, dtype=pl.Int64).alias("pass"),
+            pl.lit(CAUSE).alias("cause"),
+            cause.alias("cause_seq"),
+            pl.lit(tx.number("reason", CAUSE), dtype=pl.Int64).alias("reason"),
+            pl.lit(None, dtype=pl.Int64).alias("model"),
+            pl.lit(int(seq is None), dtype=pl.Int64).alias("backfilled"),
+            pl.lit(0, dtype=pl.Int64).alias("hindsight"),
+        )
+    )
+
+
+def _erasures_of(store: Store, users: Sequence[int]) -> pl.DataFrame:
+    """user, cause_seq: the decision that ended each user's memberships, where there is one."""
+    condition, value = log.among("user", users)
+    return store.frame(
+        f"SELECT user, max(cause_seq) FROM membership_changes WHERE cause = ? AND {condition} GROUP BY user",
+        (CAUSE, value),
+        {"user": pl.Int64(), "cause_seq": pl.Int64()},
+    )
+
+
+def erased(store: Store) -> list[int]:
+    """The surrogates of everyone erased, in ascending order."""
+    return [user for (user,) in store.rows("SELECT user FROM erased ORDER BY user")]
+
+
+def to_wipe(store: Store) -> bool:
+    """Whether the write-ahead log may still hold what an erasure took."""
+    return bool(store.rows("SELECT 1 FROM meta WHERE name = 'to_wipe'"))
+
+
+def wipe(store: Store) -> bool:
+    """Empties the write-ahead log after an erasure; False while somebody still reads from it.
+
+    The caller holds the writer's lock, and no transaction is open.
+    """
+    if not to_wipe(store):
+        return True
+    busy = store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    if not busy:
+        store.connection.execute("DELETE FROM meta WHERE name = 'to_wipe'")
+    return not busy

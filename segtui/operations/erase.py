@@ -1,0 +1,172 @@
+"""Forgetting persons: in the store, in the files beside it, and for every import and restore to come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from db import forgetting, log, lookups
+from db.asides import forget_aside
+from db.erasures import ERASED, LIFTED, PURGED, Erasures
+from segtui.operations import mentions
+from segtui.operations.definitions import definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.files import refuse_unwritable, write_text
+from segtui.operations.progress import Progress, quiet
+from segtui.operations.session import Session
+
+
+@dataclass
+class _Persons:
+    """Who is asked for, and what is known of them."""
+
+    users: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    """Every identifier of theirs, to be found by in files and kept out by the list."""
+    only_quarantined: int = 0
+    already: int = 0
+
+
+def erase(
+    s: Session,
+    ids: Sequence[str],
+    *,
+    purge: bool = False,
+    dry_run: bool = False,
+    receipt: Path | None = None,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Forgets the persons behind external ids (or `#12`): all of them, or nobody when one is not known here.
+
+    With `purge` what they did goes too. The list of erased persons keeps them out of every import and restore
+    to come; who is on it and nowhere else counts as `already`. Returns persons, identities, events, purged,
+    seq (None when there was nobody left to forget), models (trained on any of them), quarantined (rows
+    removed from quarantine files), exports (identified ones, which are out of reach), removed (copies kept
+    aside that had to go), already, pending (whether the write-ahead log waits for a reader). No id is in what
+    this returns, nor in what it raises: OperationError, StoreError.
+    """
+    if receipt is not None:
+        refuse_unwritable(receipt)
+    s.store.vault.require()
+    found = _find(s, ids, purge=purge)
+    told = _counted(s, found, purge=purge)
+    if dry_run:
+        return told | {"dry_run": True}
+    if told["persons"]:
+        progress("forgetting", None)
+        with s.store.transaction(actor=s.actor, source="erase") as tx:
+            # First the list: killed after it, nobody comes back who was asked to go.
+            Erasures(s.store).record(found.ids, PURGED if purge else ERASED, tx.recorded_at)
+            told["quarantined"] = mentions.remove(s.store.path, found.ids)
+            told["removed"] = [str(path) for path in forget_aside(s.store, found.ids, purge=purge)]
+            done = forgetting.forget(tx, found.users, purge=purge, others=found.only_quarantined)
+        told |= {"purged": done.purged, "seq": done.seq, "pending": forgetting.to_wipe(s.store)}
+    if receipt is not None:
+        about = {"store": str(s.store.path), "at": s.iso(s.wall())}
+        proof = {"chain_digest": s.store.chain_digest().hex()}
+        write_text(json.dumps(about | told | proof, indent=2) + "\n", receipt)
+    return told
+
+
+def lift(s: Session, ids: Sequence[str]) -> dict[str, Any]:
+    """Takes persons off the list of the erased: the next import takes their rows, under a new number.
+
+    Returns persons and seq. Raises OperationError when any of them is not on it; then nobody is taken off.
+    """
+    s.store.vault.require()
+    wanted = _cleaned(ids)
+    with s.store.transaction(actor=s.actor, source="erase --lift") as tx:
+        erasures = Erasures(s.store)
+        states = erasures.states([each for line in wanted for each in _spellings(line)])
+        on_list = {line: [each for each in _spellings(line) if each in states] for line in wanted}
+        strangers = {line for line, held in on_list.items() if not held}
+        _refuse_unknown(s, ids, strangers, "who was erased from")
+        erasures.record([each for held in on_list.values() for each in held], LIFTED, tx.recorded_at)
+        seq = tx.append_decision("erasure_lifted", {"persons": len(wanted)})
+    return {"persons": len(wanted), "seq": seq}
+
+
+def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
+    """Who is meant; raises OperationError when the store has no trace of somebody."""
+    vault, found = s.store.vault, _Persons()
+    wanted = {line: _spellings(line) for line in _cleaned(ids)}
+    known = vault.known([each for spellings in wanted.values() for each in spellings])
+    gone, there = set(forgetting.erased(s.store)), {}
+    for line, spellings in wanted.items():
+        number = int(line[1:]) if line.startswith("#") and line[1:].isdigit() else None
+        user = next((known[each] for each in spellings if each in known), number)
+        if user is not None and (user in gone or user in known.values() or next(vault.entries([user]), None)):
+            there[line] = user
+    rest = {line: spellings for line, spellings in wanted.items() if line not in there}
+    quarantined, _ = mentions.mentioned(s.store.path, [each for spelled in rest.values() for each in spelled])
+    erased = Erasures(s.store).states([each for spelled in rest.values() for each in spelled]) if rest else {}
+    for line, spellings in list(rest.items()):
+        if any(each.lower() in quarantined for each in spellings):
+            found.only_quarantined += 1
+            found.ids += spellings
+        elif any(each in erased for each in spellings):
+            found.already += 1
+        else:
+            continue
+        del rest[line]
+    _refuse_unknown(s, ids, set(rest), "known in")
+    # What an erased person did can still be purged, by number; nothing else of theirs is left.
+    found.already += 0 if purge else len(gone.intersection(there.values()))
+    found.users = sorted({user for user in there.values() if purge or user not in gone})
+    found.ids += sorted({text for _, _, text in vault.entries(found.users)})
+    return found
+
+
+def _cleaned(ids: Sequence[str]) -> list[str]:
+    wanted = list(dict.fromkeys(line for line in (each.strip() for each in ids) if line))
+    if not wanted:
+        raise OperationError("Nobody to forget: name a user, or give ids with --stdin, one a line.")
+    return wanted
+
+
+def _spellings(line: str) -> list[str]:
+    """How the person may be known: as written, and e-mails in lower case."""
+    return list(dict.fromkeys([line, line.lower()] if "@" in line else [line]))
+
+
+def _refuse_unknown(s: Session, ids: Sequence[str], unknown: set[str], where: str) -> None:
+    """Names lines, never what stands in them."""
+    lines = [str(number) for number, each in enumerate(ids, 1) if each.strip() in unknown]
+    if not lines:
+        return
+    who = "This is nobody"
+    if len(ids) > 1:
+        shown = ", ".join(lines[:10]) + (", …" if len(lines) > 10 else "")
+        who = f"Line {shown} names nobody" if len(lines) == 1 else f"Lines {shown} name nobody"
+    raise OperationError(f"{who} {where} {s.store.path}: nothing was done, check the id.")
+
+
+def _counted(s: Session, found: _Persons, *, purge: bool) -> dict[str, Any]:
+    """What there is to forget."""
+    events = lookups.count_events(s.store, found.users)
+    return {
+        "persons": len(found.users) + found.only_quarantined,
+        "identities": sum(1 for _ in s.store.vault.entries(found.users)),
+        "events": events,
+        "purged": events if purge else 0,
+        "seq": None,
+        "models": _trained_on(s, found.users),
+        "quarantined": mentions.mentioned(s.store.path, found.ids)[1],
+        "exports": sum(bool(each.body["identified"]) for each in log.decisions(s.store, kinds=("exported",))),
+        "removed": [],
+        "already": found.already,
+        "pending": False,
+    }
+
+
+def _trained_on(s: Session, users: Sequence[int]) -> list[str]:
+    """The names of the models that learnt from events of any of the users."""
+    names = []
+    for body in definitions(s).models.values():
+        before = s.instant(body["cutoff"]) if body.get("cutoff") else None
+        if lookups.count_events(s.store, users, position=body.get("position"), before=before):
+            names.append(body["name"])
+    return names

@@ -1,0 +1,25 @@
+"""Rows of erased persons, which no import brings back."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from db.erasures import Erasures
+from segtui.operations.mentions import told_in
+
+
+def suppress(
+    erasures: Erasures, accepted: pl.DataFrame, rejected: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of an import (with user; with row) without those of erased persons.
+
+    A rejected row is theirs when it names them: it would carry the name into a quarantine file. Raises
+    KeyMissing when the list of erased persons cannot be opened.
+    """
+    if not erasures.persons:
+        return accepted, rejected
+    gone = erasures.states(accepted["user"].unique().to_list())
+    named = [{word for each in told_in(row) for word in (each, each.lower())} for row in rejected["row"]]
+    told = erasures.states(list(set[str]().union(*named))).keys()
+    theirs = pl.Series([not told.isdisjoint(words) for words in named], dtype=pl.Boolean)
+    return accepted.filter(~pl.col("user").is_in(list(gone))), rejected.filter(~theirs)

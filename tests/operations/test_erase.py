@@ -1,0 +1,364 @@
+"""Forgetting persons: nothing of them is left, nobody else is touched, and they do not come back."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from db import log, projections, vocabulary
+from db.backup import backup
+from db.content import content_digest
+from db.copies import kept_before
+from db.erasures import Erasures, erasures_path
+from db.errors import StoreDamaged
+from db.store import Store
+from segtui.operations.changes import changes
+from segtui.operations.erase import erase, lift
+from segtui.operations.errors import OperationError
+from segtui.operations.ingest import import_files
+from segtui.operations.init import init
+from segtui.operations.key import rotate
+from segtui.operations.rescore import rescore, rescore_range
+from segtui.operations.session import Session, open_session
+from segtui.operations.verify import verify
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+EMAIL = "zoe.planted@example.org"
+WHO = "customer-Zoe-77"
+DAYS = 6
+
+
+def purchase(user: str, day: float, amount: float, **more: Any) -> dict[str, Any]:
+    at = (START + timedelta(days=day)).isoformat()
+    return {"user": user, "time": at, "kind": "purchase", "amount": amount, "currency": "EUR", **more}
+
+
+def events() -> list[dict[str, Any]]:
+    """A purchase a day of some customers, one of whom is WHO."""
+    names = [*(f"customer-{number}" for number in range(11)), WHO]
+    return [
+        purchase(name, day + 0.01 * at, 5 + at * (day + 1), id=f"{name}-{day}", order=f"o-{at}-{day}")
+        for at, name in enumerate(names)
+        for day in range(DAYS)
+    ]
+
+
+BAD = [
+    {"user": WHO, "time": "when?", "kind": "view", "note": f"write to {EMAIL}"},
+    {"user": "customer-1", "time": "when?", "kind": "view"},
+]
+
+
+@pytest.fixture
+def write(tmp_path_factory):
+    """write(rows) -> a file of event lines, outside the store's folder."""
+    folder = tmp_path_factory.mktemp("files")
+
+    def writing(rows, name="rows.ndjson") -> Path:
+        path = folder / name
+        path.write_text(rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return writing
+
+
+@pytest.fixture
+def first(write) -> Path:
+    """The file everyone came with."""
+    return write(events() + BAD, "first.ndjson")
+
+
+@pytest.fixture
+def peopled(shop, first):
+    """A scored shop with WHO in it, one of whose rows is in quarantine with an e-mail in it."""
+    shop.at(7.5)
+    with shop.open() as s:
+        import_files(s, [first], format="events")
+        rescore(s)
+    return shop
+
+
+def sound(s: Session) -> None:
+    assert [check for check in verify(s, deep=True)["checks"] if not check["ok"]] == []
+
+
+def holders(s) -> pl.DataFrame:
+    number = vocabulary.number(s.store, "segmentation", "value")
+    return projections.memberships(s.store, number).select("user", "label", "since", "seq")
+
+
+def found(folder: Path, *texts: bytes) -> list[bytes]:
+    """Which of these byte strings some file below the folder holds."""
+    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    return [text for text in texts if any(text in content for content in contents)]
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_nothing_of_them_is_left_in_the_folder_or_in_a_new_backup(
+    peopled, tmp_path: Path, purge: bool
+) -> None:
+    folder, aside = peopled.path.parent, Path(f"{peopled.path}.before-version-2-20260101T000000")
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        lookup, sealed = s.store.rows("SELECT lookup, ciphertext FROM vault WHERE user = ?", (gone,))[0]
+        who = [EMAIL.encode(), WHO.encode(), lookup, sealed]
+        what = s.store.rows("SELECT source_id FROM behaviour WHERE user = ? LIMIT 1", (gone,))[0]
+        backup(s.store, aside)
+        assert found(folder, *who, *what) == [*who, *what]
+        told = erase(s, [WHO], purge=purge)
+        # While the store is open: its write-ahead log counts as well.
+        assert found(folder, *who) == []
+        assert found(folder, *what) == ([] if purge else list(what))
+        backup(s.store, tmp_path / "new.db")
+        assert found(tmp_path, *who) == []
+        sound(s)
+    assert (told["persons"], told["identities"], told["events"], told["purged"]) == (1, 1, 6, 6 * purge)
+    assert (told["quarantined"], told["pending"]) == (1, False)
+    assert told["removed"] == ([str(aside)] if purge else [])
+    assert not [value for value in told.values() if WHO in str(value) or EMAIL in str(value)]
+    (left,) = (folder / "shop.db.quarantine").iterdir()
+    assert "customer-1" in left.read_text()
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_nobody_else_is_touched(peopled, purge: bool) -> None:
+    with peopled.open() as s:
+        others = pl.col("user") != s.user(WHO)
+        before, rows = holders(s), log.behaviour(s.store)
+        erase(s, [WHO], purge=purge)
+        assert holders(s).equals(before.filter(others))
+        assert rescore(s, full=True)["changed"] == 0
+        assert holders(s).equals(before.filter(others))
+        assert log.behaviour(s.store).equals(rows.filter(others) if purge else rows)
+        sound(s)
+
+
+def test_a_membership_ends_with_the_decision_that_names_nobody(peopled) -> None:
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        told = erase(s, [WHO])
+        (decision,) = log.decisions(s.store, kinds=("users_erased",))
+        assert decision.seq == told["seq"]
+        assert decision.body == {"persons": 1, "identities": 1, "events": 6, "purged": 0}
+        (change,) = changes(s, cause="erasure")
+        assert (change["user"], change["to"], change["cause_seq"]) == (f"#{gone}", None, told["seq"])
+        assert change["reason"] == "forgotten on request"
+        with pytest.raises(OperationError, match="was erased"):
+            s.user(f"#{gone}")
+
+
+def test_the_content_is_that_of_a_store_that_never_knew_them(peopled, make_shop, write) -> None:
+    with peopled.open() as s:
+        erase(s, [WHO])
+        digest = content_digest(s.store)
+    with make_shop().open() as s:
+        rest = write([row for row in events() if row["user"] != WHO])
+        assert import_files(s, [rest], format="events")["content_digest"] == digest
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_tonights_import_does_not_bring_them_back(peopled, first, write, purge: bool) -> None:
+    more = [purchase(WHO, 6.5, 9, id="new"), purchase("customer-1", 6.5, 9, id="new-1")]
+    with peopled.open() as s:
+        users = s.store.vault.next_user()
+        erase(s, [WHO], purge=purge)
+        told = import_files(s, [first, write(more)], format="events")
+        # six events and a row in quarantine, then one more event
+        assert (told["suppressed"], told["accepted"], told["quarantined"]) == (8, 1, 1)
+        counts = ("accepted", "duplicates", "changed", "suppressed", "quarantined")
+        assert told["rows"] == sum(told[name] for name in counts)
+        assert s.store.vault.next_user() == users
+        assert found(peopled.path.parent, WHO.encode(), EMAIL.encode()) == []
+        rescore(s)
+        sound(s)
+
+
+def test_words_of_suppressed_rows_stay_out_of_the_vocabulary(shop, write) -> None:
+    with shop.open() as s:
+        import_files(s, [write("customer_id,age\nc-1,30\nc-2,40\n")], format="table")
+        erase(s, ["c-2"])
+        again = write("customer_id,age,note\nc-1,30,plain\nc-2,40,secret-note\n")
+        told = import_files(s, [again], format="table")
+        assert (told["accepted"], told["suppressed"]) == (1, 1)
+        texts = {text for (text,) in s.store.rows("SELECT text FROM vocabulary")}
+        assert "plain" in texts
+        assert "secret-note" not in texts
+
+
+def test_lifting_lets_them_in_again_under_a_new_number(peopled, write) -> None:
+    more = write([purchase(WHO, 6.5, 9, id="new")])
+    with peopled.open() as s:
+        before = s.user(WHO)
+        erase(s, [WHO], purge=True)
+        assert import_files(s, [more], format="events")["suppressed"] == 1
+        with pytest.raises(OperationError, match="nobody who was erased from"):
+            lift(s, ["customer-1"])
+        assert lift(s, [WHO])["persons"] == 1
+        assert import_files(s, [more], format="events")["accepted"] == 1
+        assert s.user(WHO) > before
+        sound(s)
+        erase(s, [WHO])
+        assert import_files(s, [more], format="events")["suppressed"] == 1
+        sound(s)
+
+
+def test_a_rotation_leaves_the_list_as_true_as_it_was(peopled, first) -> None:
+    def sealed() -> set[str]:
+        return {line for line in erasures_path(peopled.path).read_text().splitlines() if "sealed" in line}
+
+    with peopled.open() as s:
+        erase(s, [WHO])
+        before = sealed()
+        rotate(s)
+        assert len(sealed()) == 1
+        assert sealed() != before
+    with peopled.open() as s:
+        assert import_files(s, [first], format="events")["suppressed"] == 7
+        assert Erasures(s.store).states([WHO, "customer-1"]) == {WHO: "erased"}
+
+
+def test_who_is_asked_for_is_never_told(peopled) -> None:
+    with peopled.open() as s:
+        head = s.store.head()
+        with pytest.raises(OperationError) as refused:
+            erase(s, ["customer-1", "a-stranger"])
+        assert str(refused.value).startswith("Line 2 names nobody known in")
+        assert "stranger" not in str(refused.value)
+        with pytest.raises(OperationError, match="This is nobody known in"):
+            erase(s, ["a-stranger"])
+        with pytest.raises(OperationError, match="Nobody to forget"):
+            erase(s, ["", " "])
+        assert s.store.head() == head
+    assert not erasures_path(peopled.path).exists()
+
+
+def test_several_at_once_however_they_are_named(peopled) -> None:
+    with peopled.open() as s:
+        number = s.user("customer-3")
+        told = erase(s, ["customer-2", f"#{number}", "customer-3", "", " customer-2 "], purge=True)
+        assert (told["persons"], told["purged"]) == (2, 2 * DAYS)
+        assert erase(s, ["customer-2", "customer-3"])["already"] == 2
+        assert [each.seq for each in log.decisions(s.store, kinds=("users_erased",))] == [told["seq"]]
+        sound(s)
+
+
+def test_what_they_did_can_be_purged_by_number_later(peopled) -> None:
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        erase(s, [WHO])
+        told = erase(s, [f"#{gone}"], purge=True)
+        assert (told["identities"], told["purged"]) == (0, DAYS)
+        assert log.behaviour(s.store, users=[gone]).is_empty()
+        sound(s)
+
+
+def test_an_email_is_found_in_any_case(shop, write) -> None:
+    mapping = write('[columns]\nemail = "mail"\ntime = "at"\n[constants]\nkind = "view"\n', "map.toml")
+    rows = write("mail,at\nAnn@Example.org,2026-01-05\nbob@example.org,2026-01-05\n")
+    with shop.open() as s:
+        import_files(s, [rows], mapping=mapping)
+        assert erase(s, ["ANN@example.ORG"])["persons"] == 1
+        assert import_files(s, [rows], mapping=mapping)["suppressed"] == 1
+
+
+def test_somebody_who_is_only_in_quarantine_is_forgotten_too(shop, write) -> None:
+    rows = write([purchase("c-1", 0, 1), {"user": "c-2", "time": "when?", "kind": "view"}])
+    with shop.open() as s:
+        file = Path(import_files(s, [rows], format="events")["quarantine_file"])
+        told = erase(s, ["c-2"])
+        assert (told["persons"], told["identities"], told["quarantined"]) == (1, 0, 1)
+        assert not file.exists()
+        assert import_files(s, [rows], format="events")["suppressed"] == 1
+        sound(s)
+
+
+def test_a_dry_run_tells_and_changes_nothing(peopled) -> None:
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in peopled.path.parent.rglob("*.ndjson")}
+
+    with peopled.open() as s:
+        before = s.store.head(), files()
+        tried = erase(s, [WHO], purge=True, dry_run=True)
+        assert (s.store.head(), files()) == before
+        done = erase(s, [WHO], purge=True)
+    assert {**tried, "seq": done["seq"]} == done | {"dry_run": True}
+
+
+def test_the_receipt_tells_what_was_done_and_not_to_whom(peopled, tmp_path: Path) -> None:
+    receipt = tmp_path / "receipt.json"
+    with peopled.open() as s:
+        told = erase(s, [WHO], receipt=receipt)
+        content = json.loads(receipt.read_text())
+        assert (content["seq"], content["chain_digest"]) == (told["seq"], s.store.chain_digest().hex())
+        assert stat.S_IMODE(receipt.stat().st_mode) == 0o600
+        assert WHO not in receipt.read_text()
+        head = s.store.head()
+        for wrong, words in ((receipt, "there already"), (tmp_path / "nowhere" / "r.json", "cannot be made")):
+            with pytest.raises(OperationError, match=words):
+                erase(s, ["customer-1"], receipt=wrong)
+        assert s.store.head() == head
+
+
+def test_the_models_that_learnt_from_them_are_named(peopled, give_model, write) -> None:
+    with peopled.open() as s:
+        give_model(s)
+        import_files(s, [write([purchase("later", 6.9, 3)])], format="events")
+        assert erase(s, ["customer-4"], dry_run=True)["models"] == ["small"]
+
+
+def test_going_over_the_past_again_ends_what_they_held(peopled) -> None:
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        peopled.at(9.5)
+        rescore(s)
+        number = vocabulary.number(s.store, "segmentation", "value")
+        erase(s, [WHO])
+        start = s.instant("2026-01-13")
+        assert gone in projections.memberships(s.store, number, as_of=start)["user"].to_list()
+        list(rescore_range(s, start))
+        assert gone not in holders(s)["user"].to_list()
+        newest = projections.history(s.store, gone).sort("seq").row(-1, named=True)
+        assert (newest["cause"], newest["to_label"], newest["pass"]) == ("erasure", None, 2)
+        sound(s)
+        assert rescore(s, full=True)["changed"] == 0
+
+
+def test_erasing_works_in_a_store_without_a_vault(tmp_path: Path, write) -> None:
+    init(tmp_path / "clear.db", vault=False, currency="EUR", clock="data")
+    first = write(events())
+    with open_session(tmp_path / "clear.db") as s:
+        import_files(s, [first], format="events")
+        rescore(s)
+        assert found(tmp_path, WHO.encode()) == [WHO.encode()]
+        erase(s, [WHO], purge=True)
+        assert found(tmp_path, WHO.encode()) == []
+        assert import_files(s, [first], format="events")["suppressed"] == DAYS
+        sound(s)
+
+
+def test_a_copy_kept_aside_is_searched_with_its_own_key(peopled) -> None:
+    with peopled.open() as s:
+        backup(s.store, Path(f"{peopled.path}.before-version-2-20260101T000000"))
+        rotate(s)
+        erase(s, [WHO])
+    (aside,) = kept_before(peopled.path)
+    with Store.open(aside, beside=peopled.path) as copy:
+        assert copy.vault.surrogate(WHO) is None
+        assert copy.vault.surrogate("customer-1") is not None
+
+
+def test_nobody_is_erased_while_a_copy_cannot_be_searched(peopled) -> None:
+    aside = Path(f"{peopled.path}.before-restore-20260101T000000")
+    aside.write_bytes(b"not a database at all" * 500)
+    with peopled.open() as s:
+        with pytest.raises(StoreDamaged, match="cannot be read, so nobody can be forgotten in it"):
+            erase(s, [WHO])
+        assert s.user(WHO)
+        aside.unlink()
+        assert erase(s, [WHO])["persons"] == 1
