@@ -18,6 +18,7 @@ import polars as pl
 import pytest
 from textual.command import CommandList, CommandPalette
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from db import log, lookups
 from db.store import Store, Transaction
@@ -409,9 +410,10 @@ async def settled(pilot: Pilot[None]) -> None:
             if filling or commands.option_count != listed:
                 quiet, listed = -3, commands.option_count
                 continue
+        unfocused = app.focused is None and bool(app.screen.query(Input))
         running = any(worker.group != "watch" and not worker.is_finished for worker in app.workers)
         drawn = app.screen.is_mounted and bool(app.screen.children)
-        quiet = quiet + 1 if drawn and not running else 0
+        quiet = quiet + 1 if drawn and not running and not unfocused else 0
 
 
 @pytest.fixture
