@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -86,12 +87,13 @@ def rows(s: Session, page: pl.DataFrame) -> list[dict[str, Any]]:
     """A page of members with names for numbers."""
     names = s.external(page["user"].to_list())
     causes = lookups.causes(s.store, page["seq"].to_list())
+    iso = cache(s.iso)
     return [
         {
             "user": names[row["user"]],
             "probability": _share(row["probability"]),
             "margin": _share(row["margin"]),
-            "since": s.iso(row["since"]),
+            "since": iso(row["since"]),
             "cause": causes[row["seq"]].cause if row["seq"] in causes else None,
             "backfilled": causes[row["seq"]].backfilled if row["seq"] in causes else False,
             "leaves": None,
@@ -125,7 +127,8 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
     names = rule.meta.root_names()
     for name in names:
         refuse_unrecorded(s, when, name)
-    known = features(events, s.identity(), as_of, narrowed(spec, names), attributes)
+    asked = frame["user"].to_numpy()
+    known = features(events, s.identity(), as_of, narrowed(spec, names), attributes, users=asked)
     table = frame.join(known, on="user", how="left", maintain_order="left").with_columns(
         quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
     )

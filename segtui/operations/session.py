@@ -156,14 +156,16 @@ class Session:
 
         `corrections`: those too, which stand in a timeline and count for nothing else.
         """
-        frame = self._alive(log.behaviour(self.store, position=position, before=before, users=users))
+        columns = [name for name in log.BEHAVIOUR if name not in ("source_id", "currency")]
+        rows = log.behaviour(self.store, position=position, before=before, users=users, columns=columns)
+        frame = self._alive(rows)
         kinds = vocabulary.texts(self.store, "kind")
-        if not corrections:
-            hidden = [number for number, text in kinds.items() if text == vocabulary.CORRECTION]
+        hidden = [number for number, text in kinds.items() if text == vocabulary.CORRECTION]
+        if hidden and not corrections:
             frame = frame.filter(~pl.col("kind").is_in(hidden))
         return frame.with_columns(
             pl.col("kind").replace_strict(kinds, return_dtype=pl.String).cast(pl.Categorical)
-        ).drop("source_id", "currency")
+        )
 
     def attributes(self, *, position: int | None = None, users: Sequence[int] | None = None) -> pl.DataFrame:
         """Attributes as the engine reads them (engine.schema.ATTRIBUTES)."""

@@ -53,12 +53,14 @@ def report():
 
 
 def make_million(folder: Path, *, events: int = 1_000_000, users: int = 100_000) -> Path:
-    """A store with that many events over a year, rescored once under the starter rule; its path."""
+    """A store with that many events over a year, at least one of each user, rescored once under the starter
+    rule; its path."""
     draw = np.random.default_rng(1)
+    who = np.concatenate([np.arange(users), draw.integers(0, users, events - users)])
     seconds = 1_740_000_000 + np.sort(draw.integers(0, 365 * 86_400, events))
     frame = pl.DataFrame(
         {
-            "user": draw.integers(0, users, events).astype(str),
+            "user": draw.permutation(who).astype(str),
             "time": pl.Series(seconds * 1_000_000, dtype=pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S"),
             "kind": draw.choice(["view", "add_to_cart", "purchase"], events, p=[0.7, 0.15, 0.15]),
             "item": draw.integers(0, 5_000, events).astype(str),
