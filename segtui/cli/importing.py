@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from segtui.cli.options import Json, Quiet, Store, flag, formats, output, percentage
-from segtui.cli.output import Output
+from segtui.cli.output import Output, write
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -21,12 +21,23 @@ COUNTS = ("rows", "accepted", "duplicates", "changed", "suppressed", "quarantine
 )
 def import_files(
     context: typer.Context,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files of one format, .gz as well.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE…", help="Files of one format, .gz as well.")
+    ] = None,
     format: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="How to read them.", autocompletion=formats)
     ] = "auto",
     mapping: Annotated[
         Path | None, typer.Option("--map", metavar="FILE.toml", help="Says which column is what.")
+    ] = None,
+    explained: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="FORMAT",
+            help="Print a format as a mapping file to start from, and import nothing.",
+            autocompletion=formats,
+        ),
     ] = None,
     source: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where they come from (default: the format's name).")
@@ -47,11 +58,23 @@ def import_files(
     quiet: Quiet = False,
 ) -> None:
     """Reads files into the log, all or nothing; a row that is there already adds nothing."""
+    out = output(context, store, json=json, quiet=quiet)
+    if explained is not None:
+        from segtui.operations.formats import explain
+
+        told = explain(explained)
+        if json:
+            out.document(told)
+        else:
+            write(told["mapping"])
+        return
+    if not files:
+        raise typer.BadParameter("name at least one file", param_hint="FILE")
+
     from segtui.operations.ingest import import_files as operation
     from segtui.operations.session import open_session
     from segtui.operations.status import status
 
-    out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
         with out.progress() as progress:
             result = operation(

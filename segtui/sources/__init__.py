@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segtui.sources import (
     cdnow,
@@ -25,6 +26,7 @@ from segtui.sources.detection import detect
 from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
 from segtui.sources.nearest import nearest
+from segtui.sources.preset import Preset
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Columns, Options
 
 __all__ = [
@@ -38,45 +40,72 @@ __all__ = [
     "SourceError",
     "columns",
     "detect",
+    "explain",
     "read",
 ]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A format: its name, what it holds, how to read a file of it, and what becomes of its columns."""
+    """A format: its name, what it holds, how to read a file of it, and what becomes of its columns.
+
+    mapping: the format as a mapping file, if it can be one. beyond: what a mapping cannot say of it.
+    """
 
     name: str
     title: str
     read: Callable[[Path, Options], Iterator[Batch]]
     columns: Callable[[Path], Columns]
+    mapping: str | None = None
+    beyond: str = ""
+
+
+def _of_module(module: Any, title: str, mapping: str | None = None) -> Source:
+    """A format that is a module with its own reader."""
+    return Source(module.NAME, title, module.read, module.columns, mapping, getattr(module, "BEYOND", ""))
+
+
+def _of_preset(preset: Preset, title: str) -> Source:
+    return Source(preset.name, title, preset.read, preset.columns, preset.text)
+
+
+def _of_nested(module: Any, title: str) -> Source:
+    return Source(module.NAME, title, module.FORMAT.read, module.FORMAT.columns, None, module.BEYOND)
 
 
 FORMATS: dict[str, Source] = {
     source.name: source
     for source in (
-        Source(events.NAME, "events, one JSON object a line", events.read, events.columns),
-        Source(segment.NAME, "Segment's calls", segment.FORMAT.read, segment.FORMAT.columns),
-        Source(ga4.NAME, "Google Analytics 4 from BigQuery", ga4.FORMAT.read, ga4.FORMAT.columns),
-        Source(cdnow.NAME, "CDNOW purchases (master or sample)", cdnow.read, cdnow.columns),
-        Source(
-            online_retail.NAME, "UCI Online Retail invoice lines", online_retail.read, online_retail.columns
-        ),
-        *(
-            Source(module.NAME, title, module.PRESET.read, module.PRESET.columns)
-            for module, title in (
-                (retailrocket, "Retailrocket's events"),
-                (taobao, "Taobao's UserBehavior"),
-                (shopify_orders, "Shopify's order export"),
-            )
-        ),
-        Source(rees46.NAME, "REES46 clickstream", rees46.read, rees46.columns),
-        Source(woocommerce.NAME, "WooCommerce's orders", woocommerce.read, woocommerce.columns),
-        Source(
-            table.NAME, "one row per user, with attributes and perhaps a label", table.read, table.columns
-        ),
+        _of_module(events, "events, one JSON object a line", events.MAPPING),
+        _of_nested(segment, "Segment's calls, one JSON object a line"),
+        _of_nested(ga4, "Google Analytics 4's events from BigQuery"),
+        _of_module(cdnow, "CDNOW's purchases, master or sample", cdnow.MAPPING),
+        _of_module(online_retail, "UCI Online Retail's invoice lines", online_retail.MAPPING),
+        _of_preset(retailrocket.PRESET, "Retailrocket's events"),
+        _of_module(rees46, "REES46's clickstream", rees46.MAPPING),
+        _of_preset(taobao.PRESET, "Taobao's UserBehavior"),
+        _of_preset(shopify_orders.PRESET, "Shopify's order export"),
+        _of_module(woocommerce, "WooCommerce's orders", woocommerce.MAPPING),
+        _of_module(table, "one row per user, with attributes and perhaps a label"),
     )
 }
+
+
+def explain(format: str) -> str:
+    """A format as a mapping file to start from; SourceError where a mapping cannot express it."""
+    source = _known(format)
+    if source.mapping is None:
+        raise SourceError(f"{format} cannot be written as a mapping file: {source.beyond}.")
+    beyond = f"# What it does not say, and {format} knows: {source.beyond}.\n" if source.beyond else ""
+    return f"# {source.title}: {format} as a mapping file, for import --map.\n{beyond}\n{source.mapping}"
+
+
+def _known(format: str) -> Source:
+    if format not in FORMATS:
+        near = nearest(format, FORMATS)
+        hint = f"did you mean {near}?" if near else f"choose one of auto, {', '.join(FORMATS)}."
+        raise SourceError(f"There is no format '{format}': {hint}")
+    return FORMATS[format]
 
 
 def read(path: Path, format: str, options: Options, mapping: Path | None = None) -> Iterator[Batch]:
@@ -90,11 +119,7 @@ def read(path: Path, format: str, options: Options, mapping: Path | None = None)
     if mapping is not None:
         return mapped.read(path, options, load_mapping(Path(mapping)))
     name = detect(path)[0] if format == "auto" else format
-    if name not in FORMATS:
-        near = nearest(name, FORMATS)
-        hint = f"did you mean {near}?" if near else f"choose one of auto, {', '.join(FORMATS)}."
-        raise SourceError(f"There is no format '{name}': {hint}")
-    return FORMATS[name].read(path, options)
+    return _known(name).read(path, options)
 
 
 def columns(paths: Sequence[Path], format: str, mapping: Path | None = None) -> Columns:

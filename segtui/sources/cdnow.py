@@ -21,6 +21,26 @@ CURRENCY = "USD"
 MASTER = ("customer_id", "date", "number_of_cds", "dollar_value")
 SAMPLE = ("customer_id", "sample_id", "date", "number_of_cds", "dollar_value")
 
+MAPPING = """\
+# For the sample, whose file has no header line, add:
+# names = ["customer_id", "sample_id", "date", "number_of_cds", "dollar_value"]
+delimiter = "blanks"
+
+[columns]
+user = "customer_id"
+time = "date"
+quantity = "number_of_cds"
+amount = "dollar_value"
+
+[constants]
+kind = "purchase"
+currency = "USD"
+
+[time]
+format = "%Y%m%d"
+"""
+BEYOND = "that a customer is a number, and that nobody buys 0 CDs"
+
 
 def recognise(lines: list[str]) -> str | None:
     """Why the first lines look like CDNOW, or None."""

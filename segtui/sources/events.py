@@ -23,6 +23,31 @@ MEMBERS = (
     *("item", "category", "order", "amount", "currency", "quantity", "rating", "duration"),
     *("platform", "device", "region", "session", "id"),
 )
+MAPPING = """\
+format = "ndjson"
+optional = [
+    "item", "category", "order", "amount", "currency", "quantity", "rating", "duration",
+    "platform", "device", "region", "session", "id",
+]
+
+[columns]
+user = "user"
+time = "time"
+kind = "kind"
+item = "item"
+category = "category"
+order = "order"
+amount = "amount"
+currency = "currency"
+quantity = "quantity"
+rating = "rating"
+duration = "duration"
+platform = "platform"
+device = "device"
+region = "region"
+session = "session"
+id = "id"
+"""
 TEXTS = ("order", "item", "category", "platform", "device", "region", "session", "id")
 
 

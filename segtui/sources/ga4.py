@@ -119,4 +119,5 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+BEYOND = "its parameters and items are nested in each event"
 FORMAT = nested.Nested(NAME, SCHEMA, NEEDED, _flat, ("user_id", "user_pseudo_id"), MAPPING)

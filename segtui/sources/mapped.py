@@ -89,6 +89,7 @@ def columns(path: Path, mapping: Mapping) -> Columns:
     names = (
         ndjson.all_members(path) if kind == "ndjson" else Table(path, mapping.delimiter, mapping.names).names
     )
+    mapping = mapping.fitting(names)
     return Columns.among(names, mapping.needed, mapping.identifying)
 
 
@@ -102,6 +103,7 @@ def read(path: Path, options: Options, mapping: Mapping) -> Iterator[Batch]:
         if table.parquet != (kind == "parquet"):
             is_it = "is" if table.parquet else "is not"
             raise SourceError(f"{path} {is_it} Parquet, {mapping.path} says {kind}: correct its format.")
+        mapping = mapping.fitting(table.names)
         table.require(mapping.needed, str(mapping.path))
         chunks, written = table.chunks(), table.texts
     if mapping.order or mapping.fill_down:
@@ -128,7 +130,8 @@ def _ndjson(path: Path, mapping: Mapping) -> Iterator[Chunk]:
     checked = False
     for chunk, texts in ndjson.read(path, mapping.needed):
         if not checked and chunk.rows.height:
-            ndjson.require(path, chunk.rows, texts, mapping.needed, str(mapping.path))
+            needed = [name for name in mapping.needed if name not in mapping.optional]
+            ndjson.require(path, chunk.rows, texts, needed, str(mapping.path))
             checked = True
         yield Chunk(chunk.lines, chunk.rows.with_columns(texts.alias(GIVEN_TEXT)), chunk.broken)
 
@@ -238,8 +241,9 @@ def _order(judge: MappedJudge, mapping: Mapping, told: Orders) -> None:
     """Lowers the amounts to what the order cost in the end, and knows a row by its place in the order."""
     amount = pl.col("amount")
     bought = pl.when(amount > 0).then(amount)
-    if told.unpaid is not None:
-        judge.put("amount", pl.when(pl.col("kind") == told.unpaid).then(0 * amount).otherwise(amount))
+    if told.unpaid:
+        unpaid = pl.col("kind").is_in(list(told.unpaid))
+        judge.put("amount", pl.when(unpaid).then(0 * amount).otherwise(amount))
     figures = {
         word: _figure(judge, None if column is None else judge.cell(column), word)
         for word, column in (

@@ -29,7 +29,7 @@ DURATIONS = {"milliseconds": 1, "seconds": 1_000, "minutes": 60_000}
 ORDER = ("by", "subtotal", "total", "refunded", "all_refunded", "unpaid", "known_by_place")
 KEYS: dict[str, tuple[str, ...]] = {
     "": (
-        *("format", "delimiter", "names", "fill_down", "nobody", "purchase_only"),
+        *("format", "delimiter", "names", "optional", "fill_down", "nobody", "purchase_only"),
         *("columns", "constants", "time", "kinds", "numbers", "negative", "order"),
     ),
     "time": ("format", "zone"),
@@ -49,7 +49,7 @@ class Orders:
 
     by: the column that is the same in an order's rows, which follow each other; else that of `order`.
     subtotal, total, refunded: columns with an order's figures. all_refunded: values of the kind column of
-    orders that were given back whole. unpaid: a kind whose rows cost nothing yet. known_by_place: whether a
+    orders that were given back whole. unpaid: kinds whose rows cost nothing. known_by_place: whether a
     row is known by its order, its item, and which of the order's rows of that item it is.
     """
 
@@ -58,7 +58,7 @@ class Orders:
     total: str | None = None
     refunded: str | None = None
     all_refunded: tuple[str, ...] = ()
-    unpaid: str | None = None
+    unpaid: tuple[str, ...] = ()
     known_by_place: bool = False
 
     @property
@@ -72,9 +72,10 @@ class Mapping:
     """What a mapping file says; see docs/sources.md for the file itself.
 
     columns: field to column names, of which the first filled one counts (of `less`, all). constants: field
-    to the value of every row. names: the columns of a file without a header. fill_down: columns that stand
-    on an order's first row only. nobody: user ids that mean nobody. purchase_only: fields that only purchases
-    and refunds keep. kinds: value in the file to kind, where * stands for anything. stars: the best rating.
+    to the value of every row. names: the columns of a file without a header. optional: columns that a file
+    may lack. fill_down: columns that stand on an order's first row only. nobody: user ids that mean nobody.
+    purchase_only: fields that only purchases and refunds keep. kinds: value in the file to kind, where *
+    stands for anything. stars: the best rating.
     negative_*: one of SIGNS, what a negative number in a purchase means.
     """
 
@@ -84,6 +85,7 @@ class Mapping:
     format: str | None = None
     delimiter: str | None = None
     names: tuple[str, ...] | None = None
+    optional: tuple[str, ...] = ()
     fill_down: tuple[str, ...] = ()
     nobody: tuple[str, ...] = ()
     purchase_only: tuple[str, ...] = ()
@@ -104,8 +106,11 @@ class Mapping:
         named = [name for names in self.columns.values() for name in names]
         return list(dict.fromkeys([*named, *self.fill_down, *(self.order.columns if self.order else ())]))
 
-    def without(self, absent: Container[str]) -> Mapping:
-        """The same for a file that lacks some columns."""
+    def fitting(self, there: Container[str]) -> Mapping:
+        """The same for a file that has these columns: without those optional ones that are not among them."""
+        absent = {name for name in self.optional if name not in there}
+        if not absent:
+            return self
         columns = {
             name: tuple(one for one in names if one not in absent) for name, names in self.columns.items()
         }
@@ -174,6 +179,7 @@ def parse(text: str, path: Path) -> Mapping:
         format=_choice(path, "format", content.get("format"), FILE_FORMATS),
         delimiter=_delimiter(path, content.get("delimiter")),
         names=_list(path, "names", content["names"]) if "names" in content else None,
+        optional=_list(path, "optional", content["optional"]) if "optional" in content else (),
         fill_down=_list(path, "fill_down", content["fill_down"]) if "fill_down" in content else (),
         nobody=_list(path, "nobody", content["nobody"]) if "nobody" in content else (),
         purchase_only=(
@@ -200,11 +206,20 @@ def _orders(path: Path, section: MappingType[str, Any]) -> Orders:
         raise SourceError(f"{path}: order.known_by_place is {place!r}, it must be true or false.")
     texts = {
         name: _text(path, f"order.{name}", section[name])
-        for name in ("by", "subtotal", "total", "refunded", "unpaid")
+        for name in ("by", "subtotal", "total", "refunded")
         if name in section
     }
-    whole = _list(path, "order.all_refunded", section["all_refunded"]) if "all_refunded" in section else ()
-    return Orders(**texts, all_refunded=whole, known_by_place=place)
+    lists = {
+        name: _list(path, f"order.{name}", section[name])
+        for name in ("all_refunded", "unpaid")
+        if name in section
+    }
+    return Orders(
+        **texts,
+        all_refunded=lists.get("all_refunded", ()),
+        unpaid=lists.get("unpaid", ()),
+        known_by_place=place,
+    )
 
 
 def _check_meaning(mapping: Mapping) -> None:

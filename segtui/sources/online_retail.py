@@ -22,6 +22,33 @@ CURRENCY = "GBP"
 COLUMNS = ["InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"]
 MONTH_FIRST = "%m/%d/%Y %H:%M"  # as in the CSV made from UCI's spreadsheet
 
+MAPPING = """\
+[columns]
+user = "CustomerID"
+time = "InvoiceDate"
+kind = "InvoiceNo"
+order = "InvoiceNo"
+item = "StockCode"
+price = "UnitPrice"
+quantity = "Quantity"
+region = "Country"
+
+[constants]
+currency = "GBP"
+
+[time]
+format = ["iso", "%m/%d/%Y %H:%M"]
+
+[kinds]
+"C*" = "refund"
+"c*" = "refund"
+"*" = "purchase"
+
+[negative]
+quantity = "in refunds"
+"""
+BEYOND = "that a price or a quantity of 0 is no sale"
+
 
 def recognise(names: list[str]) -> str | None:
     """Why the columns look like Online Retail, or None."""

@@ -10,16 +10,14 @@ from pathlib import Path
 from segtui.sources import mapped
 from segtui.sources.mapping import Mapping, parse
 from segtui.sources.schema import Batch, Columns, Options
-from segtui.sources.tabular import Table
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A format's name, its mapping file, and those of its columns that a file may lack."""
+    """A format's name and its mapping file."""
 
     name: str
     text: str
-    optional: tuple[str, ...] = ()
 
     @cached_property
     def mapping(self) -> Mapping:
@@ -28,14 +26,8 @@ class Preset:
 
     def columns(self, path: Path) -> Columns:
         """What becomes of a file's columns."""
-        return mapped.columns(path, self._fitting(path))
+        return mapped.columns(path, self.mapping)
 
     def read(self, path: Path, options: Options) -> Iterator[Batch]:
         """The rows of a file."""
-        return mapped.read(path, options, self._fitting(path))
-
-    def _fitting(self, path: Path) -> Mapping:
-        if not self.optional:
-            return self.mapping
-        there = Table(path, self.mapping.delimiter, self.mapping.names).names
-        return self.mapping.without({name for name in self.optional if name not in there})
+        return mapped.read(path, options, self.mapping)

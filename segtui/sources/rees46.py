@@ -29,6 +29,33 @@ KINDS = {
     "purchase": "purchase",
 }
 
+MAPPING = """\
+purchase_only = ["order", "price", "quantity", "currency"]
+
+[columns]
+user = "user_id"
+time = "event_time"
+kind = "event_type"
+item = "product_id"
+category = ["category_code", "category_id"]
+order = "user_session"
+session = "user_session"
+price = "price"
+
+[constants]
+quantity = "1"
+currency = "USD"
+
+[time]
+zone = "UTC"
+
+[kinds]
+cart = "add_to_cart"
+"""
+BEYOND = (
+    "that amounts are in the store's currency where it has one, and that no other kinds of events are known"
+)
+
 
 def recognise(names: list[str]) -> str | None:
     """Why the columns look like REES46, or None."""

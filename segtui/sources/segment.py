@@ -129,4 +129,5 @@ def _kind() -> pl.Expr:
     return pl.when(pl.col("type") == "track").then(pl.coalesce(shop, snake)).otherwise(call)
 
 
+BEYOND = "its products are nested in each line"
 FORMAT = nested.Nested(NAME, SCHEMA, NEEDED, _flat, ("userId", "anonymousId"), MAPPING)

@@ -16,6 +16,10 @@ COLUMNS = (
 PRESET = Preset(
     NAME,
     """\
+optional = [
+    "Currency", "Subtotal", "Total", "Refunded Amount",
+    "Lineitem sku", "Lineitem discount", "Shipping Country", "Source",
+]
 # An order's own fields stand on its first row; these count for its other rows too.
 fill_down = ["Email", "Financial Status", "Currency", "Created at", "Shipping Country", "Source"]
 
@@ -35,8 +39,8 @@ platform = "Source"
 [kinds]
 pending = "order_placed"
 authorized = "order_placed"
-expired = "order_placed"
-voided = "order_placed"
+expired = "order_cancelled"
+voided = "order_cancelled"
 "*" = "purchase"
 
 [order]
@@ -44,13 +48,9 @@ subtotal = "Subtotal"
 total = "Total"
 refunded = "Refunded Amount"
 all_refunded = ["refunded"]
-unpaid = "order_placed"
+unpaid = ["order_placed", "order_cancelled"]
 known_by_place = true
 """,
-    optional=(
-        *("Currency", "Subtotal", "Total", "Refunded Amount"),
-        *("Lineitem sku", "Lineitem discount", "Shipping Country", "Source"),
-    ),
 )
 
 

@@ -40,6 +40,7 @@ IDENTIFYING = frozenset(
         *EMAIL_COLUMNS,
     }
 )
+BEYOND = "it makes attributes of a user of its columns, a mapping makes events of its rows"
 NUMERIC_SHARE = 0.9
 
 # Values that cannot be true, by the words of a column's name: lowest, highest (in billionths), and in words.

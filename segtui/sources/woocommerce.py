@@ -24,6 +24,7 @@ from segtui.sources.tabular import Table
 NAME = "woocommerce"
 COLUMNS = ("order_id", "status", "order_date", "customer_id", "billing_email", "order_total")
 MAPPING = """\
+optional = ["item_product_id", "item_refunded", "refunded_total", "shipping_country", "billing_country"]
 # Customer 0 is a guest.
 nobody = ["0"]
 
@@ -33,12 +34,12 @@ email = "billing_email"
 time = "order_date"
 kind = "status"
 order = "order_id"
-item = ["item_sku", "item_name"]
+item = ["item_sku", "item_product_id", "item_name"]
 amount = "item_total"
 quantity = "item_quantity"
 refunded = "item_refunded"
 currency = "order_currency"
-region = "shipping_country"
+region = ["shipping_country", "billing_country"]
 id = "item_id"
 
 [constants]
@@ -52,18 +53,18 @@ format = ["iso", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M"]
 "*Pending*" = "order_placed"
 "*n-hold" = "order_placed"
 "*n hold" = "order_placed"
-"*ailed" = "order_placed"
-"*ancelled" = "order_placed"
 "*draft" = "order_placed"
 "*Draft" = "order_placed"
-"*trash" = "order_placed"
+"*ailed" = "order_cancelled"
+"*ancelled" = "order_cancelled"
+"*trash" = "order_cancelled"
 "*" = "purchase"
 
 [order]
 total = "order_total"
 refunded = "refunded_total"
 all_refunded = ["refunded", "wc-refunded", "Refunded"]
-unpaid = "order_placed"
+unpaid = ["order_placed", "order_cancelled"]
 known_by_place = true
 """
 
@@ -93,6 +94,9 @@ TOTALS = {
 SEVERAL = ("item", "region")
 
 
+ITEM = ("id", "product_id", "sku", "name", "quantity", "total")
+
+
 def _texts(*names: str) -> dict[str, pl.DataType]:
     return dict.fromkeys(names, pl.String())
 
@@ -101,9 +105,10 @@ SCHEMA: ndjson.Schema = {
     **_texts("id", "status", "customer_id", "date_created_gmt", "date_created", "currency", "total"),
     "billing": pl.Struct(_texts("email", "country")),
     "shipping": pl.Struct(_texts("country")),
-    "line_items": pl.List(pl.Struct(_texts("id", "sku", "name", "quantity", "total"))),
+    "line_items": pl.List(pl.Struct(_texts(*ITEM))),
     "refunds": pl.List(pl.Struct(_texts("total"))),
 }
+BEYOND = "orders of the REST API, whose line items are nested, and the names that other plugins give columns"
 NEEDED = ("id", "status", "customer_id", "line_items")
 
 
@@ -200,9 +205,8 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
         "status",
         "customer_id",
         pl.col("billing").struct.field("email").alias("billing_email"),
-        nested.filled(
-            pl.col("shipping").struct.field("country"), pl.col("billing").struct.field("country")
-        ).alias("shipping_country"),
+        pl.col("billing").struct.field("country").alias("billing_country"),
+        pl.col("shipping").struct.field("country").alias("shipping_country"),
         pl.coalesce(nested.filled(pl.col("date_created_gmt")) + "Z", pl.col("date_created")).alias(
             "order_date"
         ),
@@ -212,9 +216,7 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
         pl.lit(None, dtype=pl.String).alias("item_refunded"),
         "line_items",
     )
-    return nested.exploded(told, "line_items").rename(
-        {name: f"item_{name}" for name in ("id", "sku", "name", "quantity", "total")}
-    )
+    return nested.exploded(told, "line_items").rename({name: f"item_{name}" for name in ITEM})
 
 
 PRESET = Preset(NAME, MAPPING)

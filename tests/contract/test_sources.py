@@ -16,6 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segtui import sources
+from segtui.operations.ingest import import_files
+from segtui.operations.init import init
+from segtui.operations.session import open_session
 from segtui.sources import files
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED
 
@@ -188,6 +191,41 @@ def test_the_format_is_recognised(folder: Path, sample: Sample) -> None:
     name, why = sources.detect(path)
     assert name == sample.format
     assert why
+
+
+NESTED = ("woocommerce api",)  # a mapping expresses this format's CSV only, as the printed one says
+EXPRESSIBLE = [
+    sample
+    for sample in SAMPLES
+    if sample.mapping is None and sample.name not in NESTED and sources.FORMATS[sample.format].mapping
+]
+
+
+@pytest.mark.parametrize("sample", EXPRESSIBLE, ids=lambda sample: sample.name)
+def test_a_format_as_a_mapping_file_imports_to_the_same_content(tmp_path: Path, sample: Sample) -> None:
+    rows, told = tmp_path / "rows.txt", tmp_path / "told.toml"
+    rows.write_text(sample.text)
+    text = sources.explain(sample.format)
+    if sample.name == "cdnow sample":
+        text = text.replace("# names = ", "names = ")
+    told.write_text(text)
+    digests = []
+    for name, mapping in (("a", None), ("b", told)):
+        init(tmp_path / name)
+        with open_session(tmp_path / name) as s:
+            result = import_files(s, [rows], format=sample.format, mapping=mapping, source="shop")
+            assert (result["quarantined"], result["duplicates"]) == (0, 0)
+            digests.append(result["content_digest"])
+    assert digests[0] == digests[1] is not None
+
+
+@pytest.mark.parametrize("format", ["segment", "ga4", "table"])
+def test_formats_that_no_mapping_can_express_say_why(format: str) -> None:
+    with pytest.raises(
+        sources.SourceError, match=f"{format} cannot be written as a mapping file: it"
+    ) as error:
+        sources.explain(format)
+    sentence(error)
 
 
 @every_source
