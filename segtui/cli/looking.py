@@ -272,6 +272,39 @@ def changes(
     out.next("segtui replay --from -30d")
 
 
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui why value=high --from -30d")
+def why(
+    context: typer.Context,
+    segment: Annotated[str, typer.Argument(metavar="SEGMENT", help="As value=high, or a segment's name.")],
+    from_: From = None,
+    to: To = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Breaks down why a segment grew or shrank: customers, edits, or data that did not come."""
+    from segtui.operations.session import open_session
+    from segtui.operations.why import why as operation
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(s, segment, from_=tick_if(s, from_), to=tick_if(s, to))
+    if json:
+        out.document(result)
+    else:
+        names = ("from", "to", "before", "in", "out", "after", "by_customers", "by_edits")
+        out.facts([(each.replace("_", " "), result[each]) for each in names])
+        rows = [[cause, each["in"], each["out"]] for cause, each in result["by_cause"].items()]
+        columns = (Column("in", words.count, right=True), Column("out", words.count, right=True))
+        out.table((Column("cause"), *columns), rows)
+        out.table((Column("reason"), Column("moves", words.count, right=True)), result["by_reason"])
+    if result["import_gaps"]:
+        out.message(
+            f"No events on {len(result['import_gaps'])} days that usually have some: imports missing?"
+        )
+    out.next(f"segtui changes --segment {segment}")
+
+
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui transitions --from 2026-01-01 --to now")
 def transitions(
     context: typer.Context,

@@ -31,6 +31,7 @@ COMMANDS = {
     "user",
     "changes",
     "transitions",
+    "why",
     "features",
     "erase",
     "export",

@@ -422,3 +422,13 @@ def test_segments_of_ones_own(cli: Cli, shop: Path, tmp_path: Path) -> None:
     document(cli, shop, "segment", "retire", "lately")
     document(cli, shop, "segment", "retire", "chosen")
     assert "lately" not in str(document(cli, shop, "segments"))
+
+
+def test_why(cli: Cli, shop: Path) -> None:
+    told = document(cli, shop, "why", "value=high", "--from", "-60d")
+    assert told.keys() >= named("before after in out by_cause by_reason model_changed definition_changed")
+    assert "import_gaps" in told
+    assert told["before"] + told["in"] - told["out"] == told["after"]
+    plain = cli("why", "value=high", "--store", shop)
+    assert plain.out.startswith("from\t")
+    assert "next: segtui changes --segment value=high" in plain.err

@@ -1,0 +1,133 @@
+"""Why a segment's size moved between two instants: customers, the model or definition, or the data."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from db import log, projections, vocabulary
+from engine.membership import EDITS
+from segtui.operations.changes import change_frame
+from segtui.operations.definitions import require_segment
+from segtui.operations.errors import OperationError
+from segtui.operations.plans import last_rescore
+from segtui.operations.session import Session
+
+DEFAULT_DAYS = 30
+WEEKS = 8
+"""How many of the same ticks in the weeks before tell what a tick usually brings."""
+
+
+def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = None) -> dict[str, Any]:
+    """A segment's size before and after, and the moves in and out of it by cause and by reason.
+
+    Default: the last 30 days up to the last rescore. before + in - out = after, first labels and moves to
+    and fro within the range included. `import_gaps` are the ticks without an event that usually have some.
+    Raises OperationError for a range without a tick.
+    """
+    from engine.catalogue import phrase
+
+    known, label = require_segment(s, segment)
+    last = last_rescore(s)
+    if last is None:
+        raise OperationError("Nobody was ever scored: record memberships with 'segtui rescore' first.")
+    end = last.as_of if to is None else s.ticks.at_or_after(to)
+    start = s.ticks.days_before(end, DEFAULT_DAYS) if from_ is None else from_
+    start = s.ticks.at_or_after(start)
+    if start >= end:
+        raise OperationError(f"No tick ends after {s.iso(start)} and up to {s.iso(end)}: widen the range.")
+    number = vocabulary.number(s.store, "segmentation", known.name)
+    code = vocabulary.number(s.store, "label", label)
+    name = f"{known.name}={label}"
+    moves = change_frame(s, from_=start, to=end, segment=name, first=True).with_columns(
+        pl.when(pl.col("to_label") == code).then(1).otherwise(-1).alias("way")
+    )
+    moves = moves.filter(pl.col("from_label").ne_missing(pl.col("to_label")))
+    before, after = (
+        0 if number is None or code is None else projections.sizes(s.store, number, as_of=at).get(code, 0)
+        for at in (start, end)
+    )
+    texts = vocabulary.texts(s.store, "reason")
+    counted = moves.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    by_cause = {
+        cause: {"in": came, "out": left}
+        for cause, came, left in moves.group_by("cause")
+        .agg((pl.col("way") == 1).sum().alias("in"), (pl.col("way") == -1).sum().alias("out"))
+        .sort("cause")
+        .iter_rows()
+    }
+    decided = _decided(s, moves)
+    return {
+        "segment": name,
+        "from": s.iso(start),
+        "to": s.iso(end),
+        "before": before,
+        "after": after,
+        "in": moves.filter(pl.col("way") == 1).height,
+        "out": moves.filter(pl.col("way") == -1).height,
+        "by_cause": by_cause,
+        "by_reason": [[phrase(texts[reason]), count] for reason, count in counted.iter_rows()],
+        "by_edits": _net(by_cause, EDITS),
+        "by_customers": after - before - _net(by_cause, EDITS),
+        "model_changed": "model_promoted" in decided,
+        "definition_changed": bool(decided - {"model_promoted"}),
+        "import_gaps": [s.iso(tick) for tick in gaps(s, start, end)],
+    }
+
+
+def _net(by_cause: dict[str, dict[str, int]], causes: tuple[str, ...]) -> int:
+    """Who came less who left for these causes."""
+    return sum(each["in"] - each["out"] for cause, each in by_cause.items() if cause in causes)
+
+
+def _decided(s: Session, moves: pl.DataFrame) -> set[str]:
+    """Kinds of the decisions that ran a rescore in which somebody moved."""
+    edits = moves.filter(pl.col("cause").is_in(EDITS))["cause_seq"].drop_nulls().unique().to_list()
+    kinds = {
+        decision.seq: decision.kind
+        for decision in log.decisions(
+            s.store,
+            kinds=(
+                "model_promoted",
+                "segmentation_defined",
+                "segmentation_edited",
+                "segmentation_retired",
+            ),
+        )
+    }
+    return {kinds[seq] for seq in edits if seq in kinds}
+
+
+def gaps(s: Session, start: int, end: int) -> list[int]:
+    """Ticks that end after `start` and up to `end` without an event, where the weeks before had some.
+
+    A tick is measured against those of the same weekday and hour in the eight weeks before; the open tick
+    and what lies past the newest event are left out.
+    """
+    newest = log.summary(s.store).last
+    if newest is None:
+        return []
+    oldest = s.ticks.days_before(start, 7 * (WEEKS + 1))
+    at = log.behaviour(s.store, since=oldest, before=end, columns=["occurred_at"])["occurred_at"].to_numpy()
+    at = np.sort(at)
+    found = []
+    for tick in s.ticks.between(start, end):
+        if tick > newest:
+            break
+        usual = [
+            _events(at, s.ticks.previous(then), then)
+            for then in (
+                s.ticks.at_or_after(s.ticks.days_before(tick, 7 * week)) for week in range(1, WEEKS + 1)
+            )
+        ]
+        if _events(at, s.ticks.previous(tick), tick) == 0 and median(usual) > 0:
+            found.append(tick)
+    return found
+
+
+def _events(at: np.ndarray, start: int, end: int) -> int:
+    """How many of the sorted instants lie in [start, end)."""
+    return int(np.searchsorted(at, end) - np.searchsorted(at, start))
