@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from flax import nnx
 
+from engine.batches import Batch, Batches, class_weights, epochs_of, gather, tiles
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of
 from engine.models.ensemble import each_logits
@@ -23,16 +24,16 @@ from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_se
 TRAIN, VALID, TEST = 0, 1, 2
 
 OPTIMIZERS = {"adam": 0.001, "adamw": 0.001, "sgd": 0.02}
+SCHEDULES = ("constant", "cosine")
 MOMENTUM = 0.9
-# Rows a validation pass evaluates at once where memory or the convolution asks for a bound.
-SEQUENCE_TILE = 256
-FEATURE_TILE = 65_536
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSpec:
-    """How to train. `learning_rate=None` means the optimizer's default; `patience` counts epochs without a
-    better validation loss. Raises EngineError for a setting out of range."""
+    """How to train. `learning_rate=None` means the optimizer's default; the schedule `cosine` lets it fall to
+    nothing over all `epochs`. `patience` counts epochs without a better validation loss. `class_weight` from
+    0 (every user counts the same) to 1 (every label does); `label_smoothing` is the share of a label's weight
+    that is spread over all labels. Raises EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -41,11 +42,18 @@ class TrainingSpec:
     patience: int = 15
     seed: int = 0
     weight_decay: float = 1e-3
+    schedule: str = "constant"
+    label_smoothing: float = 0.0
+    class_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise EngineError(
                 f"There is no optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}."
+            )
+        if self.schedule not in SCHEDULES:
+            raise EngineError(
+                f"There is no schedule {self.schedule!r}: choose one of {', '.join(SCHEDULES)}."
             )
         if self.learning_rate is not None:
             _within("learning_rate", self.learning_rate, float, 1e-6, 10)
@@ -54,6 +62,8 @@ class TrainingSpec:
         _within("patience", self.patience, int, 1, 100_000)
         _within("seed", self.seed, int, 0, 2**32 - 1)
         _within("weight_decay", self.weight_decay, float, 0, 1)
+        _within("label_smoothing", self.label_smoothing, float, 0, 0.5)
+        _within("class_weight", self.class_weight, float, 0, 1)
 
     @property
     def rate(self) -> float:
@@ -71,7 +81,8 @@ class Inputs:
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """One epoch's mean cross-entropy over the training users (as they were met) and the validation users."""
+    """One epoch's mean cross-entropy over the training users (as they were met, labels smoothed) and the
+    validation users, both weighted as the training is."""
 
     epoch: int
     train_loss: float
@@ -134,14 +145,24 @@ def train(
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
     graph, parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))
-    steps = _steps(graph, spec.optimizer, spec.rate, spec.weight_decay)
+    per_epoch = -(-len(rows[TRAIN]) // spec.batch_size)
+    steps = _steps(
+        graph,
+        spec.optimizer,
+        spec.rate,
+        spec.weight_decay,
+        spec.label_smoothing,
+        spec.epochs * per_epoch if spec.schedule == "cosine" else None,
+    )
     state = (parameters, steps.optimizer.init(parameters))
     key = jax.random.key(spec.seed, impl="rbg")
-    train_set = _gather(features, sequences, labels, rows[TRAIN])
-    epochs = _epochs(train_set, spec.batch_size, spec.seed, scanned=sequences is None)
-    valid_set = jax.device_put(
-        list(_tiles(_gather(features, sequences, labels, rows[VALID]), sequences is not None))
+    weights = class_weights(labels[rows[TRAIN]], n_labels, spec.class_weight)
+    train_set, held_out = (
+        gather(features, sequences, labels, weights, rows[part]) for part in (TRAIN, VALID)
     )
+    epochs = epochs_of(train_set, spec.batch_size, spec.seed, scanned=sequences is None)
+    valid_set = jax.device_put(list(tiles(held_out, sequences is not None)))
+    valid_weight = float(held_out[3].sum())
 
     history: list[Epoch] = []
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
@@ -151,8 +172,8 @@ def train(
         validated = steps.losses(state[0], valid_set)
         # The next epoch is shuffled while XLA still computes this one.
         batches = next(epochs)
-        loss = sum(map(float, losses)) / len(rows[TRAIN])
-        history.append(Epoch(epoch, loss, sum(map(float, validated)) / len(rows[VALID])))
+        loss = sum(map(float, losses)) / float(train_set[3].sum())
+        history.append(Epoch(epoch, loss, sum(map(float, validated)) / valid_weight))
         if on_epoch is not None:
             on_epoch(history[-1])
         if not math.isfinite(history[-1].valid_loss):
@@ -171,48 +192,46 @@ def train(
     return Trained(best, history, len(history), best_epoch, time.perf_counter() - began, stopped)
 
 
-Batch = tuple[Any, Any, Any]
 State = tuple[Any, Any]
 
 
 class _Steps:
     """The compiled halves of an epoch, for one architecture and one optimizer."""
 
-    def __init__(self, graph: Any, optimizer: optax.GradientTransformation) -> None:
+    def __init__(self, graph: Any, optimizer: optax.GradientTransformation, smoothing: float) -> None:
         self.optimizer = optimizer
 
-        def mean(parameters: Any, batch: Batch, weights: Any, key: Any) -> Any:
-            features, sequences, labels = batch
+        def mean(parameters: Any, batch: Batch, key: Any) -> Any:
+            features, sequences, labels, weights = batch
             logits = each_logits(nnx.merge(graph, parameters), features, sequences, key)
-            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[None])
+            wanted = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), smoothing)
+            losses = optax.softmax_cross_entropy(logits, wanted[None])
             return jnp.sum(jnp.mean(losses, axis=0) * weights) / jnp.sum(weights)
 
-        def total(parameters: Any, batch: Batch, weights: Any) -> Any:
-            features, sequences, labels = batch
+        def total(parameters: Any, batch: Batch) -> Any:
+            features, sequences, labels, weights = batch
             logits = nnx.merge(graph, parameters)(features, sequences, None)
             return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, labels) * weights)
 
-        def step(state: State, batch: Batch, weights: Any, key: Any, number: Any) -> tuple[State, Any]:
+        def step(state: State, batch: Batch, key: Any, number: Any) -> tuple[State, Any]:
             parameters, moments = state
             key = jax.random.fold_in(key, number)
-            loss, gradients = jax.value_and_grad(mean)(parameters, batch, weights, key)
+            loss, gradients = jax.value_and_grad(mean)(parameters, batch, key)
             updates, moments = optimizer.update(gradients, moments, parameters)
-            return (optax.apply_updates(parameters, updates), moments), loss * jnp.sum(weights)
+            return (optax.apply_updates(parameters, updates), moments), loss * jnp.sum(batch[3])
 
-        def scan(state: State, batches: Batch, weights: Any, key: Any, epoch: Any) -> tuple[State, Any]:
+        def scan(state: State, batches: Batch, key: Any, epoch: Any) -> tuple[State, Any]:
             drawn = jax.random.fold_in(key, epoch)
 
             def one(carried: State, xs: Any) -> tuple[State, Any]:
-                batch, weight, number = xs
-                return step(carried, batch, weight, drawn, number)
+                batch, number = xs
+                return step(carried, batch, drawn, number)
 
-            state, losses = jax.lax.scan(one, state, (batches, weights, jnp.arange(len(weights))))
+            state, losses = jax.lax.scan(one, state, (batches, jnp.arange(len(batches[3]))))
             return state, jnp.sum(losses)
 
-        def single(
-            state: State, batch: Batch, weights: Any, key: Any, epoch: Any, number: Any
-        ) -> tuple[State, Any]:
-            return step(state, batch, weights, jax.random.fold_in(key, epoch), number)
+        def single(state: State, batch: Batch, key: Any, epoch: Any, number: Any) -> tuple[State, Any]:
+            return step(state, batch, jax.random.fold_in(key, epoch), number)
 
         self._step = jax.jit(single, donate_argnums=0)
         self._scan = jax.jit(scan, donate_argnums=0)
@@ -222,80 +241,36 @@ class _Steps:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
         yet."""
         if batches.scanned is not None:
-            state, total = self._scan(state, batches.scanned, batches.weights, key, epoch)
+            state, total = self._scan(state, batches.scanned, key, epoch)
             return state, [total]
         losses = []
-        for number, (rows, weights) in enumerate(zip(batches.rows, batches.weights, strict=True)):
-            batch = jax.tree.map(lambda values, rows=rows: values[rows], batches.data)
-            state, loss = self._step(state, batch, weights, key, epoch, number)
+        for number in range(batches.steps):
+            state, loss = self._step(state, batches.batch(number), key, epoch, number)
             losses.append(loss)
         return state, losses
 
-    def losses(self, parameters: Any, tiles: list[tuple[Batch, np.ndarray]]) -> list[Any]:
+    def losses(self, parameters: Any, tiles: list[Batch]) -> list[Any]:
         """The sum of the users' losses in each tile, perhaps not ready yet."""
-        return [self._loss(parameters, batch, weights) for batch, weights in tiles]
+        return [self._loss(parameters, batch) for batch in tiles]
 
 
 @lru_cache(maxsize=8)
-def _steps(graph: Any, optimizer: str, rate: float, weight_decay: float) -> _Steps:
+def _steps(
+    graph: Any, optimizer: str, rate: float, weight_decay: float, smoothing: float, falls_over: int | None
+) -> _Steps:
     """Kept between trainings, so that the next of the same shape compiles nothing. Weight decay is L2 in the
-    gradient for adam and sgd, decoupled for adamw, and spares biases in all."""
+    gradient for adam and sgd, decoupled for adamw, and spares biases in all. `falls_over` steps the rate goes
+    down to zero along a cosine; None leaves it."""
 
     def kernels(parameters: Any) -> Any:
         return jax.tree.map(lambda values: values.ndim > 1, parameters)
 
+    rates = rate if falls_over is None else optax.cosine_decay_schedule(rate, falls_over)
     if optimizer == "adamw":
-        return _Steps(graph, optax.adamw(rate, weight_decay=weight_decay, mask=kernels))
-    rule = optax.adam(rate) if optimizer == "adam" else optax.sgd(rate, momentum=MOMENTUM)
-    return _Steps(graph, optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels), rule))
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Batches:
-    """An epoch's users in batches: rows int32[steps, size] of `data`, weights float32 that are 0 where the
-    last batch is padded, and, for a scan, the data already gathered."""
-
-    data: Batch
-    rows: np.ndarray
-    weights: np.ndarray
-    scanned: Batch | None
-
-
-def _epochs(data: Batch, size: int, seed: int, *, scanned: bool) -> Iterator[Batches]:
-    """Every epoch's batches, each in a new order. A scan's are gathered at once and by NumPy, which is
-    quicker than row by row in it; a convolution is not scanned, as its gradient is 20 to 70 times slower
-    there on XLA's CPU backend."""
-    shuffle = np.random.default_rng(seed)
-    n = len(data[2])
-    size = min(size, n)
-    steps = -(-n // size)
-    weights = (np.arange(steps * size) < n).astype(np.float32).reshape(steps, size)
-    while True:
-        order = np.zeros(steps * size, np.int32)
-        order[:n] = shuffle.permutation(n)
-        rows = order.reshape(steps, size)
-        ready = jax.device_put(jax.tree.map(lambda v, rows=rows: v[rows], data)) if scanned else None
-        yield Batches(data, rows, weights, ready)
-
-
-def _gather(
-    features: np.ndarray | None, sequences: np.ndarray | None, labels: np.ndarray, rows: np.ndarray
-) -> Batch:
-    return (
-        None if features is None else features[rows],
-        None if sequences is None else sequences[rows],
-        labels[rows].astype(np.int32),
-    )
-
-
-def _tiles(data: Batch, sequences: bool) -> Iterator[tuple[Batch, np.ndarray]]:
-    """`data` in pieces of one shape, the last padded with its own first rows at weight 0."""
-    n = len(data[2])
-    size = min(n, SEQUENCE_TILE if sequences else FEATURE_TILE)
-    for start in range(0, n, size):
-        rows = np.arange(start, start + size)
-        weights = (rows < n).astype(np.float32)
-        yield jax.tree.map(lambda values, rows=rows: values[rows % n], data), weights
+        return _Steps(graph, optax.adamw(rates, weight_decay=weight_decay, mask=kernels), smoothing)
+    rule = optax.adam(rates) if optimizer == "adam" else optax.sgd(rates, momentum=MOMENTUM)
+    decayed = optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels), rule)
+    return _Steps(graph, decayed, smoothing)
 
 
 def _scaled(model: Kind, inputs: Inputs, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -49,7 +49,7 @@ def train(
     label: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Learn a label given by an imported table instead.")
     ] = None,
-    optimizer: Annotated[Literal["adam", "sgd"], typer.Option(help="How it descends.")] = "adam",
+    optimizer: Annotated[Literal["adam", "adamw", "sgd"], typer.Option(help="How it descends.")] = "adam",
     seed: Annotated[int, typer.Option(metavar="N", help="Of every random draw.")] = 0,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
     promote: Annotated[

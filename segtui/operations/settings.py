@@ -30,7 +30,8 @@ def training_settings(
     if unknown:
         known = ", ".join(sorted(trained | set(own.options)))
         raise OperationError(f"No setting {unknown[0]!r} for {kind}: there are {known}.")
-    parsed = {name: _value(name, text) for name, text in given.items()}
+    words = {field.name for field in fields(TrainingSpec) if isinstance(field.default, str)}
+    parsed = {name: text if name in words else _value(name, text) for name, text in given.items()}
     defaults = dict(own.training) if optimizer == "adam" else {}
     settings = defaults | {name: value for name, value in parsed.items() if name in trained}
     structure = complete_options(kind, {name: parsed[name] for name in parsed if name in own.options})

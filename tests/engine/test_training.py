@@ -187,6 +187,50 @@ def test_weight_decay_shrinks_weights_and_spares_biases(optimizer):
     assert size(held, "bias") > 0.9 * size(free, "bias")
 
 
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_class_weights_raise_the_rare_label(kind):
+    rare = np.where((LABELS == 2) & (np.arange(N) % 5 > 0), 1, LABELS)
+    settings = {"labels": rare, "epochs": 10, "learning_rate": 0.01}
+    plain, weighted = (
+        probabilities(fit(kind, {"dropout": 0.0}, class_weight=weight, **settings), kind)
+        for weight in (0.0, 1.0)
+    )
+    shares = np.bincount(rare[PARTS == 0]) / (PARTS == 0).sum()
+    assert abs(plain.mean(axis=0) - shares).max() < 0.08
+    assert weighted[:, 2].mean() > 1.5 * plain[:, 2].mean()
+
+
+def test_weights_of_one_leave_the_losses_as_they_are():
+    """Where every label is as frequent, balancing changes nothing."""
+    even = np.full(N, -1)
+    for label in range(3):
+        for part in (0, 1):
+            even[np.flatnonzero((part == PARTS) & (label == LABELS))[:20]] = label
+    plain, weighted = (fit(labels=even, epochs=3, class_weight=weight) for weight in (0.0, 1.0))
+    assert [each.train_loss for each in plain.history] == pytest.approx(
+        [each.train_loss for each in weighted.history]
+    )
+
+
+def test_smoothed_labels_are_never_certain():
+    settings = {"epochs": 60, "patience": 60, "learning_rate": 0.02, "weight_decay": 0.0}
+    plain, smoothed = (
+        probabilities(fit("mlp", {"dropout": 0.0}, label_smoothing=share, **settings)) for share in (0.0, 0.3)
+    )
+    assert smoothed.max(axis=1).mean() < plain.max(axis=1).mean() - 0.05
+    assert (smoothed.argmax(axis=1) == LABELS)[PARTS == 2].mean() > 0.7
+
+
+def test_a_cosine_ends_at_rest():
+    """The last epoch's steps are too small to move anything; without the schedule they are not."""
+    moved = {}
+    for schedule in ("constant", "cosine"):
+        settings = {"schedule": schedule, "patience": 100, "learning_rate": 0.01}
+        losses = [each.valid_loss for each in fit("mlp", {"dropout": 0.0}, epochs=20, **settings).history]
+        moved[schedule] = abs(losses[-1] - losses[-2])
+    assert moved["cosine"] < 0.1 * moved["constant"]
+
+
 # Stopping
 
 
@@ -240,6 +284,9 @@ def test_a_loss_that_becomes_no_number_leaves_the_best_before():
         ({"seed": 2**32}, "seed"),
         ({"weight_decay": 1.5}, "weight_decay must be from 0 to 1"),
         ({"epochs": True}, "epochs"),
+        ({"schedule": "linear"}, "no schedule 'linear': choose one of constant, cosine"),
+        ({"label_smoothing": 0.6}, "label_smoothing must be from 0 to 0.5"),
+        ({"class_weight": -0.1}, "class_weight must be from 0 to 1"),
     ],
 )
 def test_settings_out_of_range_are_refused_in_a_sentence(settings, said):

@@ -7,6 +7,7 @@ import pytest
 
 from db import log
 from db.store import Store
+from engine.errors import EngineError
 from engine.evaluation import losses
 from engine.training import split
 from segtui.operations.deciders import Evidence, load_model
@@ -16,6 +17,7 @@ from segtui.operations.ingest import import_files
 from segtui.operations.judgement import MIN_COMPARED, compare, probabilities
 from segtui.operations.models import models, promote
 from segtui.operations.session import open_session
+from segtui.operations.settings import training_settings
 from segtui.operations.tasks import TEST, future_task
 from segtui.operations.train import train
 
@@ -212,6 +214,25 @@ def test_the_windows_advised_are_accepted(s):
     date = re.search(r"--cutoff (\S+)", str(refused.value))[1]
     trained(s, horizon="30d", cutoff=s.instant(date), name="before")
     assert evaluate(s, model="before")["window"]["users"]
+
+
+# --- settings --------------------------------------------------------------------------------------
+
+
+def test_settings_are_read_as_what_they_are():
+    typed = {"schedule": "cosine", "hidden": "8,4", "epochs": "3", "dropout": "0.5", "members": "2"}
+    training, structure = training_settings("mlp", "adamw", 1, typed)
+    assert (training.schedule, training.epochs, training.optimizer) == ("cosine", 3, "adamw")
+    assert structure == {"hidden": (8, 4), "dropout": 0.5, "members": 2}
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [({"schedule": "up"}, "no schedule 'up'"), ({"epochs": "many"}, "'many' is not a number")],
+)
+def test_settings_that_are_none_are_refused(typed, said):
+    with pytest.raises((OperationError, EngineError), match=said):
+        training_settings("mlp", "adam", 0, typed)
 
 
 # --- what is refused, and what would do ------------------------------------------------------------
