@@ -11,7 +11,8 @@ from db import keys
 from db.chain import verify
 from db.copies import aside_path, copy_store, draft_of, put_in_place, sidecars
 from db.erasures import carry_erasures
-from db.errors import KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
+from db.errors import KeyMissing, KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
+from db.forgetting import obey
 from db.lock import writer_lock
 from db.migrate import migrate
 from db.schema import APPLICATION_ID
@@ -49,15 +50,17 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     return told
 
 
-def restore(path: Path, store: Path, *, wait: float = LOCK_SECONDS) -> dict[str, Any]:
+def restore(path: Path, store: Path, *, actor: str = "restore", wait: float = LOCK_SECONDS) -> dict[str, Any]:
     """Makes the store at `store` what the backup at `path` holds; what it was is kept beside it.
 
     The backup is copied, migrated if it is of an older version, and verified before anything is replaced, and
     itself stays as it is. The store changes in one transaction of its own, so whoever has it open goes on
-    reading, and sees the restored one next. Returns path, store, position, chain_digest, replaced (where the
-    store that was there is kept; None for none) and key (whether the key is here). Raises StoreMissing,
-    NotAStore, StoreTooNew, StoreLocked, StoreFull, KeyWrong when the key here is not the backup's, and
-    StoreDamaged for a backup that does not verify; then the store is as it was.
+    reading, and sees the restored one next. Whom the lists of erased persons name, the backup's and the one
+    here, is forgotten in it before; `actor` does that. Returns path, store, position, chain_digest, replaced
+    (where the store that was there is kept; None for none), key (whether the key is here) and forgotten (how
+    many persons were). Raises StoreMissing, NotAStore, StoreTooNew, StoreLocked, StoreFull, KeyWrong when the
+    key here is not the backup's, KeyMissing when there are lists and no key, and StoreDamaged for a backup
+    that does not verify; then the store is as it was.
     """
     path, store = Path(path), Path(store)
     if not path.is_file():
@@ -73,22 +76,26 @@ def restore(path: Path, store: Path, *, wait: float = LOCK_SECONDS) -> dict[str,
         with explained(draft), closing(connect(draft)) as copy:
             configure(copy)
             migrate(draft, copy, keep=False)
-        with Store.open(draft) as copied:
+        for listed in (path, store):
+            carry_erasures(listed, draft)
+        with Store.open(draft, beside=store) as copied:
+            key = _key_fits(copied, path, store)
+            forgotten = _forget(copied, path, actor)
             failed = [check for check in verify(copied) if not check.ok]
             if failed:
                 raise StoreDamaged(
                     f"The backup {path} does not verify ({failed[0].name}: {failed[0].detail}): "
                     "restore another one; the store is as it was."
                 )
-            key = _key_fits(copied, path, store)
             head = _head(copied)
-        carry_erasures(path, store)
+        carry_erasures(draft, store)
         replaced = _replace(store, draft)
         with Store.open(store) as restored:
             if _head(restored) != head:
                 raise StoreDamaged(f"{store} is not what {path} holds: check the disk, and restore again.")
     kept = None if replaced is None else str(replaced)
-    return {"path": str(path), "store": str(store), **head, "replaced": kept, "key": key}
+    told = {"path": str(path), "store": str(store), **head, "replaced": kept, "key": key}
+    return told | {"forgotten": forgotten}
 
 
 def _head(store: Store) -> dict[str, Any]:
@@ -107,6 +114,20 @@ def _key_fits(copied: Store, path: Path, store: Path) -> bool:
         raise KeyWrong(
             f"The key of {store} is not the one {path} was made with: put that one in {keys.key_path(store)}."
         ) from error
+
+
+def _forget(copied: Store, path: Path, actor: str) -> int:
+    """Forgets erased persons in the draft, which is one file again when this returns."""
+    try:
+        forgotten = obey(copied, actor=actor)
+    except KeyMissing as error:
+        raise KeyMissing(
+            f"{path} may hold persons who were erased, and the key to tell them is missing: put it back as "
+            f"{keys.key_path(copied.beside)} first."
+        ) from error
+    with explained(path):
+        copied.connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+    return forgotten
 
 
 def _replace(store: Path, draft: Path) -> Path | None:

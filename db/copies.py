@@ -36,7 +36,7 @@ def draft_of(path: Path) -> Iterator[Path]:
     try:
         yield draft
     finally:
-        for left in (draft, *sidecars(draft), lock_path(draft)):
+        for left in (draft, *sidecars(draft), lock_path(draft), Path(f"{draft}.erasures")):
             left.unlink(missing_ok=True)
 
 

@@ -62,7 +62,7 @@ def _write(store: Path, lines: Iterable[str]) -> None:
 
 def settle(store: Store) -> None:
     """Ends a rotation of the key in the list as well; the caller holds the writer's lock."""
-    if erasures_path(store.beside).exists():
+    if erasures_path(store.path).exists():
         Erasures(store).drop_old()
 
 
@@ -75,7 +75,7 @@ class Erasures:
         self._sealed: dict[str, dict[str, str]] = {}
         self._open: dict[str, bytes] = {}
         self._states: dict[tuple[str, str], tuple[int, int]] = {}
-        path = erasures_path(store.beside)
+        path = erasures_path(store.path)
         with explained(path):
             text = path.read_text(encoding="utf-8") if path.exists() else ""
         try:
@@ -154,7 +154,7 @@ class Erasures:
             for other in [each for each in held if each != check and check in held]:
                 self._lines.discard(_line({"list": name, "key": other, "sealed": held.pop(other)}))
         if self._lines != before:
-            _write(self._store.beside, self._lines)
+            _write(self._store.path, self._lines)
 
     def _begin(self) -> str:
         """Starts a list with a key of its own."""
@@ -185,7 +185,7 @@ class Erasures:
                 return self._open[name]
         places = [keys.kept_path(beside, bytes.fromhex(check)) for check in self._sealed.get(name, {})]
         raise KeyMissing(
-            f"The key that opens {erasures_path(beside)} is missing: put it back as "
+            f"The key that opens {erasures_path(self._store.path)} is missing: put it back as "
             f"{' or '.join(map(str, places))}, or move the list away if it is another store's."
         )
 
@@ -199,7 +199,7 @@ class Erasures:
         for entry in entries:
             self._take(entry)
             self._lines.add(_line(entry))
-        _write(self._store.beside, self._lines)
+        _write(self._store.path, self._lines)
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from db import content, log, redactions, summary
+from db.erasures import PURGED, Erasures
 from db.log import CHANGES
 from db.members import MEMBERS
 from db.passes import rescores
@@ -148,3 +149,24 @@ def wipe(store: Store) -> bool:
     if not busy:
         store.connection.execute("DELETE FROM meta WHERE name = 'to_wipe'")
     return not busy
+
+
+def obey(store: Store, *, actor: str) -> int:
+    """Forgets everyone whom the list of the erased names; returns how many persons those were.
+
+    A copy that is older than an erasure holds them still, or, when it was made to forget who they were, what
+    they held. Raises KeyMissing when there is a list and not the key to compare it with.
+    """
+    groups = {True: set[int](), False: set(store.vault.orphans()) - set(erased(store))}
+    listed = Erasures(store)
+    if listed.persons:
+        ids = {text: user for user, _, text in store.vault.entries()}
+        for text, state in listed.states(list(ids)).items():
+            groups[state == PURGED].add(ids[text])
+    groups[False] -= groups[True]
+    if any(groups.values()):
+        with store.transaction(actor=actor, source="restore") as tx:
+            for purge, users in groups.items():
+                if users:
+                    forget(tx, sorted(users), purge=purge)
+    return sum(map(len, groups.values()))

@@ -133,6 +133,11 @@ class Store:
         return cls(path, connection, beside=beside)
 
     @property
+    def is_copy(self) -> bool:
+        """Whether this is a copy of the store whose key stands beside it."""
+        return self.path != self.beside
+
+    @property
     def vault(self) -> Identities:
         """Who stands behind the surrogates: the sealed vault, or the clear table of a store without one."""
         if self._vault is None:
@@ -225,7 +230,8 @@ class Store:
         with writer_lock(self.path, wait):
             with explained(self.path):
                 bulk.sweep(self.path)
-                self.vault.settle()
+                if not self.is_copy:
+                    self.vault.settle()
                 self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
                 self.connection.execute("BEGIN IMMEDIATE")
             moment = time.time_ns() // 1000 if recorded_at is None else recorded_at
@@ -256,9 +262,11 @@ class Store:
     def _keep_up(self) -> None:
         """Checkpoints and copies. The commit stands: what fails here the next writer does as well."""
         with suppress(StoreError, sqlite3.OperationalError, OSError, pl.exceptions.PolarsError):
+            forgetting.wipe(self)
+            if self.is_copy:
+                return
             self.vault.settle()
             erasures.settle(self)
-            forgetting.wipe(self)
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             segments.sweep(self)
             segments.compact(self, "behaviour", partial(log.stored_behaviour, self))

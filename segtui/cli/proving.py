@@ -107,6 +107,8 @@ def restore(
     with out.progress():
         result = operation(path, out.store)
     _show_copy(out, result)
+    if result["forgotten"]:
+        out.message(f"Forgotten again: {result['forgotten']:,} persons who were erased since that backup.")
     if result["replaced"]:
         out.message(f"The store as it was is kept in {result['replaced']}: delete that once all is well.")
     if not result["key"]:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from db import log, vocabulary
+from db.redactions import redacted
 from engine.membership import CAUSES
 from segtui.operations.definitions import definitions, require_label
 from segtui.operations.errors import OperationError
@@ -88,7 +89,10 @@ def change_frame(
 
 
 def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Change rows with names for numbers, and the reason in an operator's words."""
+    """Change rows with names for numbers, and the reason in an operator's words.
+
+    `redacted`: the event behind a change was purged, and nothing of it is left but its place in the log.
+    """
     from engine.catalogue import phrase
 
     labels = vocabulary.texts(s.store, "label")
@@ -96,6 +100,7 @@ def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
     reasons = vocabulary.texts(s.store, "reason")
     models = vocabulary.texts(s.store, "model")
     names = s.external(frame["user"].unique().to_list())
+    purged = redacted(s.store, frame["cause_seq"].drop_nulls().unique().to_list())
     zone_iso = lru_cache(maxsize=None)(s.iso)
     phrases = {number: phrase(text) for number, text in reasons.items()}
     return [
@@ -111,6 +116,7 @@ def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
             "reason": phrases[row["reason"]],
             "reason_code": reasons[row["reason"]],
             "cause_seq": row["cause_seq"],
+            "redacted": row["cause_seq"] in purged,
             "model": models.get(row["model"]),
             "backfilled": bool(row["backfilled"]),
             "hindsight": bool(row["hindsight"]),

@@ -32,6 +32,18 @@ class Settings:
     clock: str | None
 
 
+def actor() -> str:
+    """Who acts: SEGTUI_ACTOR, else the user of the operating system."""
+    told = os.environ.get("SEGTUI_ACTOR")
+    if told:
+        return told
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user often has no name.
+        return f"uid-{os.getuid()}"
+
+
 class Session:
     """Everything an operation needs to know about a store. Not shared between threads."""
 
@@ -59,15 +71,8 @@ class Session:
 
     @property
     def actor(self) -> str:
-        """Who acts: SEGTUI_ACTOR, else the user of the operating system."""
-        told = os.environ.get("SEGTUI_ACTOR")
-        if told:
-            return told
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError):
-            # A container's user often has no name.
-            return f"uid-{os.getuid()}"
+        """Who acts."""
+        return actor()
 
     def wall(self) -> int:
         """The wall clock in µs UTC; SEGTUI_NOW (µs) freezes it for tests and replays of a cron job."""

@@ -11,12 +11,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from db import log
+from db import keys, log
 from db.backup import backup, restore
 from db.chain import verify
 from db.content import content_digest
 from db.copies import kept_before
-from db.errors import KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreLocked, StoreMissing
+from db.erasures import ERASED, Erasures, carry_erasures
+from db.errors import KeyMissing, KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreLocked, StoreMissing
 from db.lock import writer_lock
 from db.store import Store
 
@@ -82,10 +83,10 @@ def test_the_list_of_the_erased_goes_with_a_backup_and_the_key_does_not(
     filled: Store, tmp_path: Path
 ) -> None:
     listed = tmp_path / "shop.db.erasures"
-    listed.write_text("aa\nbb\n")
+    Erasures(filled).record(["gone"], ERASED, 1)
     backup(filled, tmp_path / "backup.db")
     copied = tmp_path / "backup.db.erasures"
-    assert copied.read_text() == "aa\nbb\n"
+    assert copied.read_text() == listed.read_text()
     assert stat.S_IMODE(copied.stat().st_mode) == 0o600
     assert not (tmp_path / "backup.db.key").exists()
 
@@ -117,6 +118,7 @@ def test_a_restore_puts_the_backup_in_the_stores_place_and_keeps_what_was_there(
             "chain_digest": restored.chain_digest().hex(),
             "replaced": str(aside),
             "key": True,
+            "forgotten": 0,
         }
         assert log.summary(restored).events == 2
         assert [check for check in verify(restored) if not check.ok] == []
@@ -223,8 +225,51 @@ def test_a_restore_waits_for_the_writer(filled: Store, saved: Path) -> None:
         restore(saved, filled.path, wait=0.05)
 
 
-def test_a_restore_keeps_everyones_erasure(filled: Store, saved: Path, tmp_path: Path) -> None:
-    (tmp_path / "backup.db.erasures").write_text("bb\naa\n")
-    (tmp_path / "shop.db.erasures").write_text("cc\naa\n")
-    restore(saved, filled.path)
-    assert (tmp_path / "shop.db.erasures").read_text() == "aa\nbb\ncc\n"
+def test_a_restore_keeps_everyones_erasure_and_forgets_them_in_it(
+    filled: Store, saved: Path, tmp_path: Path
+) -> None:
+    Erasures(filled).record(["someone-else"], ERASED, 1)
+    carry_erasures(filled.path, saved)
+    Erasures(filled).record(["a"], ERASED, 2)
+    both = (tmp_path / "shop.db.erasures").read_text()
+    told = restore(saved, filled.path)
+    assert told["forgotten"] == 1
+    assert (tmp_path / "shop.db.erasures").read_text() == both
+    with Store.open(filled.path) as restored:
+        assert (restored.vault.surrogate("a"), restored.vault.surrogate("b")) == (None, 2)
+        assert told["chain_digest"] == restored.chain_digest().hex()
+        assert [check for check in verify(restored) if not check.ok] == []
+    lookups = filled.vault.lookups(["a"], "id")
+    assert lookups[0] in saved.read_bytes()
+    assert lookups[0] not in filled.path.read_bytes()
+    assert list(tmp_path.glob("*.draft*")) == []
+
+
+def test_a_restore_without_the_key_is_refused_where_there_is_a_list(
+    filled: Store, saved: Path, tmp_path: Path
+) -> None:
+    Erasures(filled).record(["a"], ERASED, 1)
+    carry_erasures(filled.path, saved)
+    (tmp_path / "new").mkdir()
+    with pytest.raises(KeyMissing, match=r"put it back as .*new/shop\.db\.key first"):
+        restore(saved, tmp_path / "new" / "shop.db")
+    assert list((tmp_path / "new").glob("*.db")) == []
+    shutil.copy(f"{filled.path}.key", tmp_path / "new" / "shop.db.key")
+    assert restore(saved, tmp_path / "new" / "shop.db")["forgotten"] == 1
+
+
+def test_a_restore_from_before_a_rotation_finds_its_key_and_leaves_the_new_one(
+    filled: Store, saved: Path
+) -> None:
+    new = bytes(32)
+    with filled.transaction(actor="ann") as tx:
+        keys.propose(filled.path, new, keys.FILE)
+        filled.vault.reseal(new, keys.FILE)
+        tx.append_decision("key_rotated", {})
+    filled.close()
+    assert restore(saved, filled.path)["key"]
+    with Store.open(filled.path) as restored:
+        assert restored.vault.surrogate("a") == 1
+        with restored.transaction(actor="ann") as tx:
+            assert tx.surrogates(pl.Series(["a", "c"])).to_list() == [1, 3]
+    assert keys.parse_key(keys.key_path(filled.path).read_text(), "") == new

@@ -25,6 +25,7 @@ from segtui.operations.ingest import import_files
 from segtui.operations.init import init
 from segtui.operations.key import rotate
 from segtui.operations.rescore import rescore, rescore_range
+from segtui.operations.restore import restore
 from segtui.operations.session import Session, open_session
 from segtui.operations.verify import verify
 
@@ -136,6 +137,53 @@ def test_nobody_else_is_touched(peopled, purge: bool) -> None:
         assert rescore(s, full=True)["changed"] == 0
         assert holders(s).equals(before.filter(others))
         assert log.behaviour(s.store).equals(rows.filter(others) if purge else rows)
+        sound(s)
+
+
+def test_causes_that_point_to_purged_events_say_so(peopled) -> None:
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        before = list(changes(s, first=True))
+        assert {each["cause"] for each in before} == {"event"}
+        assert not any(each["redacted"] for each in before)
+        erase(s, [WHO], purge=True)
+        (own,) = (each for each in changes(s, first=True) if each["redacted"])
+        assert (own["user"], own["cause"]) == (f"#{gone}", "event")
+        assert own["cause_seq"] in [each["cause_seq"] for each in before]
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_a_restore_of_an_older_backup_does_not_bring_them_back(peopled, tmp_path: Path, purge: bool) -> None:
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        others = pl.col("user") != gone
+        lookup, sealed = s.store.rows("SELECT lookup, ciphertext FROM vault WHERE user = ?", (gone,))[0]
+        before = holders(s)
+        older = backup(s.store, tmp_path / "older.db")
+        erase(s, [WHO], purge=purge)
+    assert sealed in (tmp_path / "older.db").read_bytes()
+    told = restore(tmp_path / "older.db", peopled.path)
+    assert told["forgotten"] == 1
+    assert told["position"] > older["position"]
+    with peopled.open() as s:
+        assert s.store.vault.surrogate(WHO) is None
+        assert holders(s).equals(before.filter(others))
+        assert log.behaviour(s.store).filter(~others).height == (0 if purge else DAYS)
+        assert found(peopled.path.parent, lookup, sealed) == []
+        sound(s)
+        assert rescore(s, full=True)["changed"] == 0
+
+
+def test_a_copy_kept_aside_can_be_restored_after_it_was_made_to_forget(peopled) -> None:
+    with peopled.open() as s:
+        others = pl.col("user") != s.user(WHO)
+        before = holders(s)
+        backup(s.store, Path(f"{peopled.path}.before-version-2-20260101T000000"))
+        erase(s, [WHO])
+    (aside,) = kept_before(peopled.path)
+    assert restore(aside, peopled.path)["forgotten"] == 1
+    with peopled.open() as s:
+        assert holders(s).equals(before.filter(others))
         sound(s)
 
 

@@ -312,6 +312,9 @@ def _why(row: Item, event: str | None) -> Content:
     ]
     if event is not None:
         lines.append(Content.assemble(("event    ", words.DIM), event))
+    elif row["redacted"]:
+        told = f"redacted: position {row['cause_seq']:,} of the log was purged"
+        lines.append(Content.assemble(("event    ", words.DIM), told))
     elif row["cause_seq"] is not None:
         lines.append(Content.assemble(("event    ", words.DIM), f"position {row['cause_seq']:,} of the log"))
     if row["model"]:
