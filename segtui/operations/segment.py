@@ -240,7 +240,10 @@ def _listing(s: Session, run: EditRun) -> pl.DataFrame:
 
 
 def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> list[dict[str, Any]]:
-    """Size under the rule at tick ends over the last 90 days, oldest first, by the labels recorded then."""
+    """Size under the rule at tick ends over the last 90 days, oldest first, by the labels recorded then.
+
+    Ticks at which a segmentation that the rule reads was not recorded yet are left out.
+    """
     now = s.require_as_of()
     evidence = Evidence(s.events(before=now), s.identity(), s.attributes())
     decider = RuleDecider(rule)
@@ -253,9 +256,12 @@ def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> 
         if first is None or as_of <= first:
             continue
         progress("sizes under this definition", 1 - back / TREND_DAYS)
+        read = [_labels(s, name, as_of) for name in rule.refers]
+        if any(held.is_empty() for held in read):
+            continue
         frame = evidence.features(as_of, rule.spec)
-        for name in rule.refers:
-            frame = frame.join(_labels(s, name, as_of), on="user", how="left", maintain_order="left")
+        for held in read:
+            frame = frame.join(held, on="user", how="left", maintain_order="left")
         _, decided = decider.decide(frame, evidence, as_of, np.full(frame.height, -1, np.int32))
         points.append({"as_of": s.iso(as_of), "users": int((decided == IN).sum())})
     return points
