@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,10 @@ import polars as pl
 from db import log, projections, vocabulary
 from db.checks import Check
 from db.passes import left_by
-from engine.labels import Starter
 from segtui.operations.deciders import Decider, Evidence, ModelDecider, StarterDecider, model_decider
+from segtui.operations.definitions import KINDS, Definitions, definitions
 from segtui.operations.progress import Progress, quiet
+from segtui.operations.rule_deciders import Nobody, RuleDecider
 from segtui.operations.session import Session
 
 NONE = 0
@@ -63,7 +65,8 @@ class Recomputation:
         self.erased = np.isin(self.users, erased.to_numpy())
         self.segmentations = {name: key for key, name in vocabulary.texts(s.store, "segmentation").items()}
         self.labels = vocabulary.texts(s.store, "label")
-        self.starters = log.decisions(s.store, kinds=("starter_fitted",))
+        self.edits = [each.seq for each in log.decisions(s.store, kinds=KINDS)]
+        self.definitions: dict[int, Definitions] = {}
         self.held: dict[str, _Held] = {}
         self.tally = _Tally()
 
@@ -112,7 +115,7 @@ class Recomputation:
         frame, scores, decided = self._decide(decider, held, body)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         numbers = {label: number for number, label in self.labels.items()}
-        given = np.array([numbers[label] for label in decider.labels])[decided]
+        given = np.array([*(numbers[label] for label in decider.labels), NONE])[decided]
         differing = (given != held.shown[at]) & ~self.erased[at]
         self.tally.rescores += 1
         self.tally.labels += int((~self.erased[at]).sum())
@@ -149,16 +152,20 @@ class Recomputation:
         held.shown[at] = moved["to_label"].fill_null(NONE).to_numpy()
 
     def _decider(self, body: dict[str, Any], seq: int) -> Decider | None:
-        """What decided a rescore; None for what this cannot decide again."""
+        """What decided a rescore; None for what this cannot decide again: only the log knows a list."""
         if body["model"] is not None:
             return model_decider(self.s.store, body["model"])
-        name = body["segmentation"]
-        fitted = [each for each in self.starters if each.seq < seq and each.body["segmentation"] == name]
-        if not fitted:
+        edits = bisect(self.edits, seq)
+        if edits not in self.definitions:
+            self.definitions[edits] = definitions(self.s, position=seq)
+        known = self.definitions[edits].segmentations.get(body["segmentation"])
+        if known is None:
+            return Nobody(self.s.ticks.zone)
+        if known.rule is not None:
+            return RuleDecider(known.rule)
+        if known.starter is None:
             return None
-        told = fitted[-1].body
-        starter = Starter(recency_days=told["recency_days"], spend_above=told["spend_above"])
-        return StarterDecider(starter, self.s.ticks.zone, told["as_of"])
+        return StarterDecider(known.starter, self.s.ticks.zone, known.fitted_at)
 
     def _decide(
         self, decider: Decider, held: _Held, body: dict[str, Any]
@@ -191,7 +198,15 @@ class Recomputation:
         codes = {number: numbers.get(text, -1) for number, text in self.labels.items()} | {NONE: -1}
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         closed = np.array([codes[number] for number in held.closed[at].tolist()], np.int32)
-        return decider.decide(frame, evidence, as_of, closed)
+        return decider.decide(
+            frame.with_columns(self._read(each, at) for each in decider.refers), evidence, as_of, closed
+        )
+
+    def _read(self, name: str, at: np.ndarray) -> pl.Series:
+        """The labels recorded in a segmentation that a rule reads, which was decided before."""
+        held = self.held.get(name)
+        numbers = np.full(len(at), NONE) if held is None else held.shown[at]
+        return pl.Series(name, [self.labels.get(number) for number in numbers.tolist()], dtype=pl.String)
 
     def _is_near(
         self, body: dict[str, Any], decider: Decider, scores: np.ndarray, closed: int, recorded: int

@@ -33,6 +33,7 @@ def test_every_screen_looks_the_same_in_any_order(seed):
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
-def test_rescoring_over_many_stories():
-    code, said = run_tests("tests/operations/test_rescoring.py", "--timeout=3000", SEGTUI_SOAK="1")
+@pytest.mark.parametrize("file", ["test_rescoring.py", "test_promotion.py", "test_segment.py"])
+def test_rescoring_over_many_stories(file):
+    code, said = run_tests(f"tests/operations/{file}", "--timeout=3000", SEGTUI_SOAK="1")
     assert code == 0, said
