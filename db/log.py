@@ -303,6 +303,16 @@ def commits(store: Store) -> list[Commit]:
     return [Commit(*row) for row in store.rows(f"SELECT {_COMMIT} FROM commits ORDER BY id")]
 
 
+def behaviour_with(store: Store, decision: int) -> tuple[int, int] | None:
+    """The first and last seq of the behaviour that was committed with a decision; None for none."""
+    rows = store.rows(
+        "SELECT behaviour_first, behaviour_last FROM commits "
+        "WHERE ? BETWEEN decisions_first AND decisions_last AND behaviour_first IS NOT NULL",
+        (decision,),
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
 def changes(
     store: Store,
     *,

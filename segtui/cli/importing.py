@@ -9,10 +9,25 @@ from typing import Annotated, Any
 import typer
 
 from segtui.cli.options import Json, Quiet, Store, flag, formats, output, percentage
-from segtui.cli.output import Output, write
+from segtui.cli.output import Column, Output, write
+from segtui.cli.shown import when
 from segtui.operations import words
 
 commands = typer.Typer()
+RULES = (Column("rule"), Column("rows", words.count, right=True))
+KINDS = (Column("kind"), Column("events", words.count, right=True))
+FIELDS = (
+    Column("field"),
+    Column("filled", words.count, right=True),
+    Column("missing", words.count, right=True),
+)
+IMPORTED = ("import", "recorded_at", "source", "rows", "accepted", "quarantined")
+IMPORTS = (
+    Column("import", right=True),
+    Column("recorded", when),
+    Column("source"),
+    *(Column(name, words.count, right=True) for name in IMPORTED[3:]),
+)
 COUNTS = ("rows", "accepted", "duplicates", "changed", "suppressed", "quarantined")
 
 
@@ -96,6 +111,43 @@ def import_files(
         _explain(out, result)
         again = " ".join(["segtui import", *(quote(str(file)) for file in files)])
         out.next(again if dry_run else status(s)["next"])
+
+
+@commands.command(rich_help_panel="Look", epilog="Example: segtui quality --json | jq .rules")
+def quality(
+    context: typer.Context,
+    number: Annotated[
+        int | None, typer.Argument(metavar="IMPORT", help="The import's number (default: the newest).")
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Shows what an import met: rows refused by rule, and how full the accepted ones are."""
+    from segtui.operations.quality import quality as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(s, number)
+    if json:
+        out.document(result)
+    else:
+        _report(out, result)
+    out.next("segtui quality IMPORT" if len(result["imports"]) > 1 else "segtui status")
+
+
+def _report(out: Output, result: dict[str, Any]) -> None:
+    show = words.count if out.terminal else str
+    names = (*COUNTS, "late", "events", "users", "first", "last")
+    facts = [(name, show(result[name]) if isinstance(result[name], int) else result[name]) for name in names]
+    out.message(f"Import {result['import']}, {result['source']}, {when(result['recorded_at'])}.")
+    out.facts(facts)
+    out.table(RULES, result["rules"], title="quarantined, by rule")
+    out.table(KINDS, list(result["kinds"].items()), title="events, by kind")
+    fields = [[field["name"], field["filled"], field["missing"]] for field in result["fields"]]
+    out.table(FIELDS, fields, title="events, by field")
+    out.table(IMPORTS, [[one[name] for name in IMPORTED] for one in result["imports"]], title="imports")
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:

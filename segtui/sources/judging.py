@@ -78,13 +78,13 @@ class Judge:
         self._limit(name)
 
     def time(self, text: pl.Expr, instants: pl.Series, word: str = "time") -> None:
-        """Puts the time; rejects what is not one, lies before 1970 or more than a day after now."""
+        """Puts the time; rejects what is not one, lies before 1990 or more than a day after now."""
         self.put("time", instants)
         missing = numbers.trimmed(text).is_null()
         self.reject(missing, f"no {word}")
         value = pl.col("time")
         self.reject(value.is_null(), told(word, text, f"is not a {word}"))
-        self.reject(value < 0, told(word, text, "lies before 1970"))
+        self.reject(value < times.EARLIEST, told(word, text, "lies before 1990"))
         self.reject(value > self.options.now + times.DAY, told(word, text, "lies in the future"))
 
     def number(self, name: str, text: pl.Expr, word: str) -> pl.Expr:
@@ -154,6 +154,7 @@ class Judge:
         value = self.number("duration", text, "duration")
         self.reject(value < 0, "negative duration")
         self.put("duration", numbers.scaled(value, unit))
+        self.reject(pl.col("duration") == 0, "duration is 0")
 
     def batch(self, broken: pl.DataFrame | None = None, attributes: pl.DataFrame | None = None) -> Batch:
         """The rows told apart; `broken` are REJECTED rows that never had columns.

@@ -11,6 +11,7 @@ from segtui.sources import numbers
 from segtui.sources.errors import SourceError
 
 DAY = 86_400_000_000
+EARLIEST = 631_152_000_000_000  # 1990 began, in UTC: no shop's events are older
 FARTHEST = 10**18  # µs: beyond any year, well inside Int64
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"

@@ -18,6 +18,7 @@ COMMANDS = {
     "key",
     "status",
     "import",
+    "quality",
     "train",
     "models",
     "promote",

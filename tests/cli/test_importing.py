@@ -34,3 +34,21 @@ def test_an_import_names_a_file(cli: Cli) -> None:
     told = cli("import")
     assert told.code == 2
     assert "FILE: name at least one file" in told.err
+
+
+def test_quality_tells_what_the_newest_import_met(cli: Cli, tmp_path: Path) -> None:
+    store, rows = tmp_path / "shop.db", tmp_path / "rows.ndjson"
+    rows.write_text(
+        '{"user": "a", "time": "2026-01-05", "kind": "view"}\n{"user": "a", "time": "x", "kind": "view"}\n'
+    )
+    assert cli("init", "--store", store).code == 0
+    assert cli("import", rows, "--store", store).code == 0
+    told = cli("quality", "--store", store, "--json").document
+    keys = "import recorded_at actor source format rows accepted quarantined rules events users first last"
+    assert told.keys() >= {*keys.split(), "kinds", "fields", "imports"}
+    assert (told["rows"], told["accepted"], told["rules"]) == (2, 1, [["time '…' is not a time", 1]])
+    shown = cli("quality", told["import"], "--store", store)
+    assert "time '…' is not a time\t1\n" in shown.out
+    assert "next: segtui status" in shown.err
+    missing = cli("quality", 4711, "--store", store)
+    assert (missing.code, "There is no import 4711" in missing.err) == (1, True)

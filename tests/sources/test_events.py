@@ -63,6 +63,12 @@ def test_every_member_comes_through(read: Read) -> None:
     ]
 
 
+def test_the_first_moment_of_1990_may_be_true(read: Read) -> None:
+    good, bad, _ = read(event(time="1990-01-01T00:00:00Z", duration=0.001))
+    assert good.select("time", "duration").rows() == [(631_152_000_000_000, 1)]
+    assert bad.is_empty()
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -73,7 +79,10 @@ def test_every_member_comes_through(read: Read) -> None:
         (event(time=None), "no time"),
         (event(time="1997-13-01"), "time '1997-13-01' is not a time"),
         (event(time="it's late"), "time 'it’s late' is not a time"),
-        (event(time="1969-12-31"), "time '1969-12-31' lies before 1970"),
+        (event(time="1969-12-31"), "time '1969-12-31' lies before 1990"),
+        (event(time="1989-12-31T23:59:59Z"), "time '1989-12-31T23:59:59Z' lies before 1990"),
+        (event(duration=0), "duration is 0"),
+        (event(duration="0.0004"), "duration is 0"),
         (event(time="2031-01-01"), "time '2031-01-01' lies in the future"),
         (event(kind=None), "no kind"),
         (event(kind="Add To Cart"), "kind 'Add To Cart' is not a name in snake_case, like add_to_cart"),
