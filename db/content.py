@@ -75,7 +75,8 @@ def leave_out(store: Store, users: Sequence[int]) -> None:
     total, position = _kept(store)
     rows = log.behaviour(store, position=position, users=users, columns=["seq", "user", *HASHED])
     if rows.height:
-        carried = log.attributes(store, position=position, users=users).select("seq", "name", "value")
+        carried = log.carried(store, int(rows["seq"][0]), int(rows["seq"][-1]))
+        carried = carried.filter(pl.col("seq").is_in(rows["seq"].implode()))
         _keep(store, (total - _sum(rows, _words(store, rows, carried))) % MODULUS, position)
 
 

@@ -132,12 +132,16 @@ def behaviour(
     since: int | None = None,
     before: int | None = None,
     users: Sequence[int] | None = None,
+    between: tuple[int, int] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Behaviour with seq in (after_seq, position] and occurred_at in [since, before), by seq."""
+    """Behaviour with seq in (after_seq, position] and occurred_at in [since, before), by seq.
+
+    `users` looks these up one by one; `between` scans for users in a half-open range.
+    """
     names = list(BEHAVIOUR) if columns is None else list(columns)
     if users is None:
-        return _scanned_behaviour(store, position, after_seq, since, before, names)
+        return _scanned_behaviour(store, position, after_seq, since, before, between, names)
     conditions = {
         "seq > ?": after_seq,
         "seq <= ?": position,
@@ -163,21 +167,25 @@ def _scanned_behaviour(
     after_seq: int,
     since: int | None,
     before: int | None,
+    between: tuple[int, int] | None,
     names: list[str],
 ) -> pl.DataFrame:
     """Everyone's behaviour: from the columnar copies where there are, from the table for the rest."""
+    first_user, next_user = between or (None, None)
     where = pl.lit(True)
     if since is not None:
         where &= pl.col("occurred_at") >= since
     if before is not None:
         where &= pl.col("occurred_at") < before
+    if between is not None:
+        where &= pl.col("user").is_between(*between, closed="left")
 
     def from_rows(first: int, last: int) -> pl.DataFrame:
         return store.frame(
             f"SELECT {_quoted(names)} FROM behaviour WHERE seq BETWEEN ? AND ? "
             "AND occurred_at >= coalesce(?, occurred_at) AND occurred_at < coalesce(?, occurred_at + 1) "
-            "ORDER BY seq",
-            (first, last, since, before),
+            "AND user >= coalesce(?, user) AND user < coalesce(?, user + 1) ORDER BY seq",
+            (first, last, since, before, first_user, next_user),
             {name: BEHAVIOUR[name] for name in names},
         )
 
@@ -215,10 +223,15 @@ def _stored(store: Store, table: str, schema: dict[str, pl.DataType], first: int
 
 
 def attributes(
-    store: Store, *, position: int | None = None, users: Sequence[int] | None = None
+    store: Store,
+    *,
+    position: int | None = None,
+    users: Sequence[int] | None = None,
+    between: tuple[int, int] | None = None,
 ) -> pl.DataFrame:
     """Attributes of behaviour rows: seq, user, occurred_at, name, value; by seq and name.
 
+    `between`: only those of users in a half-open range.
     The versions of changed rows are no attribute of anybody: see `versions`.
     """
     where = ["a.name NOT IN (SELECT id FROM vocabulary WHERE kind = 'attribute:version')"]
@@ -230,6 +243,9 @@ def attributes(
         condition, value = among("b.user", users)
         where.append(condition)
         parameters.append(value)
+    if between is not None:
+        where += ["b.user >= ?", "b.user < ?"]
+        parameters += between
     return store.frame(
         "SELECT a.seq, b.user, b.occurred_at, a.name, a.value FROM attributes a "
         f"JOIN behaviour b ON b.seq = a.seq WHERE {' AND '.join(where)} ORDER BY a.seq, a.name",
@@ -376,6 +392,12 @@ def summary(store: Store) -> Summary:
             position=store.head(),
             last_import=Commit(*newest[0]) if newest else None,
         )
+
+
+def users(store: Store, between: tuple[int, int]) -> pl.Series:
+    """The users in a half-open range who have behaviour, ascending."""
+    sql = "SELECT DISTINCT user FROM behaviour WHERE user >= ? AND user < ? ORDER BY user"
+    return store.frame(sql, between, {"user": pl.Int64()})["user"]
 
 
 def last_events(store: Store, *, position: int | None = None) -> pl.DataFrame:

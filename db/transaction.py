@@ -17,6 +17,7 @@ from db.log import BEHAVIOUR, CHANGES
 from db.proof import Proof
 from db.schema import STREAMS
 from db.segments import Draft
+from db.spill import Scratch
 from db.vocabulary import KINDS
 from db.words import Met
 
@@ -39,6 +40,7 @@ class Transaction:
         self._staging = Staging(store)
         self._ranges: dict[str, tuple[int, int] | None] = dict.fromkeys(STREAMS)
         self._proof = Proof(store)
+        self.scratch = Scratch(store)
         self._changes: list[pl.DataFrame] = []
         self._decisions: list[tuple[int, str, str]] = []
         self._vocabulary = VocabularyDigest()
@@ -265,6 +267,7 @@ class Transaction:
     def release(self) -> None:
         """Removes staging files; Store.transaction calls it when the transaction has ended."""
         self._proof.release()
+        self.scratch.release()
         self._staging.release()
 
 

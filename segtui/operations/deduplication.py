@@ -45,6 +45,8 @@ def new_copies(incoming: pl.DataFrame, logged: pl.DataFrame) -> pl.Series:
     """
     if incoming.is_empty():
         return pl.Series("new", [], dtype=pl.Boolean)
+    if logged.is_empty() and incoming["file"].n_unique() == 1:
+        return pl.repeat(True, incoming.height, eager=True).alias("new")
     keys = _used(incoming, logged)
     numbered = incoming.select(*keys, "file").with_columns(
         pl.int_range(pl.len()).over([*keys, "file"]).alias("copy")

@@ -1,236 +1,180 @@
-"""From parsed rows to rows of the log: vocabulary, vault, de-duplication, late flags, sessions."""
+"""From batches of outside rows to rows of the log, in memory that does not grow with their number.
+
+Batches become integers (vocabulary, vault, hashes) and are set aside; then those with a source's own id are
+judged by ranges of the id, and all that is left by ranges of users, part by part into the log.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import polars as pl
 
-from db import content, log, projections, vocabulary
+from db.spill import Histogram
 from db.store import Transaction
-from segtui.operations import deduplication
-from segtui.operations.deduplication import CONTENT
-from segtui.operations.progress import Progress
+from segtui.operations.reading import Pace
 from segtui.operations.session import Session
+from segtui.operations.sifting import PLAIN, PRESENT, TABLE, Sieve
+from segtui.sources import Batch
 
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
+NUMBERS = ("amount", "quantity", "rating", "duration")
 MILLIONTH = 1_000_000
+PART_ROWS = 400_000
+KEY_BYTES = 4
+"""Of a source id's hash, to cut the rows into ranges."""
 
 
 @dataclass
 class Counts:
-    """What became of the rows of an import."""
+    """What became of the rows of an import, as told by `import_files`; `newest` is an occurred_at."""
 
-    accepted: int
-    duplicates: int
-    changed: int
-    appended: int
-    late: int
-    newest: int
-    first_seq: int | None
-    last_seq: int | None
+    accepted: int = 0
+    duplicates: int = 0
+    changed: int = 0
+    users: int = 0
+    late: int = 0
+    newest: int = 0
+    first_seq: int | None = None
+    last_seq: int | None = None
 
 
-def append(
-    s: Session,
-    tx: Transaction,
-    parsed: pl.DataFrame,
-    attributes: pl.DataFrame | None,
-    source: str,
-    progress: Progress,
-) -> Counts:
-    """Appends what the log does not hold yet, in the order of the files; returns the counts."""
-    rows = _numbered(tx, parsed, source)
-    has_id = rows["source_id"].is_not_null()
-    carries = rows["row"].is_in(attributes["row"].implode()) if attributes is not None else None
-    plain = ~has_id if carries is None else ~has_id & ~carries
-    fresh_plain = rows.filter(plain)
-    if carries is not None:
-        fresh_plain = _first_seen(s, fresh_plain)
-    kept = [_new_plain(s, fresh_plain, source)]
-    duplicates = int(plain.sum()) - kept[0].height
-    versions: pl.DataFrame | None = None
-    with_id = rows.filter(has_id if carries is None else has_id & ~carries)
-    if with_id.height:
-        fresh, versions, repeated = _new_by_id(s, tx, with_id)
-        kept.append(fresh)
-        duplicates += repeated
-    carried: list[pl.DataFrame] = []
-    if attributes is not None and carries is not None:
-        numbered = _attribute_values(tx, attributes, rows)
-        carried.append(numbered.select("row", "name", "value"))
-        bearing = rows.filter(carries)
-        same = deduplication.same_attributes(numbered, _logged_attributes(s))
-        fresh = bearing.filter(~pl.col("row").is_in(same.implode()))
-        duplicates += bearing.height - fresh.height
-        kept.append(fresh)
-    new = pl.concat(kept).sort("user", "row")
-    new = _with_sessions(s, _with_late(s, new))
-    progress(f"appending {new.height:,} rows", None)
-    if versions is not None and versions.height:
-        name = tx.number("attribute:version", "version")
-        carried.append(versions.select("row", pl.lit(name, dtype=pl.Int64).alias("name"), value="version"))
-    linked = None
-    if carried:
-        position = new.select("row", pl.int_range(pl.len(), dtype=pl.Int64).alias("index"))
-        linked = (
-            pl.concat(carried)
-            .join(position, on="row", how="inner")
-            .select(pl.col("index").alias("row"), "name", "value")
+class Arrivals:
+    """The rows of one import on their way into the log: `take` every batch, then `append` once."""
+
+    def __init__(self, s: Session, tx: Transaction, source: str) -> None:
+        self._tx = tx
+        self._prefix = source.encode() + b"\0"
+        self._sieve = Sieve(s, tx, source)
+        self._rows = tx.scratch.spill("rows", "user")
+        self._with_id = tx.scratch.spill("ids", "key")
+        self._carried = tx.scratch.spill("carried", "user")
+        self._sessions = tx.scratch.spill("sessions", "user")
+        self._sizes = Histogram()
+        self._taken = 0
+        self._counts = Counts()
+
+    def take(self, batch: Batch, file: int) -> None:
+        """Sets a batch of the import's `file`-th file aside."""
+        if batch.accepted.is_empty():
+            return
+        rows = self._numbered(batch, file)
+        self._taken += rows.height
+        self._sizes.add(rows["user"])
+        with_id = pl.col("key").is_not_null() & (pl.col("way") == PLAIN)
+        self._with_id.add(rows.filter(with_id).drop("line"))
+        self._rows.add(rows.filter(~with_id).drop("line", "key"))
+        if batch.attributes is not None:
+            carried = self._attributes(batch.attributes).join(
+                rows.select("line", "row", "user"), on="line", how="inner"
+            )
+            self._sizes.add(carried["user"])
+            self._carried.add(carried.select("row", "user", "name", "value"))
+
+    def append(self, pace: Pace) -> Counts:
+        """Appends what the log does not hold yet; a user's rows keep the order of the files."""
+        counts = self._counts
+        counts.users = self._sizes.users
+        self._judge_ids(pace)
+        span = self._tx.append_parts(self._parts(pace))
+        if span is not None:
+            counts.first_seq, counts.last_seq = span
+        counts.accepted = self._taken - counts.duplicates - counts.changed
+        return counts
+
+    def _numbered(self, batch: Batch, file: int) -> pl.DataFrame:
+        """Texts to vocabulary numbers, external ids to surrogates, source ids to 16-byte hashes.
+
+        A session's text becomes a number of this import, which tells it from others of its user.
+        """
+        parsed, tx = batch.accepted, self._tx
+        way = pl.lit(PLAIN)
+        if batch.attributes is not None:
+            carries = pl.col("line").is_in(batch.attributes["line"].unique().implode())
+            way = pl.when(carries).then(TABLE).otherwise(PRESENT)
+        first = self._taken
+        session = pl.col("session")
+        return parsed.select(
+            "line",
+            pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("row"),
+            pl.lit(file, dtype=pl.Int64).alias("file"),
+            way.cast(pl.Int64).alias("way"),
+            pl.when(session.is_not_null()).then(session.hash().reinterpret(signed=True)).alias("session"),
+            pl.col("time").alias("occurred_at"),
+            *NUMBERS,
+            tx.surrogates(parsed["user"]).alias("user"),
+            *(tx.numbers(name, parsed[name]).alias(name) for name in TEXTS),
+            *self._hashed(parsed["id"]),
         )
-    span = tx.append_behaviour(new.select([name for name in log.BEHAVIOUR if name != "seq"]), linked)
-    changed = 0 if versions is None else versions.height
-    return Counts(
-        accepted=rows.height - duplicates - changed,
-        duplicates=duplicates,
-        changed=changed,
-        appended=new.height,
-        late=int(new["late"].sum()),
-        newest=int(new["occurred_at"].max() or 0),  # type: ignore[arg-type]  # polars types max() loosely
-        first_seq=span[0] if span else None,
-        last_seq=span[1] if span else None,
-    )
 
+    def _hashed(self, ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """source_id and key: a hash of the source and its own id, and the beginning of it as a number."""
+        hashes: list[bytes | None] = [None] * len(ids)
+        if ids.null_count() < len(ids):
+            hashes = [
+                None if text is None else hashlib.sha256(self._prefix + text.encode()).digest()[:16]
+                for text in ids
+            ]
+        keys = [None if digest is None else int.from_bytes(digest[:KEY_BYTES]) for digest in hashes]
+        return pl.Series("source_id", hashes, dtype=pl.Binary), pl.Series("key", keys, dtype=pl.Int64)
 
-def _numbered(tx: Transaction, parsed: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Texts to vocabulary numbers, external ids to surrogates, source ids to 16-byte hashes."""
-    ids = parsed["id"].drop_nulls().unique()
-    prefix = source.encode() + b"\0"
-    hashes = {text: hashlib.sha256(prefix + text.encode()).digest()[:16] for text in ids}
-    return parsed.select(
-        "row",
-        "file",
-        "session",
-        pl.col("time").alias("occurred_at"),
-        "amount",
-        "quantity",
-        "rating",
-        "duration",
-        tx.surrogates(parsed["user"]).alias("user"),
-        *(tx.numbers(name, parsed[name]).alias(name) for name in TEXTS),
-        pl.col("id").replace_strict(hashes, default=None, return_dtype=pl.Binary).alias("source_id")
-        if hashes
-        else pl.lit(None, dtype=pl.Binary).alias("source_id"),
-    )
-
-
-def _new_plain(s: Session, rows: pl.DataFrame, source: str) -> pl.DataFrame:
-    """Rows without an id whose multiplicity the log does not hold yet."""
-    if rows.is_empty():
-        return rows
-    ranges = [
-        (commit.behaviour_first, commit.behaviour_last or 0)
-        for commit in log.commits(s.store)
-        if commit.source == source and commit.behaviour_first is not None
-    ]
-    if ranges:
-        span = rows.select(pl.col("occurred_at").min().alias("lo"), pl.col("occurred_at").max().alias("hi"))
-        logged = log.behaviour(
-            s.store,
-            since=span["lo"][0],
-            before=span["hi"][0] + 1,
-            columns=["seq", "source_id", *CONTENT],
-        ).filter(pl.col("source_id").is_null())
-        logged = logged.filter(deduplication.within(logged["seq"], ranges))
-    else:
-        logged = rows.select(CONTENT).clear()
-    return rows.filter(deduplication.new_copies(rows, logged))
-
-
-def _first_seen(s: Session, rows: pl.DataFrame) -> pl.DataFrame:
-    """A table's rows without attributes, which only say that a user exists: the first of users not known."""
-    if rows.is_empty():
-        return rows
-    known = log.behaviour(s.store, columns=["user"])["user"].unique()
-    return rows.unique("user", keep="first", maintain_order=True).filter(
-        ~pl.col("user").is_in(known.implode())
-    )
-
-
-def _new_by_id(s: Session, tx: Transaction, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """The events of new and changed rows, the versions of the latter (row, version), the duplicates."""
-    logged = log.behaviour(s.store, columns=["seq", "source_id", *CONTENT]).join(
-        rows.select("source_id").unique(), on="source_id", how="semi", maintain_order="left"
-    )
-    logged = logged.join(
-        log.versions(s.store, logged["seq"].to_list()), on="seq", how="left", maintain_order="left"
-    )
-    verdicts = deduplication.compare_by_id(
-        rows,
-        logged,
-        refund=vocabulary.number(s.store, "kind", "refund"),
-        version_of=lambda changed: content.versions(s.store, changed),
-    )
-    judged = pl.concat([rows, verdicts], how="horizontal")
-    fresh = judged.filter(pl.col("verdict") == "new").select(rows.columns)
-    changed = judged.filter(pl.col("verdict") == "changed")
-    kept = [fresh]
-    if changed.height:
-        kinds = {name: tx.number("kind", name) for name in ("purchase", "refund", vocabulary.CORRECTION)}
-        kept.append(deduplication.compensations(changed, **kinds).select(rows.columns))
-    return pl.concat(kept), changed.select("row", "version"), rows.height - fresh.height - changed.height
-
-
-def _attribute_values(tx: Transaction, attributes: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    """row, user, name, value: names and texts numbered, numbers in whole millionths."""
-    users = rows.select("row", "user")
-    is_text = pl.col("text").is_not_null()
-    texts = attributes.filter(is_text)
-    numbers = attributes.filter(~is_text & pl.col("number").is_not_null())
-    return (
-        pl.concat(
+    def _attributes(self, attributes: pl.DataFrame) -> pl.DataFrame:
+        """line, name, value: names and texts numbered, numbers in whole millionths."""
+        tx = self._tx
+        spoken = pl.col("text").is_not_null()
+        texts = attributes.filter(spoken)
+        numbers = attributes.filter(~spoken & pl.col("number").is_not_null())
+        return pl.concat(
             [
                 texts.select(
-                    "row",
+                    "line",
                     tx.numbers("attribute:text", texts["name"]).alias("name"),
                     tx.numbers("attribute_value", texts["text"]).alias("value"),
                 ),
                 numbers.select(
-                    "row",
+                    "line",
                     tx.numbers("attribute:number", numbers["name"]).alias("name"),
                     (pl.col("number") * MILLIONTH).round().cast(pl.Int64).alias("value"),
                 ),
             ]
         )
-        .join(users, on="row", how="inner")
-        .select("row", "user", "name", "value")
-    )
 
+    def _judge_ids(self, pace: Pace) -> None:
+        """Rows with an id, by ranges of it: what is new or changed joins the other rows."""
+        parts = -(-self._with_id.rows // PART_ROWS)
+        bounds = [(1 << 8 * KEY_BYTES) * at // parts for at in range(parts + 1)] if parts else []
+        for at, (low, high) in enumerate(pairwise(bounds)):
+            pace.at("comparing ids", at / (2 * parts), self._with_id.rows * at // parts)
+            rows = self._with_id.between(low, high)
+            if rows is None or rows.is_empty():
+                continue
+            judged = self._sieve.by_id(rows.drop("key").sort("row"))
+            self._counts.duplicates += judged.duplicates
+            self._counts.changed += judged.versions.height
+            self._rows.add(judged.rows)
+            self._carried.add(judged.versions)
+            self._sessions.add(judged.sessions)
 
-def _logged_attributes(s: Session) -> pl.DataFrame:
-    return log.attributes(s.store).select("seq", "user", "name", "value")
-
-
-def _with_late(s: Session, rows: pl.DataFrame) -> pl.DataFrame:
-    """Flags the rows that occurred before the start of the last scored tick."""
-    scored = projections.rescores(s.store)
-    if scored.is_empty():
-        return rows.with_columns(pl.lit(0, dtype=pl.Int64).alias("late"))
-    newest = scored.sort("seq")["as_of"][-1]
-    start = s.ticks.previous(newest)
-    return rows.with_columns((pl.col("occurred_at") < start).cast(pl.Int64).alias("late"))
-
-
-def _with_sessions(s: Session, rows: pl.DataFrame) -> pl.DataFrame:
-    """Session texts to ordinals per user, by first occurrence, continuing the user's last one."""
-    if rows["session"].null_count() == rows.height:
-        return rows.with_columns(pl.lit(None, dtype=pl.Int64).alias("session"))
-    first = (
-        rows.filter(pl.col("session").is_not_null())
-        .group_by("user", "session")
-        .agg(pl.col("occurred_at").min(), pl.col("row").min())
-        .sort("user", "occurred_at", "row")
-        .select("user", "session", pl.int_range(1, pl.len() + 1).over("user").alias("ordinal"))
-    )
-    held = (
-        log.behaviour(s.store, columns=["user", "session"])
-        .group_by("user")
-        .agg(pl.col("session").max().fill_null(0).alias("last"))
-    )
-    first = first.join(held, on="user", how="left").select(
-        "user", "session", (pl.col("ordinal") + pl.col("last").fill_null(0)).cast(pl.Int64)
-    )
-    return rows.join(first, on=["user", "session"], how="left", maintain_order="left").with_columns(
-        pl.col("ordinal").alias("session")
-    )
+    def _parts(self, pace: Pace) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        """The new rows by ranges of users, ascending, and what they carry."""
+        counts, done = self._counts, 0
+        began = 0.5 if self._with_id.rows else 0.0
+        for between in self._sizes.cuts(PART_ROWS):
+            pace.at("looking for what is new", began + (1 - began) * done / self._taken, done)
+            rows = self._rows.between(*between)
+            if rows is None or rows.is_empty():
+                continue
+            done += rows.height
+            sifted = self._sieve.part(
+                rows, self._carried.between(*between), self._sessions.between(*between), between
+            )
+            counts.duplicates += sifted.duplicates
+            if sifted.rows.height:
+                counts.late += int(sifted.rows["late"].sum())
+                counts.newest = max(counts.newest, int(sifted.rows["occurred_at"].max()))  # type: ignore[arg-type]
+                yield sifted.rows, sifted.attributes
+        pace.step("write")
+        pace.at("writing", 0.0, done)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
+
+from db.sqlite import explained
 
 SCHEMA = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
 
@@ -16,27 +20,62 @@ def folder(store: Path) -> Path:
     return store.with_name(store.name + ".quarantine")
 
 
-def write(store: Path, source: str, rejected: pl.DataFrame, recorded_at: int) -> Path | None:
-    """Writes the rejected rows as NDJSON with mode 0600; returns the file, or None without rows."""
-    if rejected.is_empty():
-        return None
-    where = folder(store)
-    where.mkdir(mode=0o700, exist_ok=True)
-    stamp = datetime.fromtimestamp(recorded_at / 1e6, UTC).strftime("%Y%m%dT%H%M%S%f")
-    safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in source)
-    path = where / f"{stamp}-{safe}.ndjson"
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        rejected.select(list(SCHEMA)).write_ndjson(file)
-    return path
+class Quarantine:
+    """The rejected rows of one import: counted by reason and, unless it is a dry run, kept as NDJSON.
 
+    The file, mode 0600, is made with the first row.
+    """
 
-def reasons(rejected: pl.DataFrame) -> dict[str, int]:
-    """How often each reason occurred, values from the rows left out, most frequent first."""
-    counts = (
-        rejected.select(pl.col("reason").str.replace_all(r"'[^']*'", "'…'"))
-        .group_by("reason")
-        .len()
-        .sort("len", "reason", descending=[True, False])
-    )
-    return dict(counts.iter_rows())
+    def __init__(self, store: Path, source: str, recorded_at: int, *, dry_run: bool = False) -> None:
+        self._store, self._source, self._recorded_at = store, source, recorded_at
+        self._dry_run = dry_run
+        self._open: BinaryIO | None = None
+        self._reasons: Counter[str] = Counter()
+        self.file: Path | None = None
+        self.rows = 0
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How often each reason occurred, values from the rows left out, most frequent first."""
+        return dict(sorted(self._reasons.items(), key=lambda found: (-found[1], found[0])))
+
+    def add(self, path: Path, rejected: pl.DataFrame) -> None:
+        """Takes rejected rows (line, reason, row) of a file."""
+        if rejected.is_empty():
+            return
+        self.rows += rejected.height
+        worded = rejected["reason"].str.replace_all(r"'[^']*'", "'…'").value_counts()
+        for reason, count in worded.iter_rows():
+            self._reasons[reason] += count
+        if self._dry_run:
+            return
+        with explained(self._store):
+            rejected.with_columns(pl.lit(str(path)).alias("file")).select(list(SCHEMA)).write_ndjson(
+                self._opened()
+            )
+
+    def _opened(self) -> BinaryIO:
+        if self._open is None:
+            where = folder(self._store)
+            where.mkdir(mode=0o700, exist_ok=True)
+            stamp = datetime.fromtimestamp(self._recorded_at / 1e6, UTC).strftime("%Y%m%dT%H%M%S%f")
+            safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in self._source)
+            self.file = where / f"{stamp}-{safe}.ndjson"
+            self._open = os.fdopen(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+        return self._open
+
+    def close(self) -> None:
+        """Everything is in the file when this returns."""
+        if self._open is not None:
+            with explained(self._store):
+                self._open.close()
+            self._open = None
+
+    def discard(self) -> None:
+        """Removes the file: the import did not get far enough for it to tell anything."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+            self.file = None

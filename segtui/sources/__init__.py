@@ -10,6 +10,7 @@ from typing import Any
 from segtui.sources import (
     cdnow,
     events,
+    files,
     ga4,
     mapped,
     online_retail,
@@ -27,7 +28,7 @@ from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
 from segtui.sources.nearest import nearest
 from segtui.sources.preset import Preset
-from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Columns, Options
+from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Columns, Currencies, Options
 
 __all__ = [
     "ATTRIBUTES",
@@ -36,8 +37,10 @@ __all__ = [
     "REJECTED",
     "Batch",
     "Columns",
+    "Currencies",
     "Options",
     "SourceError",
+    "batches",
     "columns",
     "detect",
     "explain",
@@ -122,6 +125,11 @@ def read(path: Path, format: str, options: Options, mapping: Path | None = None)
     return _known(name).read(path, options)
 
 
+def batches(path: Path) -> int:
+    """About how many batches `read` will give of a file, for telling how far it is."""
+    return files.batches(Path(path))
+
+
 def columns(paths: Sequence[Path], format: str, mapping: Path | None = None) -> Columns:
     """Which columns of files of one format name the user and go to the vault, and which go nowhere.
 
@@ -130,6 +138,6 @@ def columns(paths: Sequence[Path], format: str, mapping: Path | None = None) -> 
     told = load_mapping(Path(mapping)) if mapping is not None else None
     found = Columns()
     for path in paths:
-        one = FORMATS[format].columns(path) if told is None else mapped.columns(path, told)
+        one = _known(format).columns(path) if told is None else mapped.columns(path, told)
         found = found.and_those(one)
     return found

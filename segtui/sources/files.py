@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ LONGEST_LINE = 16 << 20
 PARQUET_ROWS = 500_000
 
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_TRAILER = 4  # bytes at the end: the size of what is packed
 PARQUET_MAGIC = b"PAR1"
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -149,6 +151,20 @@ def parquet(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
             first += batch.num_rows
         if first == 1:
             yield first, _frame([], file.schema_arrow)
+
+
+def batches(path: Path) -> int:
+    """About how many pieces `lines` or `parquet` will give of a file; gzip tells its size modulo 4 GB."""
+    if is_parquet(path):
+        with _arrow(path) as file:
+            return max(1, -(-int(file.metadata.num_rows) // PARQUET_ROWS))
+    size = path.stat().st_size
+    if size >= GZIP_TRAILER:
+        with path.open("rb") as raw:
+            if raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC:
+                raw.seek(-GZIP_TRAILER, os.SEEK_END)
+                size = max(size, int.from_bytes(raw.read(), "little"))
+    return size // CHUNK_BYTES + 1
 
 
 def _frame(batches: list[Any], schema: Any) -> pl.DataFrame:

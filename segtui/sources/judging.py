@@ -8,7 +8,7 @@ import polars as pl
 
 from db.vocabulary import CORRECTION
 from segtui.sources import numbers, times
-from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Options
+from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Currencies, Options
 
 DIGITS = r"^\s*[+-]?[0-9]{20,}(?:\.[0-9]*)?\s*$"  # a number too long for billionths
 SHOWN = 40  # characters of a value that a reason quotes
@@ -161,6 +161,8 @@ class Judge:
 
         `attributes` are those of any line; the ones of accepted lines are kept.
         """
+        if self.options.currencies is not None and "currency" in self._frame.columns:
+            self._one_currency(self.options.currencies)
         frame = self._frame
         bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
         accepted = frame.filter(~bad)
@@ -184,6 +186,16 @@ class Judge:
             attributes = attributes.join(good.select("line"), on="line", how="semi")
             attributes = attributes.select(list(ATTRIBUTES))
         return Batch(good, pl.concat(parts).sort("line", maintain_order=True), attributes)
+
+    def _one_currency(self, currencies: Currencies) -> None:
+        """Rejects good rows in another currency than the store's."""
+        bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
+        currency = pl.col("currency")
+        currencies.count(self._frame.filter(~bad)["currency"])
+        self.reject(
+            currency != pl.lit(currencies.chosen),
+            told("currency", currency, f"is not the store's, which is {currencies.chosen}"),
+        )
 
     def _limit(self, name: str) -> None:
         self.reject(

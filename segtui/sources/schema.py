@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -87,16 +88,40 @@ class Columns:
         )
 
 
+class Currencies:
+    """The one currency that rows must be in, and how many good rows there are of each.
+
+    Told none, it is that of most rows of the first batch which has any: see `main` when all is read.
+    """
+
+    def __init__(self, chosen: str | None = None) -> None:
+        self.chosen = chosen
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def main(self) -> str | None:
+        """The currency of most rows counted so far, the first by name of several; None for none."""
+        return min(self._counts, key=lambda name: (-self._counts[name], name), default=None)
+
+    def count(self, currencies: pl.Series) -> None:
+        """Counts the currencies of rows that are good otherwise, null for none."""
+        for name, rows in currencies.drop_nulls().value_counts().iter_rows():
+            self._counts[name] += rows
+        self.chosen = self.chosen or self.main
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What a source has to be told from outside.
 
     timezone: the zone of times that do not carry one. currency: the store's, for amounts that do not carry
     one; None before the first import, then default_currency stands in where the format names none either.
-    now: µs UTC; the time of `identify` events, and nothing may lie more than a day after it.
+    currencies: which rows to reject for their currency; None for none. now: µs UTC; the time of `identify`
+    events, and nothing may lie more than a day after it.
     """
 
     now: int
     timezone: str = "UTC"
     currency: str | None = None
     default_currency: str = "EUR"
+    currencies: Currencies | None = None

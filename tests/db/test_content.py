@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from db import log
-from db.content import content_digest, forget, versions
+from db.content import content_digest, forget, leave_out, versions
 from db.errors import StoreDamaged
 from db.store import Store
 
@@ -174,3 +174,17 @@ def test_versions_are_the_same_whatever_numbers_the_texts_have(tmp_path: Path, e
             append(store, [PLAIN | {"item": first}, PLAIN, PLAIN | {"item": "y"}], events)
             told.append(versions(store, log.behaviour(store)).to_list()[1:])
     assert told[0] == told[1]
+
+
+def test_leaving_a_person_out_takes_off_what_their_changed_rows_carry(store: Store, events: Frame) -> None:
+    append(store, [PLAIN | {"user": "b"}], events)
+    with store.transaction(actor="ann") as tx:
+        user, view = tx.surrogates(pl.Series(["a"])).item(), tx.number("kind", "view")
+        name = tx.number("attribute:version", "version")
+        told = pl.DataFrame({"row": [0], "name": [name], "value": [-7]})
+        tx.append_behaviour(events({"user": user, "kind": view}), told)
+    content_digest(store)
+    with store.transaction(actor="ann"):
+        leave_out(store, [user])
+        store.connection.execute("DELETE FROM vault WHERE user = ?", (user,))
+    assert content_digest(store) == digest([PLAIN | {"user": "b"}], events)

@@ -1,15 +1,18 @@
 """Importing: every row accounted for, all or nothing, first-import settings, sessions, attributes."""
 
 import json
+import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import log, vocabulary
+from db import log, spill, vocabulary
+from segtui.operations import ingest_rows, reading, sifting
 from segtui.operations.errors import OperationError
 from segtui.operations.ingest import import_files
 from segtui.operations.init import init
@@ -18,6 +21,7 @@ from segtui.operations.session import open_session
 from segtui.operations.status import status
 from segtui.operations.user import user
 from segtui.operations.verify import verify
+from segtui.sources import files
 
 
 def lines(path, rows):
@@ -168,6 +172,98 @@ def test_a_table_row_equal_to_the_users_latest_is_a_duplicate(store, tmp_path):
         assert (told["accepted"], told["duplicates"]) == (1, 1)
         names = set(s.attributes()["name"])
     assert {"browse_time", "user_value"} <= names
+
+
+def test_a_session_keeps_its_ordinal_when_a_grown_file_comes(store, tmp_path):
+    """What came before tells which session is which, also for rows with an id."""
+    first = [
+        purchase("ann", 5, session="x"),
+        purchase("ann", 6, session="y"),
+        purchase("bob", 5, session="v", id="b-1"),
+        purchase("bob", 6, session="w", id="b-2"),
+    ]
+    more = [
+        purchase("ann", 1, session="z"),
+        purchase("ann", 7, session="y"),
+        purchase("bob", 8, session="w", id="b-3"),
+    ]
+    with open_session(store) as s:
+        import_files(s, [lines(tmp_path / "a.ndjson", first)], format="events")
+        assert import_files(s, [lines(tmp_path / "b.ndjson", first + more)], format="events")["accepted"] == 3
+        rows = log.behaviour(s.store, columns=["user", "occurred_at", "session"]).sort("user", "occurred_at")
+    assert rows["session"].to_list() == [3, 1, 2, 2, 1, 2, 2]
+
+
+def test_the_currency_of_most_rows_wins_whatever_comes_first(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CHUNK_BYTES", 150)
+    few, many = (
+        [purchase(f"{currency}-{at}", 5, currency=currency) for at in range(count)]
+        for currency, count in (("USD", 2), ("EUR", 5))
+    )
+    file = lines(tmp_path / "a.ndjson", few + many)
+    with open_session(store) as s:
+        dry = import_files(s, [file], format="events", dry_run=True)
+        told = import_files(s, [file], format="events")
+        assert status(s)["currency"] == "EUR"
+        assert (told["rows"], told["accepted"], told["quarantined"], told["users"]) == (7, 5, 2, 5)
+        for name in ("rows", "accepted", "quarantined", "users", "currency"):
+            assert dry[name] == told[name]
+    kept = [json.loads(line) for line in Path(told["quarantine_file"]).read_text().splitlines()]
+    assert [(row["file"], row["line"]) for row in kept] == [(str(file), 1), (str(file), 2)]
+    assert [row["row"] for row in kept] == file.read_text().splitlines()[:2]
+    assert kept[0]["reason"] == "currency 'USD' is not the store's, which is EUR"
+    assert len(list((tmp_path / "a.db.quarantine").iterdir())) == 1
+
+
+def test_progress_tells_rows_pace_and_the_rest(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(reading, "PATIENCE", -1.0)
+    file = lines(tmp_path / "a.ndjson", [purchase(f"u{at}", 5) for at in range(60)])
+    told = []
+    with open_session(store) as s:
+        import_files(s, [file], format="events", progress=lambda what, share: told.append((what, share)))
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert 0.0 == shares[0] < shares[-1] < 1.0
+    read = [what for what, _ in told if what.startswith("reading a.ndjson: ")]
+    assert len(read) > 3
+    assert re.fullmatch(r"reading a.ndjson: 60 rows, [\d,.]+( [MG])? rows/s, .* left", read[-1])
+
+
+arrival = st.builds(
+    lambda user, day, amount, more: purchase(user, day, amount, **more),
+    st.sampled_from(["ann", "bob", "cat", "dan", "eve"]),
+    st.integers(1, 3),
+    st.sampled_from([None, 1.0, 2.0]),
+    st.fixed_dictionaries(
+        {}, optional={"id": st.sampled_from(["1", "2", "3", "4"]), "session": st.sampled_from(["x", "y"])}
+    ),
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(imports=st.lists(st.lists(arrival, min_size=1, max_size=12), min_size=1, max_size=3))
+def test_an_import_in_small_pieces_is_the_same_import(tmp_path_factory, imports):
+    """However few rows are held at a time: the same rows, sessions and counts."""
+    folder = tmp_path_factory.mktemp("pieces")
+    paths = [lines(folder / f"{at}.ndjson", rows) for at, rows in enumerate(imports)]
+    told = []
+    for name, size in (("whole", 1 << 20), ("pieces", 2)):
+        init(folder / f"{name}.db", clock="data", currency="EUR")
+        with pytest.MonkeyPatch.context() as patch, open_session(folder / f"{name}.db") as s:
+            patch.setattr(files, "CHUNK_BYTES", 100 * size)
+            patch.setattr(spill, "HELD_BYTES", 50 * size)
+            patch.setattr(ingest_rows, "PART_ROWS", size)
+            patch.setattr(sifting, "WINDOW_ROWS", size)
+            patch.setattr(sifting, "FEW_USERS", size - 1)
+            counts = [import_files(s, [path], format="events") for path in (*paths, paths[0])]
+            kept = [{key: each[key] for key in each if key not in ("seconds", "position")} for each in counts]
+            users = s.external(range(1, 6))
+            rows = log.behaviour(s.store).sort("user", "occurred_at", "amount", "source_id", "session")
+            rows = rows.with_columns(pl.col("user").replace_strict(users, default=None)).drop("seq")
+            assert verify(s)["ok"]
+        told.append((kept, rows.drop("kind").rows()))
+    assert told[0] == told[1]
 
 
 row = st.builds(
