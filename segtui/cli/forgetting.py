@@ -93,9 +93,10 @@ def erase(
 
 def _ask(found: dict[str, Any]) -> None:
     """Asks the person at the terminal; raises typer.Abort for anything but a yes."""
-    purged = f", {found['purged']:,} of them purged" if found["purged"] else ""
+    who = "1 person" if found["persons"] == 1 else f"{found['persons']:,} persons"
+    purged = ", which go as well" if found["purged"] else ""
     typer.confirm(
-        f"Forget {found['persons']:,} persons with {found['events']:,} events{purged}, for good?",
+        f"Forget {who} with {found['events']:,} events{purged}, for good?",
         abort=True,
         err=True,
     )
