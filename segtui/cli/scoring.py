@@ -87,24 +87,61 @@ def replay(
     context: typer.Context,
     from_: From = None,
     to: To = None,
-    _mode: Annotated[
-        Literal["recorded"], typer.Option("--mode", help="The changes as they were decided.")
+    mode: Annotated[
+        Literal["recorded", "recompute", "what-if"],
+        typer.Option(
+            help="As decided then; decided again by what decides today; or under --model or --define."
+        ),
     ] = "recorded",
+    model: Annotated[str | None, typer.Option(metavar="M", help="what-if: had this model decided.")] = None,
+    define: Annotated[
+        str | None, typer.Option(metavar="NAME=EXPR", help="what-if: had this rule decided the segment.")
+    ] = None,
     position: Position = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Shows one frame per tick: sizes, flows and causes as they were recorded."""
-    from segtui.operations.replay import replay as operation
+    """Shows one frame per tick: sizes, flows and causes, as recorded or as they would have been."""
     from segtui.operations.session import open_session
 
+    name, equals, rule = (define or "").partition("=")
+    _refuse_mixed(mode, model=model, define=define, position=position)
+    if define is not None and not (equals and name.strip() and rule.strip()):
+        raise typer.BadParameter(f"{define!r} is not NAME=EXPR", param_hint="--define")
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
         start = tick_if(s, from_)
         end = tick_if(s, to)
-        out.stream(operation(s, from_=start, to=end, position=position), FRAMES)
+        if mode == "recorded":
+            from segtui.operations.replay import replay as recorded
+
+            out.stream(recorded(s, from_=start, to=end, position=position), FRAMES)
+        else:
+            from segtui.operations.what_if import what_if
+
+            with out.progress() as progress:
+                found = what_if(
+                    s,
+                    from_=start,
+                    to=end,
+                    model=model,
+                    define=(name.strip(), rule.strip()) if define else None,
+                    progress=progress,
+                )
+            out.stream(found, (*FRAMES, Column("differs", counted)))
     out.next("segtui changes --from -7d")
+
+
+def _refuse_mixed(mode: str, *, model: str | None, define: str | None, position: int | None) -> None:
+    """The command was misused where an option belongs to another mode."""
+    given = [name for name, value in (("--model", model), ("--define", define)) if value is not None]
+    if mode == "what-if" and len(given) != 1:
+        raise typer.BadParameter("give either --model or --define", param_hint="--mode what-if")
+    if mode != "what-if" and given:
+        raise typer.BadParameter("goes with --mode what-if", param_hint=given[0])
+    if mode != "recorded" and position is not None:
+        raise typer.BadParameter("goes with --mode recorded", param_hint="--position")
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui score --out scores.parquet")

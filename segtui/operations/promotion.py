@@ -22,17 +22,21 @@ def promote_in(
     pass, so that its history can be looked at from the first day.
     """
     first = trained["previous"] is None and trained["horizon"] is not None
-    body = {name: trained[name] for name in ("segmentation", "model", "previous", "labels")}
     return EditRun(
         s,
         tx,
         trained["segmentation"],
-        ("model_promoted", body),
+        promotion(trained),
         cause="model",
         back_to=_backfill_start(s) if first else None,
         progress=progress,
         cancelled=cancelled,
     )
+
+
+def promotion(trained: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The decision (kind, body) that makes a model current."""
+    return "model_promoted", {name: trained[name] for name in ("segmentation", "model", "previous", "labels")}
 
 
 def _backfill_start(s: Session) -> int:

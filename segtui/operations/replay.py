@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,13 @@ def replay(
     to: int | None = None,
     position: int | None = None,
     feed: bool = False,
+    digest_of: Callable[[dict[str, dict[str, np.ndarray]]], str] = projections.digest_of,
 ) -> Iterator[dict[str, Any]]:
     """Folds the changes as they were decided, a frame per tick with from_ < as_of <= to.
 
     Without bounds: from the first recorded as-of to the last. With `feed` each frame also has the moves in
-    words. Raises OperationError when nothing was recorded or the range holds no tick.
+    words. `digest_of` makes the state digest of users by label by segmentation. Raises OperationError when
+    nothing was recorded or the range holds no tick.
     """
     scored = projections.rescores(s.store, position=position)
     if scored.is_empty():
@@ -52,7 +54,7 @@ def replay(
         _start(s, start, position),
         names=names,
         events=_events(s, start, ticks, position),
-        digest_of=projections.digest_of,
+        digest_of=digest_of,
     ):
         seen, backfilled, hindsight = marks.get(frame.as_of, (seen, False, False))
         yield _worded(s, frame, labels, seen, backfilled, hindsight) | (

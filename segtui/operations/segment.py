@@ -55,8 +55,7 @@ def define(
     found = definitions(s)
     _refuse_name(s, found, name)
     rule = _rule(s, found, name, where)
-    body = {"name": name, "kind": "rule", "labels": list(IN_OUT)} | _body(rule)
-    decision = ("segmentation_defined", body)
+    decision = _defined(name, rule)
     return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
 
 
@@ -82,6 +81,17 @@ def edit(
         raise OperationError(f"{name!r} has that very rule already: nothing was changed.")
     decision = ("segmentation_edited", {"name": name} | _body(rule))
     return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
+
+
+def rule_decision(s: Session, found: Definitions, name: str, where: str) -> tuple[str, dict[str, Any]]:
+    """The decision (kind, body) that gives a new or a known segment a rule; errors as `define` and `edit`."""
+    held = found.segmentations.get(name)
+    if held is None:
+        _refuse_name(s, found, name)
+    elif held.rule is None:
+        raise OperationError(f"{name!r} is decided by a {held.kind}, not by a rule: choose another name.")
+    rule = _rule(s, found, name, where)
+    return _defined(name, rule) if held is None else ("segmentation_edited", {"name": name} | _body(rule))
 
 
 def retire(
@@ -305,6 +315,10 @@ def _refuse_name(s: Session, found: Definitions, name: str) -> None:
         raise OperationError(
             f"{name!r} is a feature's name: a rule could not tell them apart, choose another."
         )
+
+
+def _defined(name: str, rule: Rule) -> tuple[str, dict[str, Any]]:
+    return "segmentation_defined", {"name": name, "kind": "rule", "labels": list(IN_OUT)} | _body(rule)
 
 
 def _body(rule: Rule) -> dict[str, Any]:

@@ -432,3 +432,16 @@ def test_why(cli: Cli, shop: Path) -> None:
     plain = cli("why", "value=high", "--store", shop)
     assert plain.out.startswith("from\t")
     assert "next: segtui changes --segment value=high" in plain.err
+
+
+def test_what_if(cli: Cli, shop: Path) -> None:
+    before = document(cli, shop, "status")["position"]
+    recorded = lines(cli, shop, "replay", "--from", "-20d")
+    again = lines(
+        cli, shop, "replay", "--from", "-20d", "--mode", "what-if", "--define", "late=recency_days > 9"
+    )
+    assert [each["as_of"] for each in again] == [each["as_of"] for each in recorded]
+    assert all(each.keys() == recorded[0].keys() | {"differs"} for each in again)
+    assert document(cli, shop, "status")["position"] == before
+    for wrong in (["--mode", "what-if"], ["--model", "m"], ["--mode", "what-if", "--define", "late"]):
+        assert cli("replay", *wrong, "--store", shop).code == 2

@@ -1,0 +1,99 @@
+"""What-if replays: what they show is what doing it would record, and nothing is written."""
+
+import pytest
+
+from db import log
+from segtui.operations.errors import OperationError
+from segtui.operations.models import promote
+from segtui.operations.replay import replay
+from segtui.operations.rescore import rescore, rescore_range
+from segtui.operations.segment import define, edit
+from segtui.operations.what_if import what_if
+
+SAME = ("as_of", "changes", "by_cause", "sizes", "flows", "frame_digest", "state_digest")
+
+
+def lively(shop, days):
+    shop.events(
+        [
+            (f"u{each}", day + 0.1, "purchase", 15.0 * (each + 1))
+            for each in range(10)
+            for day in range(each % 5, days, 3 + 4 * each)
+        ]
+    )
+
+
+def told(frame, *names):
+    return {name: frame[name] for name in names or SAME}
+
+
+@pytest.fixture
+def scored(shop):
+    """Sixty days, each closed and recorded."""
+    shop.at(60.5)
+    lively(shop, 60)
+    with shop.open() as s:
+        list(rescore_range(s, shop.instant(10)))
+    return shop
+
+
+def test_deciding_again_what_decides_today_differs_in_nothing(scored):
+    with scored.open() as s:
+        recorded = list(replay(s, from_=scored.instant(30)))
+        head, seqs = s.store.head(), log.changes(s.store, governing=False).height
+        again = list(what_if(s, from_=scored.instant(30)))
+        assert [told(each) for each in again] == [told(each) for each in recorded]
+        assert all(each["differs"] == {"value": 0} for each in again)
+        assert (s.store.head(), log.changes(s.store, governing=False).height) == (head, seqs)
+
+
+def test_another_model_shows_what_promoting_it_then_would_have_shown(scored, record_model):
+    with scored.open() as s:
+        record_model(s)
+        shown = list(what_if(s, from_=scored.instant(40), model="small"))
+        assert max(each["differs"]["value"] for each in shown) > 0
+        recorded = {each["as_of"]: each for each in replay(s, from_=scored.instant(40))}
+        promote(s, "small")
+        list(rescore_range(s, scored.instant(40)))
+        done = list(replay(s, from_=scored.instant(40)))
+        assert [told(each) for each in done] == [told(each) for each in shown]
+        for frame in shown:
+            before, after = (each["sizes"]["value"] for each in (recorded[frame["as_of"]], frame))
+            moved = sum(abs(before[label] - after[label]) for label in after)
+            assert frame["differs"]["value"] >= moved / 2
+
+
+def test_a_rule_is_tried_with_what_it_reads_as_recorded(scored):
+    with scored.open() as s:
+        define(s, "lately", "recency_days < 20 AND value <> 'low'")
+        list(rescore_range(s, scored.instant(30)))
+        head = s.store.head()
+        same = list(
+            what_if(s, from_=scored.instant(30), define=("lately", "value <> 'low' AND recency_days < 20"))
+        )
+        assert all(each["differs"] == {"lately": 0} for each in same)
+        shown = list(what_if(s, from_=scored.instant(30), define=("lately", "recency_days < 5")))
+        assert max(each["differs"]["lately"] for each in shown) > 0
+        new = list(what_if(s, from_=scored.instant(30), define=("fresh", "value = 'high'")))
+        for frame in new:
+            assert frame["sizes"]["fresh"]["in"] == frame["sizes"]["value"]["high"]
+            assert frame["differs"] == {"fresh": 10}, "nobody was recorded in it"
+        assert s.store.head() == head
+        edit(s, "lately", "recency_days < 5")
+        list(rescore_range(s, scored.instant(30)))
+        done = list(replay(s, from_=scored.instant(30)))
+        sizes = [each["sizes"]["lately"] for each in done]
+        assert sizes == [each["sizes"]["lately"] for each in shown]
+
+
+def test_what_cannot_be_tried_is_said(scored):
+    with scored.open() as s:
+        rescore(s)
+        head = s.store.head()
+        with pytest.raises(OperationError, match="No model"):
+            what_if(s, model="none")
+        with pytest.raises(OperationError, match="not by a rule"):
+            what_if(s, define=("value", "orders > 1"))
+        with pytest.raises(OperationError, match="widen the range"):
+            what_if(s, from_=scored.instant(20), to=scored.instant(20))
+        assert s.store.head() == head
