@@ -15,7 +15,9 @@ from engine.encoding import Encoder
 from engine.errors import EngineError
 
 ECE_BINS = 15
-TOP_SHARE = 0.10
+TOP_SHARES = (1, 5, 10, 20)
+"""Per cent of the users, those with the highest probability of the label that is worth most."""
+RESAMPLES = 1_000
 QUARTERS = (0.25, 0.5, 0.75)
 RECENCY = ("recency_days", "silence_days")
 FREQUENCY = ("orders", "active_days")
@@ -48,26 +50,46 @@ def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 def metrics(
     labels: np.ndarray, probabilities: np.ndarray, value: np.ndarray | None, names: Sequence[str]
 ) -> dict[str, float | None]:
-    """accuracy, log_loss (nats), macro_f1, auc (one label against the rest, mean), ece, value_capture_10.
+    """accuracy, log_loss (nats), brier, macro_f1, auc (one label against the rest, mean), ece, lift_10, and
+    value_capture_1, _5, _10, _20.
 
     `labels` int[n], `probabilities` float[n, labels], `value` float[n] future spend in minor units, or None.
-    The value capture is the share of all value held by the tenth of users with the highest probability of
-    the label "high" (else the first). A metric that the users do not allow is None. Raises EngineError for
-    no users.
+    The best users are those with the highest probability of the label "high" (else the first): lift_10 is how
+    much more frequent that label is among the best tenth than among all, a value capture the share of all
+    value that the best so many per cent hold. A metric that the users do not allow is None. Raises
+    EngineError for no users.
     """
     if not len(labels):
         raise EngineError("There is no user to measure on: the test part is empty.")
     predicted = probabilities.argmax(axis=1)
+    wanted = list(names).index("high") if "high" in names else 0
+    # Ties at the edge of a share are broken by position, the same for every model.
+    best = np.argsort(-probabilities[:, wanted], kind="stable")
+    held = (labels == wanted).astype(float)
+    captures = {share: None if value is None else _share_of_best(value, best, share) for share in TOP_SHARES}
+    tenth = _share_of_best(held, best, 10)
     return {
         "accuracy": float((predicted == labels).mean()),
         "log_loss": float(losses(labels, probabilities).mean()),
+        "brier": float(((probabilities - np.eye(len(names))[labels]) ** 2).sum(axis=1).mean()),
         "macro_f1": float(
             f1_score(labels, predicted, labels=range(len(names)), average="macro", zero_division=0)
         ),
         "auc": _auc(labels, probabilities),
         "ece": _ece(labels, probabilities),
-        "value_capture_10": None if value is None else _capture(probabilities, value, names),
+        "lift_10": None if tenth is None else tenth * len(labels) / _count(len(labels), 10),
+        **{f"value_capture_{share}": captured for share, captured in captures.items()},
     }
+
+
+def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
+    """Where the mean of `values` float[n] lies with 95 % confidence, by bootstrap over the users."""
+    draw = np.random.default_rng(seed)
+    means = np.empty(RESAMPLES)
+    for index in range(RESAMPLES):
+        means[index] = values[draw.integers(0, len(values), len(values))].mean()
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
 
 
 def baselines(learnt: Sample, judged: Sample, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
@@ -131,14 +153,14 @@ def _ece(labels: np.ndarray, probabilities: np.ndarray) -> float:
     return float(gaps.sum() / len(labels))
 
 
-def _capture(probabilities: np.ndarray, value: np.ndarray, names: Sequence[str]) -> float | None:
-    total = float(value.sum())
-    if total <= 0:
-        return None
-    code = list(names).index("high") if "high" in names else 0
-    # Ties at the edge of the tenth are broken by position, the same for every model.
-    best = np.argsort(-probabilities[:, code], kind="stable")[: max(1, round(TOP_SHARE * len(value)))]
-    return float(value[best].sum()) / total
+def _share_of_best(amounts: np.ndarray, best: np.ndarray, per_cent: int) -> float | None:
+    """The share of all amounts that the best users hold; None where there is nothing to hold."""
+    total = float(amounts.sum())
+    return float(amounts[best[: _count(len(best), per_cent)]].sum()) / total if total > 0 else None
+
+
+def _count(n: int, per_cent: int) -> int:
+    return max(1, round(n * per_cent / 100))
 
 
 def _majority(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:

@@ -3,10 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, log_loss, roc_auc_score
 
 from engine.errors import EngineError
-from engine.evaluation import Sample, baselines, calibration, confusion, losses, metrics
+from engine.evaluation import Sample, baselines, calibration, confusion, interval, losses, metrics
 
 NAMES = ("high", "medium", "low")
 
@@ -26,10 +26,12 @@ def test_metrics_are_scikit_learns():
         {
             "accuracy": accuracy_score(labels, predicted),
             "log_loss": log_loss(labels, probabilities),
+            "brier": brier_score_loss(labels, probabilities, labels=[0, 1, 2], scale_by_half=False),
             "macro_f1": f1_score(labels, predicted, average="macro"),
             "auc": roc_auc_score(labels, probabilities, multi_class="ovr"),
             "ece": told["ece"],
-            "value_capture_10": None,
+            "lift_10": told["lift_10"],
+            **dict.fromkeys(("value_capture_1", "value_capture_5", "value_capture_10", "value_capture_20")),
         }
     )
 
@@ -69,10 +71,32 @@ def test_value_capture_is_the_share_of_the_best_tenth():
     assert turned["value_capture_10"] == pytest.approx(0.35)
 
 
+def test_captures_grow_with_the_share_and_lift_is_against_everyone():
+    labels, probabilities, value = drawn(1000)
+    told = metrics(labels, probabilities, value, NAMES)
+    captures = [told[f"value_capture_{share}"] for share in (1, 5, 10, 20)]
+    assert captures == sorted(captures)
+    best = np.argsort(-probabilities[:, 0])[:100]
+    assert captures[2] == pytest.approx(value[best].sum() / value.sum())
+    assert told["lift_10"] == pytest.approx((labels[best] == 0).mean() / (labels == 0).mean())
+
+
+def test_an_interval_holds_the_mean_as_often_as_it_says():
+    draw = np.random.default_rng(0)
+    held = 0
+    for seed in range(200):
+        low, high = interval(draw.exponential(size=60), seed)
+        assert low < high
+        held += low <= 1 <= high
+    assert 0.86 <= held / 200 <= 1
+    assert interval(np.full(9, 2.0)) == (2, 2)
+
+
 def test_what_cannot_be_measured_is_none():
     told = metrics(np.zeros(4, int), np.full((4, 3), 1 / 3), np.zeros(4), NAMES)
     assert told["auc"] is None
     assert told["value_capture_10"] is None
+    assert metrics(np.ones(4, int), np.full((4, 3), 1 / 3), None, NAMES)["lift_10"] is None
 
 
 def test_nobody_cannot_be_measured():
