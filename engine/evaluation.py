@@ -47,6 +47,16 @@ def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return lost
 
 
+def each_users(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
+    """What each user adds to the metrics that are means over users: log_loss, brier, accuracy, float64[n]."""
+    truth = np.eye(probabilities.shape[1])[labels]
+    return {
+        "log_loss": losses(labels, probabilities),
+        "brier": ((probabilities - truth) ** 2).sum(axis=1),
+        "accuracy": (probabilities.argmax(axis=1) == labels).astype(np.float64),
+    }
+
+
 def metrics(
     labels: np.ndarray, probabilities: np.ndarray, value: np.ndarray | None, names: Sequence[str]
 ) -> dict[str, float | None]:
@@ -61,7 +71,7 @@ def metrics(
     """
     if not len(labels):
         raise EngineError("There is no user to measure on: the test part is empty.")
-    predicted = probabilities.argmax(axis=1)
+    means = {name: float(each.mean()) for name, each in each_users(labels, probabilities).items()}
     wanted = list(names).index("high") if "high" in names else 0
     # Ties at the edge of a share are broken by position, the same for every model.
     best = np.argsort(-probabilities[:, wanted], kind="stable")
@@ -69,11 +79,15 @@ def metrics(
     captures = {share: None if value is None else _share_of_best(value, best, share) for share in TOP_SHARES}
     tenth = _share_of_best(held, best, 10)
     return {
-        "accuracy": float((predicted == labels).mean()),
-        "log_loss": float(losses(labels, probabilities).mean()),
-        "brier": float(((probabilities - np.eye(len(names))[labels]) ** 2).sum(axis=1).mean()),
+        **means,
         "macro_f1": float(
-            f1_score(labels, predicted, labels=range(len(names)), average="macro", zero_division=0)
+            f1_score(
+                labels,
+                probabilities.argmax(axis=1),
+                labels=range(len(names)),
+                average="macro",
+                zero_division=0,
+            )
         ),
         "auc": _auc(labels, probabilities),
         "ece": _ece(labels, probabilities),

@@ -204,8 +204,44 @@ def evaluate(
         out.document(result)
     else:
         _show_metrics(out, result.get("name", "model"), result["metrics"], result["baselines"])
-    window = result["window"]
+    _show_window(out, result["window"])
+    out.next("segtui segments")
+
+
+def _show_window(out: Output, window: dict[str, Any]) -> None:
     out.message(
         f"Judged from {when(window['cutoff'])} to {when(window['until'])} on {window['users']:,} users."
     )
-    out.next("segtui segments")
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui compare mlp-3f9a fused-77c2")
+def compare(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or digest.")],
+    other: Annotated[str, typer.Argument(metavar="MODEL", help="The one beside it.")],
+    cutoff: Cutoff = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judges two models on one window and users new to both, and says where one is proven better."""
+    from segtui.operations.evaluate import compare as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress():
+        result = operation(s, model, other, cutoff=instant_if(s, cutoff))
+    if json:
+        out.document(result)
+    else:
+        own, beside = result["name"], result["other"]
+        _show_metrics(out, own, result["metrics"], {beside["name"]: beside["metrics"]} | result["baselines"])
+        columns = (
+            Column("metric"),
+            *(Column(each, metric, right=True) for each in ("difference", "low", "high")),
+            Column("winner", lambda name: name or "not proven"),
+        )
+        rows = [[name, *each.values()] for name, each in result["differences"].items()]
+        out.table(columns, rows)
+    _show_window(out, result["window"])
+    out.next(f"segtui promote {other} --preview")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from engine.model import Model
 
 
+MEANS = ("log_loss", "brier", "accuracy")
+"""Metrics that are means over users, so that two models can be compared user by user."""
+
+
 def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None) -> dict[str, Any]:
     """Metrics of a model of future value on outcomes that lie wholly after those it was trained on.
 
@@ -31,41 +36,128 @@ def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None)
     the model's own cutoff on its training users. The default window is the last one of the model's horizon.
     Raises OperationError when there is none.
     """
-    from engine.evaluation import baselines, calibration, confusion, metrics
-    from engine.training import split
+    use_cache()
+    judged = _Judged(s, [_chosen(definitions(s), model)], cutoff)
+    return judged.told(0)
 
-    body = _chosen(definitions(s), model)
-    artefact = load_model(s.store, body["model"])
-    if artefact.policy["label"] != "future_value":
+
+def compare(s: Session, one: str, other: str, *, cutoff: int | None = None) -> dict[str, Any]:
+    """What `evaluate` says of `one`, on a window and users that are new to `other` too, beside the other.
+
+    `differences` holds for each mean over users the other's less the first's, its 95 % interval by bootstrap
+    in pairs, and who wins: a name, or None where the interval holds zero. Labels are by the first's
+    thresholds. Raises OperationError where the two answer different questions.
+    """
+    use_cache()
+    found = definitions(s)
+    judged = _Judged(s, [found.find_model(one), found.find_model(other)], cutoff)
+    return judged.told(0) | {"other": judged.beside(), "differences": judged.differences()}
+
+
+class _Judged:
+    """Models of one question, and what they say at one later window of the users new to all of them."""
+
+    def __init__(self, s: Session, bodies: Sequence[dict[str, Any]], cutoff: int | None) -> None:
+        self.s, self.bodies = s, bodies
+        self.models = [load_model(s.store, body["model"]) for body in bodies]
+        for body, model in zip(bodies, self.models, strict=True):
+            _require_future(body, model)
+        if len(bodies) > 1:
+            _require_one_question(bodies, self.models)
+        with s.store.reading():
+            self.at, self.until = _window(s, bodies, self.models, cutoff)
+            evidence = Evidence(s.events(), s.identity(), s.attributes())
+        everyone = _sample(s, self.models[0], evidence, self.at)
+        users = everyone.frame["user"].to_numpy()
+        self.learnt, seen, known = [], np.zeros(len(users), bool), np.zeros(len(users), bool)
+        for body, model in zip(bodies, self.models, strict=True):
+            learnt, shown, there = _learnt(s, body, model, evidence)
+            self.learnt.append(learnt)
+            seen |= np.isin(users, shown)
+            known |= np.isin(users, there)
+        self.sample = everyone.only(~seen)
+        self.newcomers = int((~known).sum())
+        self.given = []
+        for model in self.models:
+            frame = evidence.features(self.at, model.feature_spec, users[~seen])
+            self.given.append(probabilities(model, frame, evidence, self.at))
+
+    def told(self, which: int) -> dict[str, Any]:
+        """What `evaluate` says of one of the models."""
+        from engine.evaluation import baselines, calibration, confusion
+
+        labels, given = self.sample.labels, self.given[which]
+        return {
+            **self._named(which),
+            "window": {
+                "cutoff": self.s.iso(self.at),
+                "until": self.s.iso(self.until),
+                "users": len(labels),
+                "newcomers": self.newcomers,
+            },
+            "baselines": baselines(self.learnt[which], self.sample, VALUE_LABELS),
+            "confusion": confusion(labels, given, VALUE_LABELS),
+            "calibration": calibration(labels, given, VALUE_LABELS),
+        }
+
+    def beside(self) -> dict[str, Any]:
+        """The second model's name and metrics."""
+        return self._named(1)
+
+    def differences(self) -> dict[str, dict[str, Any]]:
+        """By metric: the second model's mean less the first's, its interval, and the winner's name."""
+        from engine.evaluation import each_users, interval
+
+        one, other = (each_users(self.sample.labels, given) for given in self.given)
+        found = {}
+        for metric in MEANS:
+            apart = other[metric] - one[metric]
+            low, high = interval(apart)
+            sign = 0 if low <= 0 <= high else 1 if low > 0 else -1
+            better = sign if metric == "accuracy" else -sign
+            found[metric] = {
+                "difference": float(apart.mean()),
+                "low": low,
+                "high": high,
+                "winner": {1: self.bodies[1]["name"], 0: None, -1: self.bodies[0]["name"]}[better],
+            }
+        return found
+
+    def _named(self, which: int) -> dict[str, Any]:
+        from engine.evaluation import metrics
+
+        body, sample = self.bodies[which], self.sample
+        told = metrics(sample.labels, self.given[which], sample.value, VALUE_LABELS)
+        return {"model": body["model"], "name": body["name"], "metrics": told}
+
+
+def _require_future(body: dict[str, Any], model: Model) -> None:
+    if model.policy["label"] != "future_value":
         raise OperationError(
-            f"Model {body['name']} learnt the given label {artefact.policy['attribute']!r}, which has no "
+            f"Model {body['name']} learnt the given label {model.policy['attribute']!r}, which has no "
             "later window: its test metrics are in 'segtui models'."
         )
-    use_cache()
-    with s.store.reading():
-        at, until = _window(s, body["name"], artefact, cutoff)
-        evidence = Evidence(s.events(), s.identity(), s.attributes())
-    learnt_from = _sample(s, artefact, _upto(evidence, body["position"]), int(artefact.policy["cutoff"]))
-    users = learnt_from.frame["user"].to_numpy()
-    parts = split(users, int(artefact.policy["seed"]))
-    everyone = _sample(s, artefact, evidence, at)
-    asked = everyone.frame["user"].to_numpy()
-    judged = everyone.only(~np.isin(asked, users[parts != TEST]))
-    given = probabilities(artefact, judged.frame, evidence, at)
-    return {
-        "model": body["model"],
-        "name": body["name"],
-        "window": {
-            "cutoff": s.iso(at),
-            "until": s.iso(until),
-            "users": len(judged.labels),
-            "newcomers": int((~np.isin(asked, users)).sum()),
-        },
-        "metrics": metrics(judged.labels, given, judged.value, VALUE_LABELS),
-        "baselines": baselines(learnt_from.only(parts == TRAIN), judged, VALUE_LABELS),
-        "confusion": confusion(judged.labels, given, VALUE_LABELS),
-        "calibration": calibration(judged.labels, given, VALUE_LABELS),
-    }
+
+
+def _require_one_question(bodies: Sequence[dict[str, Any]], models: Sequence[Model]) -> None:
+    horizons = [int(model.policy["horizon_days"]) for model in models]
+    if horizons[0] != horizons[1]:
+        raise OperationError(
+            f"{bodies[0]['name']} looks {horizons[0]} d ahead and {bodies[1]['name']} {horizons[1]} d: "
+            "compare two models of one horizon."
+        )
+
+
+def _learnt(
+    s: Session, body: dict[str, Any], model: Model, evidence: Evidence
+) -> tuple[Sample, np.ndarray, np.ndarray]:
+    """What the model was fitted on, the users its training saw, and all that were known at its cutoff."""
+    from engine.training import split
+
+    known = _sample(s, model, _upto(evidence, body["position"]), int(model.policy["cutoff"]))
+    users = known.frame["user"].to_numpy()
+    parts = split(users, int(model.policy["seed"]))
+    return known.only(parts == TRAIN), users[parts != TEST], users
 
 
 def _chosen(found: Definitions, model: str | None) -> dict[str, Any]:
@@ -79,9 +171,14 @@ def _chosen(found: Definitions, model: str | None) -> dict[str, Any]:
     return found.models[str(chosen.model)]
 
 
-def _window(s: Session, name: str, model: Model, cutoff: int | None) -> tuple[int, int]:
-    """Where the window begins and ends; refuses one that the model knows of or that is not over."""
-    horizon, known_from = int(model.policy["horizon_days"]), int(model.policy["known_from"])
+def _window(
+    s: Session, bodies: Sequence[dict[str, Any]], models: Sequence[Model], cutoff: int | None
+) -> tuple[int, int]:
+    """Where the window begins and ends; refuses one that a model knows of or that is not over."""
+    horizon = int(models[0].policy["horizon_days"])
+    known_from, name = max(
+        (int(model.policy["known_from"]), body["name"]) for body, model in zip(bodies, models, strict=True)
+    )
     end = s.data_end()
     assert end is not None
     latest = latest_cutoff(s.ticks, end, horizon)

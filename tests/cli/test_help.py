@@ -23,6 +23,7 @@ COMMANDS = {
     "models",
     "promote",
     "evaluate",
+    "compare",
     "score",
     "segment",
     "rescore",

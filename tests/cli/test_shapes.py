@@ -130,6 +130,8 @@ def test_evaluate_names_the_window_or_refuses(cli: Cli, shop: Path) -> None:
     judged = document(cli, shop, "evaluate", "--model", "early")
     assert judged.keys() >= {"model", "window", "metrics", "baselines", "confusion", "calibration"}
     assert judged["metrics"].keys() >= METRICS
+    beside = document(cli, shop, "compare", "early", "early")
+    assert beside.keys() >= judged.keys() | {"other", "differences"}
 
 
 def test_score(cli: Cli, shop: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from engine.evaluation import losses
 from engine.training import split
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.errors import OperationError
+from segtui.operations.evaluate import compare as side_by_side
 from segtui.operations.evaluate import evaluate
 from segtui.operations.ingest import import_files
 from segtui.operations.judgement import MIN_COMPARED, compare, probabilities
@@ -200,6 +201,39 @@ def test_baselines_know_what_the_model_knew(s):
     learnt = task.users[task.parts != TEST]
     known = s.events(before=s.instant(judged["window"]["cutoff"]))["user"].unique().to_numpy()
     assert judged["window"]["users"] == (~np.isin(known, learnt)).sum()
+
+
+def test_two_models_side_by_side(s):
+    cutoff = days_ago(s, 70)
+    trained(s, cutoff=cutoff, horizon="30d", name="good", options={"epochs": "30"})
+    trained(
+        s, cutoff=cutoff, horizon="30d", name="poor", options={"epochs": "1", "learning_rate": "0.000001"}
+    )
+    told = side_by_side(s, "poor", "good")
+    alone = evaluate(s, model="poor")
+    assert {key: told[key] for key in alone} == alone
+    assert told["other"]["metrics"] == evaluate(s, model="good")["metrics"]
+    for metric, each in told["differences"].items():
+        assert each["difference"] == pytest.approx(told["other"]["metrics"][metric] - told["metrics"][metric])
+        assert each["low"] <= each["difference"] <= each["high"]
+    assert told["differences"]["log_loss"]["winner"] == "good"
+    assert told["differences"]["log_loss"]["high"] < 0
+    again = side_by_side(s, "poor", "poor")["differences"]["log_loss"]
+    assert (again["difference"], again["winner"]) == (0, None)
+
+
+def test_two_models_are_judged_on_users_new_to_both(s):
+    cutoff = days_ago(s, 70)
+    for name, seed in (("one", 0), ("two", 1)):
+        trained(s, cutoff=cutoff, horizon="30d", name=name, seed=seed)
+    told = side_by_side(s, "one", "two")
+    users = s.events(before=s.instant(told["window"]["cutoff"]))["user"].unique().to_numpy()
+    known = s.events(before=cutoff)["user"].unique().to_numpy()
+    seen = np.isin(users, known) & ((split(users, 0) != TEST) | (split(users, 1) != TEST))
+    assert told["window"]["users"] == (~seen).sum()
+    trained(s, horizon="60d", cutoff=days_ago(s, 90), name="other")
+    with pytest.raises(OperationError, match="looks 30 d ahead and other 60 d"):
+        side_by_side(s, "one", "other")
 
 
 def test_the_windows_advised_are_accepted(s):
