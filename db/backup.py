@@ -20,8 +20,6 @@ from db.sqlite import connect, explained
 from db.store import Store, check_kind, configure
 from db.vault import Vault
 
-LOCK_SECONDS = 10.0
-
 
 def backup(store: Store, path: Path) -> dict[str, Any]:
     """Copies the store to a new file at `path`, mode 0600, while others go on reading and writing.
@@ -50,7 +48,7 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     return told
 
 
-def restore(path: Path, store: Path, *, actor: str = "restore", wait: float = LOCK_SECONDS) -> dict[str, Any]:
+def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | None = None) -> dict[str, Any]:
     """Makes the store at `store` what the backup at `path` holds; what it was is kept beside it.
 
     The backup is copied, migrated if it is of an older version, and verified before anything is replaced, and

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -13,8 +14,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from db.errors import StoreLocked
+from db.errors import StoreError, StoreLocked
 from db.sqlite import explained
+
+WAIT_VARIABLE = "SEGTUI_WAIT"
+WAIT_SECONDS = 10.0
+QUIET_SECONDS = 1.0
+POLL_SECONDS = 0.02
+
+logger = logging.getLogger(__name__)
 
 
 def lock_path(store: Path) -> Path:
@@ -27,17 +35,25 @@ def holder_path(store: Path) -> Path:
     return Path(f"{store}.lock.holder")
 
 
+def patience() -> float:
+    """For how many seconds a writer waits for another: SEGTUI_WAIT, else ten."""
+    told = os.environ.get(WAIT_VARIABLE, "")
+    try:
+        return max(float(told), 0.0) if told else WAIT_SECONDS
+    except ValueError as error:
+        raise StoreError(f"{WAIT_VARIABLE} is {told!r}: give a number of seconds, as 60.") from error
+
+
 @contextmanager
-def writer_lock(store: Path, wait: float) -> Iterator[None]:
-    """Holds the lock of `store`; raises StoreLocked, naming the holder, after `wait` seconds."""
+def writer_lock(store: Path, wait: float | None = None) -> Iterator[None]:
+    """Holds the lock of `store`; raises StoreLocked, naming the holder, after `wait` seconds.
+
+    `wait`: default `patience()`. Who is waited for longer than a second is told to the log `db.lock`.
+    """
     lock = FileLock(lock_path(store), mode=0o600)
+    wait = patience() if wait is None else wait
     with explained(store):
-        try:
-            lock.acquire(timeout=wait, poll_interval=0.02)
-        except Timeout as timeout:
-            raise StoreLocked(
-                f"{_holder(store)}: {store} takes one writer at a time, try again when it is done."
-            ) from timeout
+        _acquire(lock, store, wait)
     holder = holder_path(store)
     try:
         with explained(store):
@@ -48,6 +64,22 @@ def writer_lock(store: Path, wait: float) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(lock: FileLock, store: Path, wait: float) -> None:
+    quiet = min(wait, QUIET_SECONDS)
+    try:
+        try:
+            lock.acquire(timeout=quiet, poll_interval=POLL_SECONDS)
+        except Timeout:
+            if wait <= quiet:
+                raise
+            logger.warning("%s: waiting for it, %g s at most.", _holder(store), wait)
+            lock.acquire(timeout=wait - quiet, poll_interval=POLL_SECONDS)
+    except Timeout as timeout:
+        raise StoreLocked(
+            f"{_holder(store)}: {store} takes one writer at a time, try again when it is done."
+        ) from timeout
 
 
 def _command() -> str:

@@ -17,7 +17,6 @@ from db.schema import migrations
 from db.version import SCHEMA_VERSION
 
 logger = logging.getLogger(__name__)
-LOCK_SECONDS = 10.0
 TRIGGERS = ("trigger",)
 
 
@@ -72,7 +71,7 @@ def migrate(path: Path, connection: sqlite3.Connection, *, keep: bool = True) ->
     `keep`: a sound copy of the store as it was stays beside it, and the log `db.migrate` names it. Raises
     StoreLocked, StoreFull, and StoreDamaged for a store that SQLite does not find sound.
     """
-    with writer_lock(path, wait=LOCK_SECONDS):
+    with writer_lock(path):
         found = version_of(connection)
         if found >= SCHEMA_VERSION:
             return

@@ -60,7 +60,7 @@ def explain(error: BaseException, path: Path) -> StoreError | None:
         return NotAStore(f"{path} is not a segtui store: check --store, or create one with 'segtui init'.")
     if "malformed" in text or "disk i/o error" in text:
         return StoreDamaged(f"{path} is damaged ({error}): restore a backup, and check the disk.")
-    if "locked" in text or "busy" in text:
+    if "locked" in text or "busy" in text or "locking protocol" in text:
         return StoreLocked(f"{path} is locked by another program: close it and try again.")
     return None
 

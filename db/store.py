@@ -217,13 +217,13 @@ class Store:
         *,
         actor: str,
         source: str | None = None,
-        wait: float = 10.0,
+        wait: float | None = None,
         recorded_at: int | None = None,
     ) -> Iterator[Transaction]:
         """One commit of the log, or nothing: an exception inside leaves the store as it was.
 
-        Waits `wait` seconds for another writer, then raises StoreLocked naming it. `recorded_at`: µs UTC,
-        default the wall clock.
+        Waits `wait` seconds (default: db.lock.patience) for another writer, then raises StoreLocked naming
+        it. `recorded_at`: µs UTC, default the wall clock.
         """
         if self.open_transaction is not None:
             raise ValueError("a transaction of this store is open already")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -26,6 +27,8 @@ from segtui.cli import (
 )
 from segtui.cli.failures import DONE, MISUSED, end
 from segtui.cli.options import DEFAULT_STORE
+
+WAIT = "SEGTUI_WAIT"
 
 app = typer.Typer(
     name="segtui",
@@ -71,14 +74,41 @@ def program(
             show_default=False,
         ),
     ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            envvar=WAIT,
+            min=0,
+            metavar="SECONDS",
+            help="How long to wait for another writer of the store, 10 by default.",
+            show_default=False,
+        ),
+    ] = None,
     _asked: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Opens the terminal UI unless a command says otherwise."""
     context.obj = store
+    if wait is not None:
+        _be_patient(context, wait)
     if context.invoked_subcommand is None:
         ui.open_ui(store or Path(DEFAULT_STORE))
+
+
+def _be_patient(context: typer.Context, seconds: float) -> None:
+    """Tells the store how long to wait, for this one command."""
+    before = os.environ.get(WAIT)
+    os.environ[WAIT] = str(seconds)
+
+    def forget() -> None:
+        if before is None:
+            del os.environ[WAIT]
+        else:
+            os.environ[WAIT] = before
+
+    context.call_on_close(forget)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WIDTHS = [(0, "-narrow"), (76, "-normal"), (110, "-wide")]
 HEIGHTS = [(0, "-low"), (32, "-tall")]
 HISTORY = 50
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.25
 
 Work = Callable[[Progress, Cancelled], dict[str, Any]]
 

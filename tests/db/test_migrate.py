@@ -160,7 +160,7 @@ def test_a_migration_waits_for_the_writer(
 ) -> None:
     store.close()
     next_version(add_table)
-    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.05)
+    monkeypatch.setenv("SEGTUI_WAIT", "0.05")
     with writer_lock(store.path, 0), pytest.raises(StoreLocked, match="holds the store since"):
         Store.open(store.path)
 
