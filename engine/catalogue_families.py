@@ -2,6 +2,7 @@
 
 from engine.catalogue_words import SINGULAR, Words
 from engine.feature_names import DAYS, PARTS
+from engine.feature_spec import FILLABLE
 
 
 def _spans(unit: str, what: str, formula: str, more: str, less: str, group: str) -> tuple[Words, Words]:
@@ -133,6 +134,17 @@ _PLAIN: dict[str, Words] = {
             "habits",
         )
         for column in ("platform", "device", "region")
+    },
+    **{
+        f"{column}_filled": Words(
+            "events",
+            f"events without {column} that were given one",
+            f"count of events whose {column} is interpolated between the user's own of the same kind",
+            f"more events without {column}",
+            f"fewer events without {column}",
+            "habits",
+        )
+        for column in FILLABLE
     },
     "region_share": Words(
         "share",

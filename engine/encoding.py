@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -11,40 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from engine.encoding_columns import CLIP, Number, Text, codes, fit_number, fit_text
 from engine.errors import EngineError
+from engine.prepare import PLAIN, Preparation
 
 KINDS = ("standard", "piecewise")
-
-# Beyond this many standard deviations a value says no more than "extreme": what training never saw must not
-# drive a network arbitrarily far.
-CLIP = 5.0
-# A text value rarer than this among the training users shares the unknown bucket, so that the bucket is
-# trained.
-RAREST = 10
-MOST_CATEGORIES = 32
-PIECES = 12
-
-
-@dataclasses.dataclass(frozen=True)
-class Number:
-    """One numeric column. `mean` and `deviation` are of the signed logarithm sign(x) log(1 + |x| / unit)."""
-
-    name: str
-    unit: float
-    mean: float
-    deviation: float
-    missing: bool
-    edges: tuple[float, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Text:
-    """One text column: its categories, and whether training saw others (`unknown`) or none (`missing`)."""
-
-    name: str
-    categories: tuple[str, ...]
-    unknown: bool
-    missing: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,23 +23,45 @@ class Encoder:
     """A fitted encoding of a feature frame. A small value, serialisable, equal after a round trip.
 
     A number becomes its standardised signed logarithm, clipped to ±CLIP; a missing one becomes the training
-    mean (zero) and raises a flag when training saw missing values too. With `kind="piecewise"` it becomes in
-    addition the piecewise-linear encoding over the training quantiles (Gorishniy, Rubachev, Babenko 2022). A
-    text becomes one-hot over the training categories, then an unknown bucket, then a missing one. Whatever
-    was constant in training is encoded as zero, because a weight nobody trained must not speak.
+    mean (zero) and raises a flag when training saw missing values too; `preparation` may say otherwise. With
+    `kind="piecewise"` it becomes in addition the piecewise-linear encoding over the training quantiles
+    (Gorishniy, Rubachev, Babenko 2022). A text becomes one-hot over the training categories, then an unknown
+    bucket, then a missing one. Whatever was constant in training is encoded as zero, because a weight nobody
+    trained must not speak. Last, where asked for, all that turns into principal components: float
+    [components, columns] of what is around `center`.
     """
 
     kind: str
     numbers: tuple[Number, ...]
     texts: tuple[Text, ...]
+    preparation: Preparation = PLAIN
+    center: tuple[float, ...] = ()
+    components: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
-    def fit(cls, frame: pl.DataFrame, names: Sequence[str], *, kind: str = "standard") -> Encoder:
+    def fit(
+        cls,
+        frame: pl.DataFrame,
+        names: Sequence[str],
+        *,
+        kind: str = "standard",
+        preparation: Preparation | None = None,
+        labels: np.ndarray | None = None,
+    ) -> Encoder:
         """Fit on `frame` (the training users only), over the columns `names`, in that order.
 
-        Raises EngineError for an unknown kind, a missing column, no rows, or a column that is neither number,
-        boolean nor text.
+        labels: int[n], needed where features are selected by them. Raises EngineError for an unknown kind, a
+        missing column, no rows, a column that is neither number, boolean nor text, or a rule for a feature
+        that is not there.
         """
+        prepared = preparation or PLAIN
+        strange = [feature for feature, _, _ in prepared.own if feature not in names]
+        if strange:
+            from engine.rule_words import nearest
+
+            raise EngineError(
+                f"There is no feature {strange[0]!r} to prepare; {nearest(strange[0], list(names))}."
+            )
         if kind not in KINDS:
             raise EngineError(f"There is no encoding {kind!r}: choose one of {', '.join(KINDS)}.")
         if frame.height == 0:
@@ -79,17 +72,53 @@ class Encoder:
                 raise EngineError(f"The feature {name!r} is not in the frame to fit the encoder on.")
             column = frame[name]
             if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-                numbers.append(_fit_number(column, kind))
+                numbers.append(fit_number(column, kind, prepared))
             elif column.dtype in (pl.String, pl.Categorical, pl.Enum):
-                texts.append(_fit_text(column))
+                texts.append(fit_text(column))
             else:
                 raise EngineError(f"The feature {name!r} is {column.dtype}, which cannot be encoded.")
-        return cls(kind, tuple(numbers), tuple(texts))
+        fitted = cls(kind, tuple(numbers), tuple(texts), prepared)
+        if prepared.select != "all":
+            from engine.selection import selected
+
+            fitted = fitted.only(selected(fitted, frame, labels, prepared.select))
+        if prepared.pca:
+            from engine.selection import components
+
+            center, turned = components(fitted.transform(frame), prepared.pca)
+            fitted = dataclasses.replace(fitted, center=center, components=turned)
+        return fitted
+
+    def only(self, names: Collection[str]) -> Encoder:
+        """The same for these columns only."""
+        numbers = tuple(each for each in self.numbers if each.name in names)
+        texts = tuple(each for each in self.texts if each.name in names)
+        return dataclasses.replace(self, numbers=numbers, texts=texts)
+
+    def filled_with(self, name: str) -> float | None:
+        """The value that stands for a missing one of the number `name`; None for a constant column."""
+        number = next(each for each in self.numbers if each.name == name)
+        if number.fill is not None or number.deviation == 0:
+            return number.fill
+        if number.scale != "log":
+            return number.mean
+        return float(np.sign(number.mean) * number.unit * np.expm1(abs(number.mean)))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The input columns, in the order of `raw`."""
         return tuple(c.name for c in self.numbers) + tuple(c.name for c in self.texts)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """For each column that is encoded, before any principal components, the column it comes from."""
+        pieced = [c for c in self.numbers if len(c.edges) > 2]
+        return (
+            *(c.name for c in self.numbers),
+            *(c.name for c in self.numbers if c.missing),
+            *(c.name for c in pieced for _ in c.edges[1:]),
+            *(c.name for c in self.texts for _ in range(len(c.categories) + 2)),
+        )
 
     @cached_property
     def width(self) -> int:
@@ -102,7 +131,7 @@ class Encoder:
         if missing:
             raise EngineError(f"The features lack {missing[0]!r}, which the model was trained on.")
         columns = [pl.col(c.name).cast(pl.Float32).fill_null(float("nan")) for c in self.numbers]
-        columns += [_codes(c) for c in self.texts]
+        columns += [codes(c) for c in self.texts]
         if not columns:
             return np.zeros((frame.height, 0), np.float32)
         return frame.select(columns).to_numpy(order="c")
@@ -117,10 +146,12 @@ class Encoder:
         if self.numbers:
             x = raw[:, : len(self.numbers)]
             missing = ~xp.isfinite(x)
-            # log(1 + v) rather than log1p(v): where they differ, by 1e-7, nothing does; and it is twice as
-            # fast.
-            z = (xp.sign(x) * xp.log(1 + xp.abs(x) * c["per_unit"]) - c["mean"]) * c["per_deviation"]
-            z = xp.clip(xp.where(missing, np.float32(0), z), np.float32(-CLIP), np.float32(CLIP))
+            if "low" in c:
+                x = xp.clip(x, c["low"], c["high"])
+            z = (self._scaled(x, c, xp) - c["mean"]) * c["per_deviation"]
+            z = xp.clip(
+                xp.where(missing, c.get("fill", np.float32(0)), z), np.float32(-CLIP), np.float32(CLIP)
+            )
             blocks.append(z)
             flagged = [i for i, column in enumerate(self.numbers) if column.missing]
             if flagged:
@@ -138,7 +169,19 @@ class Encoder:
             blocks.append(((code == codes) & spoken).astype(np.float32))
         if not blocks:
             return xp.zeros((raw.shape[0], 0), np.float32)
-        return xp.concatenate(blocks, axis=1)
+        encoded = xp.concatenate(blocks, axis=1)
+        return (encoded - c["center"]) @ c["components"] if self.components else encoded
+
+    def _scaled(self, x: Any, c: dict[str, Any], xp: ModuleType) -> Any:
+        """The numbers on their scales, not yet standardised."""
+        scales = {column.scale == "log" for column in self.numbers}
+        # A column that was constant is multiplied away here already, so that no overflow can make it none.
+        small = x * c["per_unit"]
+        if scales == {False}:
+            return small
+        # log(1 + v) rather than log1p(v): where they differ, by 1e-7, nothing does; and it is twice as fast.
+        logarithms = xp.sign(x) * xp.log(1 + xp.abs(small))
+        return logarithms if scales == {True} else xp.where(c["log"] > 0, logarithms, small)
 
     def transform(self, frame: pl.DataFrame) -> np.ndarray:
         """`frame` as float32[n, width], rows in the frame's order."""
@@ -157,6 +200,19 @@ class Encoder:
             "mean": np.array([c.mean for c in self.numbers]),
             "per_deviation": inverse,
         }
+        if any(each.low is not None or each.high is not None for each in self.numbers):
+            constants["low"] = np.array([-np.inf if each.low is None else each.low for each in self.numbers])
+            constants["high"] = np.array(
+                [np.inf if each.high is None else each.high for each in self.numbers]
+            )
+        if any(each.fill is not None for each in self.numbers):
+            filled = [0.0 if each.fill is None else each.scaled(each.fill) for each in self.numbers]
+            constants["fill"] = np.array(filled)
+        if len({each.scale == "log" for each in self.numbers}) > 1:
+            constants["log"] = np.array([float(each.scale == "log") for each in self.numbers])
+        if self.components:
+            constants["center"] = np.array(self.center)
+            constants["components"] = np.array(self.components).T
         pieced = [c for c in self.numbers if len(c.edges) > 2]
         if pieced:
             start, width = np.zeros((2, *self.piece_kept.shape))
@@ -178,11 +234,18 @@ class Encoder:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; every float survives exactly."""
-        return {
+        value: dict[str, Any] = {
             "kind": self.kind,
-            "numbers": [dataclasses.asdict(c) | {"edges": list(c.edges)} for c in self.numbers],
+            "numbers": [c.to_json() for c in self.numbers],
             "texts": [dataclasses.asdict(c) | {"categories": list(c.categories)} for c in self.texts],
         }
+        # What is as in every encoder before there was a choice is left out: models keep their digests.
+        if self.preparation != PLAIN:
+            value["preparation"] = self.preparation.to_json()
+        if self.components:
+            value["center"] = list(self.center)
+            value["components"] = [list(row) for row in self.components]
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Encoder:
@@ -192,65 +255,11 @@ class Encoder:
                 value["kind"],
                 tuple(Number(**(c | {"edges": tuple(c["edges"])})) for c in value["numbers"]),
                 tuple(Text(**(c | {"categories": tuple(c["categories"])})) for c in value["texts"]),
+                Preparation.from_json(value["preparation"]) if "preparation" in value else PLAIN,
+                tuple(value.get("center", ())),
+                tuple(tuple(row) for row in value.get("components", ())),
             )
         except (KeyError, TypeError) as error:
             raise EngineError(
                 f"The encoder cannot be read ({error}): the model was written by another version."
             ) from None
-
-
-def _fit_number(column: pl.Series, kind: str) -> Number:
-    values = column.cast(pl.Float64).drop_nulls().drop_nans().to_numpy()
-    missing = len(values) < len(column)
-    if not len(values):
-        return Number(column.name, 1.0, 0.0, 0.0, False)
-    unit = _unit(values)
-    logs = np.sign(values) * np.log1p(np.abs(values) / unit)
-    mean, deviation = float(logs.mean()), float(logs.std())
-    if deviation <= 1e-9 * max(1.0, abs(mean)):
-        deviation = 0.0
-    # A flag that is raised for everyone or for nobody says nothing.
-    edges: tuple[float, ...] = ()
-    if kind == "piecewise" and deviation > 0:
-        z = np.clip((logs - mean) / deviation, -CLIP, CLIP)
-        edges = tuple(float(e) for e in np.unique(np.quantile(z, np.linspace(0, 1, PIECES + 1))))
-    return Number(column.name, unit, mean, deviation, missing, edges)
-
-
-def _unit(values: np.ndarray) -> float:
-    """A scale at which the logarithm bends: the median size of what is not zero, so money and counts alike
-    spread."""
-    sizes = np.abs(values[values != 0])
-    # Attributes are kept in millionths; a smaller unit could only make a float32 overflow.
-    return max(float(np.median(sizes)), 1e-9) if len(sizes) else 1.0
-
-
-def _fit_text(column: pl.Series) -> Text:
-    counts = (
-        column.cast(pl.String)
-        .drop_nulls()
-        .value_counts(name="n")
-        .sort(["n", column.name], descending=[True, False])
-    )
-    common = counts.filter(pl.col("n") >= RAREST).head(MOST_CATEGORIES)
-    return Text(
-        column.name,
-        tuple(common[column.name].sort().to_list()),
-        unknown=common.height < counts.height,
-        missing=column.null_count() > 0,
-    )
-
-
-def _codes(column: Text) -> pl.Expr:
-    known = len(column.categories)
-    text = pl.col(column.name).cast(pl.String)
-    code = (
-        text.replace_strict(
-            list(column.categories), list(range(known)), default=known, return_dtype=pl.Float32
-        )
-        if known
-        else pl.lit(float(known), pl.Float32)
-    )
-    return (
-        pl.when(text.is_null()).then(pl.lit(float(known + 1), pl.Float32)).otherwise(code).alias(column.name)
-    )

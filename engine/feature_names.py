@@ -43,7 +43,8 @@ def text_columns(spec: FeatureSpec) -> tuple[str, ...]:
 
 def _statistics(spec: FeatureSpec) -> list[str]:
     names = [*_purchase_names(spec), *_activity_names(spec)]
-    return [*names, *(name for family in spec.families for name in _NAMES[family](spec))]
+    names += [name for family in spec.families for name in _NAMES[family](spec)]
+    return names + [f"{column}_filled" for column in spec.filled]
 
 
 def _purchase_names(spec: FeatureSpec) -> list[str]:

@@ -33,6 +33,9 @@ FAMILIES = {
 }
 """What a spec may have beyond the core."""
 
+FILLABLE = ("duration", "rating", "quantity", "amount")
+"""Columns that can be interpolated."""
+
 MOST_PLACES = 8
 RAREST_PLACE = 0.01
 
@@ -67,7 +70,8 @@ class FeatureSpec:
     a feature as they are, the latest value before the as-of.
 
     families: what there is beyond the core, names of FAMILIES. sums: (column, kind) pairs that the family of
-    that name adds up. places: (column, number, text) of those that get a share of their own.
+    that name adds up. places: (column, number, text) of those that get a share of their own. filled: event
+    columns whose missing values are interpolated along the user's own events (engine.interpolation).
     """
 
     zone: str = "UTC"
@@ -79,6 +83,7 @@ class FeatureSpec:
     families: tuple[str, ...] = ()
     sums: tuple[tuple[str, str], ...] = ()
     places: tuple[tuple[str, int, str], ...] = ()
+    filled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -92,6 +97,12 @@ class FeatureSpec:
         if unknown:
             raise EngineError(
                 f"No event column is called {unknown[0]!r}; those for features are {', '.join(columns)}."
+            )
+        unfit = [name for name in self.filled if name not in FILLABLE or name not in self.fields]
+        if unfit:
+            raise EngineError(
+                f"The column {unfit[0]!r} cannot be interpolated: choose those of "
+                f"{', '.join(name for name in FILLABLE if name in self.fields) or 'none'} that events have."
             )
         strange = [name for name in self.families if name not in FAMILIES]
         if strange:
@@ -117,7 +128,7 @@ class FeatureSpec:
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dict; `from_json` gives an equal spec back."""
         # What a core spec has no use for is left out, so that its JSON is what it was before there was more.
-        spare = [name for name in ("families", "sums", "places") if not getattr(self, name)]
+        spare = [name for name in ("families", "sums", "places", "filled") if not getattr(self, name)]
         return {name: _listed(value) for name, value in asdict(self).items() if name not in spare}
 
     @classmethod
@@ -146,11 +157,13 @@ def spec_for(
     windows: tuple[int, ...] = WINDOWS,
     families: Sequence[str] = (),
     texts: Mapping[int, str] | None = None,
+    filled: Sequence[str] = (),
 ) -> FeatureSpec:
     """The spec a log asks for: the kinds that occur, the columns that vary, the attributes there are.
 
     An attribute with any text is a text attribute. Leave out of `attributes` what is to be predicted.
     families: names of FAMILIES. texts: of the numbers in PLACES, the frequent ones of which then get shares.
+    filled: names of FILLABLE.
     """
     kinds = sorted(events["kind"].unique().drop_nulls().cast(pl.String).to_list())
     number: list[str] = []
@@ -174,6 +187,7 @@ def spec_for(
         families=tuple(name for name in FAMILIES if name in families),
         sums=_summed(events) if "sums" in families else (),
         places=_frequent(events, texts or {}) if "places" in families else (),
+        filled=tuple(name for name in FILLABLE if name in filled),
     )
 
 

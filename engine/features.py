@@ -6,6 +6,7 @@ feature means stands in engine.catalogue.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from engine.feature_rows import lay_out
 from engine.feature_spec import (
     FAMILIES,
     FIELDS,
+    FILLABLE,
     PLACES,
     WIDE_WINDOWS,
     WINDOWS,
@@ -27,16 +29,19 @@ from engine.feature_spec import (
     longest_window,
     spec_for,
 )
+from engine.interpolation import interpolated
 from engine.schema import ATTRIBUTES, canonical, empty, require
 
 __all__ = [
     "FAMILIES",
     "FIELDS",
+    "FILLABLE",
     "PLACES",
     "WIDE_WINDOWS",
     "WINDOWS",
     "FeatureSpec",
     "Prepared",
+    "Unfilled",
     "feature_names",
     "features",
     "latest_attributes",
@@ -50,23 +55,44 @@ __all__ = [
 Users = Sequence[int] | npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Unfilled:
+    """Events of a spec with interpolated columns, which are laid out anew for each as-of."""
+
+    events: pl.DataFrame
+    identity: pl.DataFrame | None
+    spec: FeatureSpec
+    attributes: pl.DataFrame | None
+    users: Users | None
+
+    def at(self, as_of: int) -> tuple[Prepared, pl.DataFrame]:
+        """Laid out for one as-of, and how many values of each user were filled in."""
+        spec, known = self.spec, self.events.filter(pl.col("occurred_at") < as_of)
+        events, filled = interpolated(known, self.identity, spec.filled)
+        rows = lay_out(events, self.identity, spec.zone, spec.fields, self.users)
+        return Prepared.of(rows, spec, self.attributes), filled
+
+
 def prepare(
     events: pl.DataFrame,
     identity: pl.DataFrame | None,
     spec: FeatureSpec,
     attributes: pl.DataFrame | None = None,
     users: Users | None = None,
-) -> Prepared:
+) -> Prepared | Unfilled:
     """`events` (EVENTS) laid out once for `features` at many as-ofs, as long as `identity` stays the same.
 
     users: canonical users to lay out; everyone when None.
     """
-    rows = lay_out(events, identity, spec.zone, spec.fields, users)
-    return Prepared.of(rows, spec, _canonical_attributes(attributes, identity))
+    known = _canonical_attributes(attributes, identity)
+    if spec.filled:
+        # What is interpolated at one as-of is known better at the next.
+        return Unfilled(events, identity, spec, known, users)
+    return Prepared.of(lay_out(events, identity, spec.zone, spec.fields, users), spec, known)
 
 
 def features(
-    events: pl.DataFrame | Prepared,
+    events: pl.DataFrame | Prepared | Unfilled,
     identity: pl.DataFrame | None,
     as_of: int,
     spec: FeatureSpec,
@@ -79,12 +105,11 @@ def features(
     attributes: ATTRIBUTES. users: canonical users to answer for; everyone when None.
     Counts, days and sums are Int64; what may be missing (quotients, extremes, the last) is Float64.
     """
-    if isinstance(events, Prepared):
-        if events.spec != spec:
-            raise EngineError("The events were prepared for another feature spec; prepare them for this one.")
-        prepared = events
-    else:
-        prepared = prepare(events.filter(pl.col("occurred_at") < as_of), identity, spec, attributes, users)
+    if isinstance(events, pl.DataFrame):
+        events = prepare(events.filter(pl.col("occurred_at") < as_of), identity, spec, attributes, users)
+    if events.spec != spec:
+        raise EngineError("The events were prepared for another feature spec; prepare them for this one.")
+    prepared, filled = (events, None) if isinstance(events, Prepared) else events.at(as_of)
     folds = Folds(prepared, as_of)
     columns = {**purchase_features(folds), **activity_features(folds)}
     columns |= family_features(folds, columns)
@@ -93,6 +118,9 @@ def features(
     frame = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in named.items()])
     if prepared.attributes is not None or attribute_columns(spec):
         frame = _with_attributes(frame, prepared.attributes, as_of, spec)
+    if filled is not None:
+        frame = frame.join(filled, on="user", how="left", maintain_order="left")
+        frame = frame.with_columns(pl.col(filled.columns[1:]).fill_null(0))
     frame = frame.select("user", *feature_names(spec))
     if users is not None:
         present &= np.isin(prepared.rows.users, np.asarray(users, dtype=np.int64))

@@ -58,7 +58,9 @@ def train(
     ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting such as epochs=50 or features=all; may be repeated."
+        ),
     ] = None,
     store: Store = None,
     json: Json = False,

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from db.store import Store
-from engine.features import FeatureSpec, Prepared, features, prepare
+from engine.features import FeatureSpec, Prepared, Unfilled, features, prepare
 from engine.labels import VALUE_LABELS, Starter, starter_labels
 from segtui.operations.errors import OperationError
 
@@ -26,7 +26,7 @@ class Evidence:
         self.events = events
         self.identity = identity
         self.attributes = attributes
-        self._prepared: dict[FeatureSpec, Prepared] = {}
+        self._prepared: dict[FeatureSpec, Prepared | Unfilled] = {}
 
     def features(self, as_of: int, spec: FeatureSpec, users: np.ndarray | None = None) -> pl.DataFrame:
         """One row of features per user, sorted by user; the events are laid out once per spec."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 
-from db import vocabulary
 from engine.catalogue import catalogue
 from engine.features import (
     FAMILIES,
@@ -21,6 +20,7 @@ from engine.features import (
 )
 from engine.schema import BOOKKEEPING
 from segtui.operations.errors import OperationError
+from segtui.operations.preparing import place_texts
 from segtui.operations.session import Session
 
 USUAL_KINDS = (
@@ -84,7 +84,4 @@ def catalogue_spec(s: Session, events: pl.DataFrame, attributes: pl.DataFrame) -
             families=tuple(FAMILIES),
             sums=tuple(sums),
         )
-    texts: dict[int, str] = {}
-    for column in PLACES:
-        texts |= vocabulary.texts(s.store, column)
-    return spec_for(events, zone, attributes, WIDE_WINDOWS, tuple(FAMILIES), texts)
+    return spec_for(events, zone, attributes, WIDE_WINDOWS, tuple(FAMILIES), place_texts(s))

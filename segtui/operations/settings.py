@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from segtui.operations.errors import OperationError
+from segtui.operations.preparing import SETTINGS
 
 if TYPE_CHECKING:
     from engine.training import TrainingSpec
@@ -28,7 +29,7 @@ def training_settings(
     trained = {field.name for field in fields(TrainingSpec)} - set(TOLD_ELSEWHERE)
     unknown = [name for name in given if name not in trained and name not in own.options]
     if unknown:
-        known = ", ".join(sorted(trained | set(own.options)))
+        known = ", ".join(sorted({*trained, *own.options, *SETTINGS}))
         raise OperationError(f"No setting {unknown[0]!r} for {kind}: there are {known}.")
     words = {field.name for field in fields(TrainingSpec) if isinstance(field.default, str)}
     parsed = {name: text if name in words else _value(name, text) for name, text in given.items()}

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.features import FeatureSpec, features, latest_attributes, spec_for
+from engine.features import FeatureSpec, features, latest_attributes
 from engine.labels import VALUE_LABELS, future_value, given_labels, value_labels
 from engine.schema import canonical
 from engine.ticks import Ticks
 from segtui.operations import words
 from segtui.operations.deciders import Evidence
 from segtui.operations.errors import OperationError
+from segtui.operations.preparing import CORE, Choice
 from segtui.operations.session import Session
 from segtui.operations.times import day
 
@@ -54,7 +55,14 @@ class Task:
     policy: dict[str, Any]
 
 
-def future_task(s: Session, segmentation: str, cutoff: int | None, horizon: int, seed: int) -> Task:
+def future_task(
+    s: Session,
+    segmentation: str,
+    cutoff: int | None,
+    horizon: int,
+    seed: int,
+    choice: Choice = CORE,
+) -> Task:
     """Users with an event before the cutoff, labelled by their net spend in the `horizon` days after it.
 
     `cutoff` is an instant in µs; by default the last tick end whose horizon is over. Raises OperationError
@@ -70,7 +78,7 @@ def future_task(s: Session, segmentation: str, cutoff: int | None, horizon: int,
         raise OperationError(f"{problem}; {history.remedy(at if cutoff is not None else None, horizon)}.")
     targets, thresholds = value_labels(found.spent, found.parts == TRAIN)
     past = history.events.filter(pl.col("occurred_at") < at)
-    spec = spec_for(past, s.settings.timezone, attributes.filter(pl.col("occurred_at") < at))
+    spec = choice.spec(s, past, attributes.filter(pl.col("occurred_at") < at))
     return Task(
         segmentation=segmentation,
         labels=VALUE_LABELS,
@@ -174,7 +182,7 @@ class _Outcomes:
         return int((self.spent["orders"] > 0).sum())
 
 
-def given_task(s: Session, label: str, segmentation: str, seed: int) -> Task:
+def given_task(s: Session, label: str, segmentation: str, seed: int, choice: Choice = CORE) -> Task:
     """Users that carry the attribute `label`, learnt from everything else known of them now.
 
     Raises OperationError where nobody carries it, or its values are too many or too rare.
@@ -190,7 +198,7 @@ def given_task(s: Session, label: str, segmentation: str, seed: int) -> Task:
         known = _listed(names) or "none, import a table with 'segtui import --format table'"
         raise OperationError(f"No user has an attribute {label!r} to learn: there are {known}.")
     others = attributes.filter(pl.col("name") != label)
-    spec = spec_for(events, s.settings.timezone, others)
+    spec = choice.spec(s, events, others)
     frame = features(events, identity, at, spec, others)
     held = attributes.with_columns(canonical(attributes, identity).alias("user"))
     targets, labels = given_labels(held, label, frame["user"].to_numpy())

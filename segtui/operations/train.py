@@ -6,12 +6,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.judgement import compare, judge
+from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
@@ -50,21 +52,22 @@ def train(
     from segtui.operations.settings import training_settings
 
     started = time.monotonic()
-    training, structure = training_settings(kind, optimizer, seed, options or {})
+    choice, rest = Choice.parse(options or {})
+    training, structure = training_settings(kind, optimizer, seed, rest)
     own = segmentation or label or "value"
     _check_name(definitions(s), name, kind=kind, segmentation=own, seed=seed)
     progress("reading the log", None)
     task = (
-        given_task(s, label, own, seed)
+        given_task(s, label, own, seed, choice)
         if label is not None
-        else future_task(s, own, cutoff, _horizon(horizon), seed)
+        else future_task(s, own, cutoff, _horizon(horizon), seed, choice)
     )
     use_cache()
-    model, fitted = _fit(task, kind, training, structure, progress, cancelled)
+    model, fitted, preparation = _fit(task, kind, training, structure, choice, progress, cancelled)
     if cancelled():
         raise Stopped
     progress("judging on users it never saw", None)
-    body = _body(s, task, model, fitted, judge(model, task))
+    body = _body(s, task, model, fitted, judge(model, task)) | {"preparation": preparation}
     rescored = None
     with s.store.transaction(actor=s.actor, source="train") as tx:
         found = definitions(s)
@@ -158,16 +161,35 @@ def _horizon(text: str) -> int:
 
 
 def _fit(
-    task: Task, kind: str, training: Any, structure: Any, progress: Progress, cancelled: Cancelled
-) -> tuple[Model, Trained]:
+    task: Task,
+    kind: str,
+    training: Any,
+    structure: Any,
+    choice: Choice,
+    progress: Progress,
+    cancelled: Cancelled,
+) -> tuple[Model, Trained, dict[str, Any]]:
     from engine.encoding import Encoder
     from engine.model import Model
     from engine.models import KINDS
+    from engine.prepare import report
     from engine.training import Inputs, train
 
-    learner = task.parts == TRAIN
+    parts, dropped = _distinct(task, choice)
+    known, labels = task.frame.filter(pl.Series(parts == TRAIN)), task.targets[parts == TRAIN]
     names = [name for name in task.frame.columns if name != "user"]
-    encoder = Encoder.fit(task.frame.filter(pl.Series(learner)), names, kind=KINDS[kind].encoding)
+    encoder = Encoder.fit(
+        known,
+        names,
+        kind=choice.encoding or KINDS[kind].encoding,
+        preparation=choice.preparation,
+        labels=labels,
+    )
+    prepared = {
+        "settings": choice.preparation.to_json(),
+        "duplicates": dropped,
+        "features": report(encoder, known, names),
+    }
     sequence_spec, binned = None, None
     if KINDS[kind].reads_sequences:
         from engine.sequences import sequence_spec_for, sequences
@@ -192,7 +214,7 @@ def _fit(
         kind,
         Inputs(encoder.transform(task.frame), binned),
         task.targets,
-        task.parts,
+        parts,
         len(task.labels),
         training,
         on_epoch=on_epoch,
@@ -216,7 +238,20 @@ def _fit(
             parameters=fitted.parameters,
         ),
         fitted,
+        prepared,
     )
+
+
+def _distinct(task: Task, choice: Choice) -> tuple[np.ndarray, int]:
+    """Each user's part, -1 for a training user that repeats another where those are dropped; and how many."""
+    from engine.prepare import repeated
+
+    parts = task.parts.copy()
+    if choice.preparation.duplicates == "drop":
+        learners = np.flatnonzero(parts == TRAIN)
+        again = repeated(task.frame[learners], task.targets[learners])
+        parts[learners[again]] = -1
+    return parts, int((parts < 0).sum())
 
 
 def _define(tx: Any, found: Definitions, task: Task) -> None:

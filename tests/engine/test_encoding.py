@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encoding import CLIP, MOST_CATEGORIES, PIECES, RAREST, Encoder
+from engine.encoding import Encoder
+from engine.encoding_columns import CLIP, MOST_CATEGORIES, PIECES, RAREST
 from engine.errors import EngineError
 
 NUMBERS = st.none() | st.integers(-(10**12), 10**12) | st.floats(-1e12, 1e12)

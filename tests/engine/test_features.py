@@ -363,6 +363,10 @@ def test_a_wide_spec_adds_up_what_is_there_and_shares_what_is_frequent(events_of
         ({"fields": ("amonut",)}, "amonut"),
         ({"zone": "Mars/Base"}, "Time zone"),
         ({"families": ("sum",)}, "no family of features 'sum'"),
+        (
+            {"fields": ("amount",), "filled": ("rating",)},
+            "'rating' cannot be interpolated: choose those of amount",
+        ),
     ],
 )
 def test_specs_that_cannot_be_are_refused(wrong, says):

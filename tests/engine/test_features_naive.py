@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.features import FeatureSpec, feature_names, features
+from engine.features import FILLABLE, FeatureSpec, feature_names, features, prepare
 
 STEMS = {
     "add_to_cart": "carts",
@@ -210,6 +211,41 @@ class Naive:
         }
 
 
+def naive_filled(rows, canonical, as_of, columns):
+    """The rows before the as-of with gaps filled along each user's kind, and {user: {COLUMN_filled: n}}."""
+    known = sorted(
+        (row for row in rows if row["occurred_at"] < as_of), key=lambda r: (r["occurred_at"], r["seq"])
+    )
+    out, counts = [dict(row) for row in known], {}
+    for index, row in enumerate(known):
+        user = canonical.get(row["user"], row["user"])
+        own = counts.setdefault(user, {f"{name}_filled": 0 for name in columns})
+        for name in columns:
+            like = [
+                (at, other)
+                for at, other in enumerate(known)
+                if canonical.get(other["user"], other["user"]) == user
+                and other["kind"] == row["kind"]
+                and other[name] is not None
+            ]
+            if row[name] is not None or not like:
+                continue
+            before = [other for at, other in like if at < index][-1:]
+            after = [other for at, other in like if at > index][:1]
+            out[index][name] = between(row["occurred_at"], *(before or after), *(after or before), name)
+            own[f"{name}_filled"] += row["kind"] != "identify"
+    return out, counts
+
+
+def between(at, before, after, name):
+    """The value at an instant on the line from one row to the other, rounded half away from zero."""
+    span = after["occurred_at"] - before["occurred_at"]
+    if span == 0:
+        return before[name]
+    rise = (after[name] - before[name]) * ((at - before["occurred_at"]) / span)
+    return before[name] + int(math.copysign(math.floor(abs(rise) + 0.5), rise))
+
+
 def orders(rows):
     numbers = {row["order"] for row in rows if row["order"] is not None}
     return len(numbers) + sum(row["order"] is None for row in rows)
@@ -267,6 +303,30 @@ def test_every_feature_is_what_its_formula_says(
     spec = wide_spec(zone)
     found = as_dict(features(events_of(rows), identity_of(aliases), as_of, spec))
     compare(found, naive_features(rows, aliases, as_of, spec), feature_names(spec))
+
+
+@settings(max_examples=50)
+@given(data=st.data())
+def test_interpolated_columns_make_the_features_of_the_filled_events(
+    data, logs, zones, midnights, events_of, identity_of, wide_spec
+):
+    rows = [{"seq": at, **row} for at, row in enumerate(data.draw(logs), 1)]
+    zone = data.draw(zones)
+    aliases = data.draw(st.sampled_from([{}, {2: 1, 4: 3}, {2: 1, 3: 1, 4: 1}]))
+    columns = data.draw(st.sets(st.sampled_from(FILLABLE), min_size=1))
+    spec = replace(wide_spec(zone), filled=tuple(sorted(columns)))
+    events, identity = events_of(rows), identity_of(aliases)
+    prepared = prepare(events, identity, spec)
+    for as_of in data.draw(st.lists(midnights(zone), min_size=1, max_size=2)):
+        frame = features(events, identity, as_of, spec)
+        filled, counts = naive_filled(rows, aliases, as_of, spec.filled)
+        expected = naive_features(filled, aliases, as_of, spec)
+        compare(
+            as_dict(frame), {user: own | counts[user] for user, own in expected.items()}, feature_names(spec)
+        )
+        assert features(prepared, None, as_of, spec).equals(frame)
+        some = features(events, identity, as_of, spec, users=[1, 3])
+        assert some.equals(frame.filter(frame["user"].is_in([1, 3])))
 
 
 @settings(max_examples=50)
