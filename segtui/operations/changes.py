@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from db import log, vocabulary
+from db.forgetting import erased
 from db.redactions import redacted
 from engine.membership import CAUSES
 from segtui.operations.definitions import definitions, require_label
@@ -91,7 +92,8 @@ def change_frame(
 def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Change rows with names for numbers, and the reason in an operator's words.
 
-    `redacted`: the event behind a change was purged, and nothing of it is left but its place in the log.
+    `erased`: the user is nobody any more. `redacted`: the event behind a change was purged, and nothing of it
+    is left but its place in the log.
     """
     from engine.catalogue import phrase
 
@@ -100,6 +102,7 @@ def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
     reasons = vocabulary.texts(s.store, "reason")
     models = vocabulary.texts(s.store, "model")
     names = s.external(frame["user"].unique().to_list())
+    gone = set(erased(s.store))
     purged = redacted(s.store, frame["cause_seq"].drop_nulls().unique().to_list())
     zone_iso = lru_cache(maxsize=None)(s.iso)
     phrases = {number: phrase(text) for number, text in reasons.items()}
@@ -107,6 +110,7 @@ def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
         {
             "seq": row["seq"],
             "user": names[row["user"]],
+            "erased": row["user"] in gone,
             "segmentation": segmentations[row["segmentation"]],
             "from": labels.get(row["from_label"]),
             "to": labels.get(row["to_label"]),

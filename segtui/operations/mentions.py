@@ -16,6 +16,8 @@ WORD = re.compile(r"""[^\s,;|"'<>{}()\[\]=]+""")
 
 JOINED = re.compile(r"[\w.@+-]+")
 MARKS = ".@+-"
+CUT = "surrogateescape"
+"""An import that was killed may have left half a character at the end of its file."""
 
 
 def told_in(row: str) -> Iterator[str]:
@@ -70,7 +72,7 @@ def mentioned(store: Path, ids: Iterable[str]) -> tuple[set[str], int]:
     """Which of the ids, in lower case, the store's quarantine files name, and in how many rows."""
     named, found, rows = naming(ids), set[str](), 0
     for path in _files(store):
-        with path.open(encoding="utf-8") as lines:
+        with path.open(encoding="utf-8", errors=CUT) as lines:
             for line in lines:
                 here = set[str]().union(*map(named, _texts(line)))
                 found |= here
@@ -97,7 +99,10 @@ def _without(path: Path, named: Callable[[str], set[str]]) -> int:
     draft, kept, removed = path.with_suffix(".draft"), 0, 0
     descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     try:
-        with path.open(encoding="utf-8") as rows, os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with (
+            path.open(encoding="utf-8", errors=CUT) as rows,
+            os.fdopen(descriptor, "w", encoding="utf-8", errors=CUT) as file,
+        ):
             for line in rows:
                 if any(map(named, _texts(line))):
                     removed += 1

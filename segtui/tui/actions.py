@@ -193,6 +193,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("neighbour(1)", ("full_stop",), "next", "The next user in the list.", ("user",)),
     Action("show", ("f",), "show", "All, orders only, changes only.", ("user",), bar=4),
+    Action("erase", ("E",), "erase", "Forget this person for good; wants a word typed.", ("user",), bar=8),
     # Changes
     Action("way", ("o",), "in/out", "Moves out of the segment, into it, or both.", ("changes",)),
     Action("cause", ("f",), "cause", "Only one cause, then the next.", ("changes",)),

@@ -16,6 +16,7 @@ from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
 from segtui.operations.changes import change_frame, totals, worded
+from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
 from segtui.operations.export import export
 from segtui.operations.members import members
@@ -133,6 +134,11 @@ class Data:
         """Evaluates who is due and records the moves."""
         with open_session(self.path) as s:
             return rescore(s, progress=progress, cancelled=cancelled)
+
+    def erase(self, user: str, purge: bool, progress: Progress) -> dict[str, Any]:
+        """Forgets a user; what they did as well when asked to purge."""
+        with open_session(self.path) as s:
+            return erase(s, [user], purge=purge, progress=progress)
 
     def export(self, segment: str, out: Path, where: str | None, at: int | None) -> dict[str, Any]:
         """Writes a segment's members to a file."""

@@ -80,6 +80,11 @@ def probability(number: float | None) -> str:
     return "·" if number is None else f"{round(number, 2) + 0:.2f}"
 
 
+def who(change: dict[str, Any]) -> str:
+    """The user of a change; whoever was erased is nobody any more."""
+    return "(erased)" if change["erased"] else str(change["user"])
+
+
 def move(change: dict[str, Any], width: int = 0) -> Content:
     """`high > low` of a change, both in columns of `width`; `(new)` comes from nowhere."""
     start = "(new)" if change["from"] is None else str(change["from"])

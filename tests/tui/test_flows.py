@@ -8,7 +8,9 @@ import pytest
 
 from db.errors import StoreLocked
 from db.store import Store
+from segtui.operations.errors import OperationError
 from segtui.operations.session import open_session
+from segtui.tui import words
 from segtui.tui.data import Data
 from segtui.tui.questions import Filter
 
@@ -430,3 +432,26 @@ async def test_tabs_can_be_clicked(pilot, settle, shown):
     await pilot.click("Tabs", offset=(top.index("5 Changes") + 2, 0))
     await settle(pilot)
     assert pilot.app.page.PAGE == "changes"
+
+
+async def test_a_person_is_forgotten_once_the_word_is_typed(pilot, press, shown, settle, shop):
+    await press(pilot, "enter", "enter")
+    app = pilot.app
+    user = app.page.user
+    with open_session(shop) as s:
+        number = s.user(user)
+    await press(pilot, "E", *"eras", "enter")
+    assert "Type erase or purge in full" in text_of(pilot, "#prompt-error")
+    await press(pilot, "e", "enter")
+    await settle(pilot)
+    told = [notice.text for notice in app.notices]
+    assert any(text.startswith("Forgotten, with") for text in told)
+    assert not any(user in text for text in told)
+    assert app.page.user is None
+    with open_session(shop) as s, pytest.raises(OperationError, match="was erased"):
+        s.user(f"#{number}")
+    await press(pilot, "5", "a")
+    rows = [app.page.rows.row(at) for at in range(app.page.rows.total)]
+    own = [row for row in rows if row is not None and row["user"] == f"#{number}"]
+    assert own
+    assert {words.who(row) for row in own} == {"(erased)"}

@@ -51,7 +51,7 @@ def to_cell(row: Item, _width: int) -> Content:
 
 COLUMNS = (
     Column(" TICK", 6, tick_cell, wide=11),
-    Column("USER", 10, lambda row, _: row["user"], wide=14),
+    Column("USER", 10, lambda row, _: words.who(row), wide=14),
     Column("FROM", 6, from_cell, wide=10),
     Column("> TO", 8, to_cell, wide=12),
     Column("P", 4, lambda row, _: words.probability(row["probability"]), right=True, drop=2),

@@ -31,7 +31,7 @@ SPEEDS = (1, 2, 4, 8, 16, 32)
 BATCH = 30
 
 FEED = (
-    Column("USER", 10, lambda row, _: row["user"], grow=1),
+    Column("USER", 10, lambda row, _: words.who(row), grow=1),
     Column("FROM > TO", 17, lambda row, _: words.move(row, 6)),
     Column("P", 4, lambda row, _: words.probability(row["probability"]), right=True, drop=2),
     Column("CAUSE", 10, lambda row, _: words.cause(row["cause"])),

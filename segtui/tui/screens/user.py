@@ -12,6 +12,7 @@ from textual.widgets import Static
 from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.actions import bindings
+from segtui.tui.erasing import ask_for_erasure
 from segtui.tui.questions import Filter
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar
@@ -174,6 +175,13 @@ class UserPage(Page):
         row = self.rows.item
         if row is not None:
             self.segtui.visit("replay", as_of=row["at"])
+
+    def action_erase(self) -> None:
+        if self.user is not None:
+            ask_for_erasure(self.segtui, self.user, self._forget)
+
+    def _forget(self) -> None:
+        self.user = self._known = None
 
     def action_copy_command(self) -> None:
         if self.user is not None:
