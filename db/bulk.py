@@ -11,9 +11,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -107,6 +107,31 @@ class Staging:
         appender.add(rows)
         appender.finish()
 
+    def put(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Inserts rows with new keys, given as tuples of all columns."""
+        marks = ", ".join("?" * len(rows[0]))
+        with self.unhindered(table) if len(rows) >= BULK_ROWS else nullcontext():
+            self._store.connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+    @contextmanager
+    def unhindered(self, table: str) -> Iterator[None]:
+        """Without the row trigger, for new keys lie past every other, and the indexes of an empty table.
+
+        Both come back right after.
+        """
+        connection = self._store.connection
+        indexes = INDEXES.get(table, {})
+        empty = connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is None
+        if table in CHAINED:
+            connection.execute(f"DROP TRIGGER {table}_no_replace")
+        for name in indexes if empty else ():
+            connection.execute(f"DROP INDEX {name}")
+        yield
+        for sql in indexes.values() if empty else ():
+            connection.execute(sql)
+        if table in CHAINED:
+            connection.execute(insert_trigger(table))
+
     def release(self) -> None:
         """Detaches and removes everything; the transaction has ended."""
         for number in range(self._attached):
@@ -162,7 +187,7 @@ class Appender:
             return
         columns = ", ".join(f'"{name}"' for name in self._staged.columns)
         source = self._staging.attach(self._staged)
-        with self._unhindered():
+        with self._staging.unhindered(self._table):
             self._store.connection.execute(
                 f"INSERT INTO {self._table} ({columns}) SELECT {columns} FROM {source}"
             )
@@ -176,29 +201,10 @@ class Appender:
             columns = self._held[0].columns
             names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
             sql = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
-            with self._unhindered():
+            with self._staging.unhindered(self._table):
                 for part in self._held:
                     self._store.connection.executemany(sql, part.iter_rows())
         self._held.clear()
-
-    @contextmanager
-    def _unhindered(self) -> Iterator[None]:
-        """Without the row trigger, for new keys lie past every other, and the indexes of an empty table.
-
-        Both come back right after.
-        """
-        connection = self._store.connection
-        indexes = INDEXES.get(self._table, {})
-        empty = connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchone() is None
-        if self._table in CHAINED:
-            connection.execute(f"DROP TRIGGER {self._table}_no_replace")
-        for name in indexes if empty else ():
-            connection.execute(f"DROP INDEX {name}")
-        yield
-        for sql in indexes.values() if empty else ():
-            connection.execute(sql)
-        if self._table in CHAINED:
-            connection.execute(insert_trigger(self._table))
 
 
 def _filled(rows: pl.DataFrame) -> pl.DataFrame:

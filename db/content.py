@@ -24,9 +24,12 @@ from db import log
 from db.encoding import SOURCE_ID_BYTES, Integers, Records, canonical
 from db.errors import StoreDamaged, StoreError
 from db.lock import writer_lock
+from db.words import Digested
 
 if TYPE_CHECKING:
     from db.store import Store
+
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 NAME = "content"
 VERSION = 1
@@ -103,8 +106,9 @@ def kept_is_right(store: Store) -> bool:
 class Running:
     """The sum behind the content digest, extended by a transaction as it appends."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, users: Digested, texts: Digested) -> None:
+        """`users` and `texts`: what this transaction numbered."""
+        self._store, self._users, self._texts = store, users, texts
         self._total, self._position = _kept(store)
         # Without the key, or behind rows that were not summed yet, `content_digest` does it when asked.
         self._open = store.vault.available and self._position >= store.last_seq("behaviour")
@@ -112,7 +116,9 @@ class Running:
     def prepare(self, rows: pl.DataFrame, attributes: pl.DataFrame) -> Words | None:
         """What `add` needs of the store, None where nothing is summed; `attributes`: seq, name, value."""
         try:
-            return _words(self._store, rows, attributes) if self._open else None
+            if not self._open:
+                return None
+            return _words(self._store, rows, attributes, self._users, self._texts)
         except StoreDamaged:
             # To be told by `content_digest`, not by a commit that is sound by itself.
             self._open = False
@@ -157,10 +163,24 @@ class Words:
     carried: list[tuple[int, str, str, int | str]]
 
 
-def _words(store: Store, rows: pl.DataFrame, attributes: pl.DataFrame) -> Words:
-    external = store.vault.external_ids(rows["user"].unique().to_list())
-    users = _Digests({user: _sha(text) for user, text in external.items()})
-    return Words(users, _Digests(_texts(store, rows)), _carried(store, attributes))
+def _words(
+    store: Store,
+    rows: pl.DataFrame,
+    attributes: pl.DataFrame,
+    users: Digested | None = None,
+    texts: Digested | None = None,
+) -> Words:
+    """What is not among the digests at hand is read from the store."""
+    asked = rows["user"].unique()
+    external = store.vault.external_ids(asked.to_list() if users is None else _unknown(asked, users))
+    known = {user: _sha(text) for user, text in external.items()}
+    return Words(
+        _Digests(known, users), _Digests(_texts(store, rows, texts), texts), _carried(store, attributes)
+    )
+
+
+def _unknown(numbers: pl.Series, at_hand: Digested) -> list[int]:
+    return numbers.filter(~numbers.is_between(at_hand.first, at_hand.stop, closed="left")).to_list()
 
 
 def _sum(rows: pl.DataFrame, words: Words) -> int:
@@ -219,28 +239,40 @@ def _sha(text: str) -> bytes:
 
 
 class _Digests:
-    """Digests by number, looked up a column at a time."""
+    """Digests by number, looked up a column at a time: those given, and those of a range of numbers."""
 
-    def __init__(self, digests: dict[int, bytes]) -> None:
-        self.numbers: Integers = np.fromiter(sorted(digests), dtype=np.int64, count=len(digests))
+    def __init__(self, digests: dict[int, bytes], range_of: Digested | None = None) -> None:
+        self._numbers: Integers = np.fromiter(sorted(digests), dtype=np.int64, count=len(digests))
         # One more, of zeros, for null.
-        packed = b"".join([*map(digests.__getitem__, self.numbers.tolist()), bytes(32)])
-        self.table: Records = np.frombuffer(packed, dtype="V32")
+        packed = b"".join([*map(digests.__getitem__, self._numbers.tolist()), bytes(32)])
+        self._table: Records = np.frombuffer(packed, dtype="V32")
+        self._first = 0 if range_of is None else range_of.first
+        self._range: Records = np.zeros(0, dtype="V32") if range_of is None else range_of.table()
 
     def of(self, numbers: pl.Series) -> Records:
         """The digest of each number, all of which are known; 32 zero bytes for null."""
-        place = np.searchsorted(self.numbers, numbers.fill_null(0).to_numpy())
-        place[numbers.is_null().to_numpy()] = self.numbers.size
-        return self.table[place]
+        asked = numbers.fill_null(-1).to_numpy()
+        found: Records = np.empty(asked.size, dtype="V32")
+        inside = self._inside(asked)
+        found[inside] = self._range[asked[inside] - self._first]
+        place = np.searchsorted(self._numbers, asked[~inside])
+        place[asked[~inside] < 0] = self._numbers.size
+        found[~inside] = self._table[place]
+        return found
 
-    def know(self, numbers: pl.Series) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def know(self, numbers: pl.Series) -> Bools:
         """Which of the numbers, none of them null, have a digest."""
-        return np.isin(numbers.to_numpy(), self.numbers)
+        asked = numbers.to_numpy()
+        return self._inside(asked) | np.isin(asked, self._numbers)
+
+    def _inside(self, numbers: Integers) -> Bools:
+        return (numbers >= self._first) & (numbers < self._first + self._range.size)
 
 
-def _texts(store: Store, rows: pl.DataFrame) -> dict[int, bytes]:
-    """SHA-256 of every text the rows use, by vocabulary number."""
-    used = pl.concat([rows[name].drop_nulls().rename("number") for name in TEXTS]).unique().to_list()
+def _texts(store: Store, rows: pl.DataFrame, at_hand: Digested | None = None) -> dict[int, bytes]:
+    """SHA-256 of every text the rows use, by vocabulary number, those at hand left out."""
+    numbers = pl.concat([rows[name].drop_nulls().rename("number") for name in TEXTS]).unique()
+    used = numbers.to_list() if at_hand is None else _unknown(numbers, at_hand)
     found = {
         number: _sha(text)
         for number, text in store.rows(

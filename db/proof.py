@@ -13,6 +13,7 @@ from db import encoding
 from db.content import Running, Words
 from db.encoding import LEAF, Records
 from db.segments import Draft
+from db.words import Digested
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -26,8 +27,9 @@ class Proof:
     All rows of a user come in one part.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, users: Digested, texts: Digested) -> None:
+        """`users` and `texts`: digests of what the transaction numbered."""
+        self._store, self._users, self._texts = store, users, texts
         self.copy = Draft(store, "behaviour")
         self._content: Running | None = None
         self._hasher: ThreadPoolExecutor | None = None
@@ -38,7 +40,7 @@ class Proof:
         """Takes a part: rows with seq, and seq, name, value of what they carry."""
         if self._hasher is None:
             self._hasher = ThreadPoolExecutor(1)
-            self._content = Running(self._store)
+            self._content = Running(self._store, self._users, self._texts)
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft().result()
         assert self._content is not None

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,14 @@ import polars as pl
 from db import encoding, members, summary
 from db.bulk import Staging
 from db.encoding import Header, VocabularyDigest
+from db.identities import ID
 from db.log import BEHAVIOUR, CHANGES
 from db.proof import Proof
 from db.schema import STREAMS
 from db.segments import Draft
 from db.spill import Scratch
 from db.vocabulary import KINDS
-from db.words import Met
+from db.words import Digested, Met
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -39,12 +39,14 @@ class Transaction:
         self.next_seq = store.head() + 1
         self._staging = Staging(store)
         self._ranges: dict[str, tuple[int, int] | None] = dict.fromkeys(STREAMS)
-        self._proof = Proof(store)
+        self._digested_users, self._digested_words = Digested(), Digested()
+        self._proof = Proof(store, self._digested_users, self._digested_words)
         self.scratch = Scratch(store)
         self._changes: list[pl.DataFrame] = []
         self._decisions: list[tuple[int, str, str]] = []
         self._vocabulary = VocabularyDigest()
-        self._met: defaultdict[tuple[str, str], Met] = defaultdict(Met)
+        self._met_words: dict[str, Met] = {}
+        self._met_users: dict[str, Met] = {}
         self._commit: int | None = None
         self._summary = summary.load(store)
 
@@ -54,7 +56,11 @@ class Transaction:
         """Vocabulary numbers (Int64) of the texts of a kind, made where missing; nulls stay null."""
         if kind not in KINDS:
             raise ValueError(f"unknown vocabulary kind {kind!r}")
-        return self._met["word", kind].numbers(texts, partial(self._words, kind))
+        if kind not in self._met_words:
+            self._met_words[kind] = Met(
+                not self.store.rows("SELECT 1 FROM vocabulary WHERE kind = ? LIMIT 1", (kind,))
+            )
+        return self._met_words[kind].numbers(texts, partial(self._words, kind))
 
     def number(self, kind: str, text: str) -> int:
         """The vocabulary number of one text, made where missing."""
@@ -62,15 +68,14 @@ class Transaction:
 
     def _words(self, kind: str, texts: list[str]) -> list[int]:
         """The numbers of different texts, made where missing."""
-        known = self._known(kind, texts)
+        known = {} if self._met_words[kind].whole else self._known(kind, texts)
         missing = [text for text in texts if text not in known]
         if missing:
             first = self._next("vocabulary")
             entries = [(first + at, kind, text) for at, text in enumerate(missing)]
-            self._staging.insert(
-                "vocabulary", pl.DataFrame(entries, schema=["id", "kind", "text"], orient="row")
-            )
+            self._staging.put("vocabulary", entries)
             self._vocabulary.add(entries)
+            self._digested_words.add(first, missing)
             known.update((text, number) for number, _, text in entries)
         return [known[text] for text in texts]
 
@@ -92,18 +97,23 @@ class Transaction:
 
         Raises KeyMissing, KeyWrong.
         """
-        self.store.vault.require()
-        return self._met["user", name].numbers(external_ids, partial(self._users, name))
+        vault = self.store.vault
+        vault.require()
+        if name not in self._met_users:
+            self._met_users[name] = Met(vault.next_user() == 1)
+        return self._met_users[name].numbers(external_ids, partial(self._users, name))
 
     def _users(self, name: str, external_ids: list[str]) -> list[int]:
         """The surrogates of different external ids, made where missing."""
         vault = self.store.vault
-        known = vault.known(external_ids, name)
+        known = {} if self._met_users[name].whole else vault.known(external_ids, name)
         fresh = [text for text in external_ids if text not in known]
         if fresh:
             first = vault.next_user()
             users = range(first, first + len(fresh))
             vault.add(self._staging, fresh, users, name)
+            if name == ID:
+                self._digested_users.add(first, fresh)
             known.update(zip(fresh, users, strict=True))
             self.store.connection.execute("UPDATE meta SET value = ? WHERE name = 'next_user'", (users.stop,))
         return [known[text] for text in external_ids]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING
 
-import polars as pl
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -113,14 +113,9 @@ class Vault(Identities):
 
     def add(self, staging: Staging, external_ids: Sequence[str], users: range, name: str = ID) -> None:
         """Seals new ids and keeps them under their users, inside the open transaction; raises KeyMissing."""
-        rows = {
-            "lookup": self.lookups(external_ids, name),
-            "user": pl.int_range(users.start, users.stop, dtype=pl.Int64, eager=True),
-            "name": pl.repeat(name, len(external_ids), eager=True),
-            "ciphertext": self.encrypt(external_ids, users, name),
-        }
+        lookups, sealed = self.lookups(external_ids, name), self.encrypt(external_ids, users, name)
         # By look-up hash: random inserts into a B-tree that outgrows the page cache are slow.
-        staging.insert("vault", pl.DataFrame(rows).sort("lookup"))
+        staging.put("vault", sorted(zip(lookups, users, repeat(name), sealed, strict=False)))
 
     def entries(self, users: Sequence[int] | None = None) -> Iterator[tuple[int, str, str]]:
         """user, name and text of every entry, or of those of some users; raises KeyMissing, StoreDamaged."""

@@ -230,3 +230,30 @@ def test_texts_that_were_forgotten_are_looked_up_again(store: Store, monkeypatch
             users = tx.surrogates(pl.Series(texts)).to_list()
             assert numbers == users == [None if text is None else "abcd".index(text) + 1 for text in texts]
     assert [check for check in verify(store) if not check.ok] == []
+
+
+def test_content_is_the_same_whether_digests_are_at_hand_or_read(
+    tmp_path: Path, events: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Users and texts numbered in this transaction and in one before, with room for their digests or none."""
+    told = set()
+    for room in (words.DIGESTED, 2, 0):
+        monkeypatch.setattr(words, "DIGESTED", room)
+        with Store.create(tmp_path / f"{room}.db") as store:
+            for ids in (["a", "b"], ["b", "c", "d"], ["a", "e"]):
+                with store.transaction(actor="ann") as tx:
+                    users = tx.surrogates(pl.Series(ids)).to_list()
+                    items = tx.numbers("item", pl.Series(ids)).to_list()
+                    kind = tx.number("kind", "view")
+                    rows = [
+                        {"user": user, "item": item, "kind": kind}
+                        for user, item in zip(users, items, strict=True)
+                    ]
+                    tx.append_behaviour(events(*rows))
+            kept = store.rows("SELECT payload FROM snapshots WHERE name = 'content'")
+            assert kept
+            told.add(content.content_digest(store))
+            with store.transaction(actor="ann"):
+                content.forget(store)
+            told.add(content.content_digest(store))
+    assert len(told) == 1
