@@ -17,7 +17,14 @@ from flax import nnx
 from engine.errors import EngineError
 from engine.model import Model
 from engine.models import build, kind_of
-from engine.models.parameters import CHANNEL_SCALE, scale_sequences, unflatten
+from engine.models.parameters import (
+    BESIDE,
+    CHANNEL_SCALE,
+    LOGIT_BIAS,
+    LOGIT_SCALE,
+    scale_sequences,
+    unflatten,
+)
 
 MILLION = 1_000_000
 TILES = 16
@@ -85,12 +92,17 @@ class Scorer:
         # Arguments rather than constants of the compilation, so that the persistent cache serves the next
         # model too.
         self._constants = {name: jnp.asarray(values) for name, values in encoder.constants.items()}
-        self._scale = jnp.asarray(model.parameters[CHANNEL_SCALE]) if self.kind.reads_sequences else None
+        # What stands beside the network's own parameters; models without calibration are taken as they are.
+        self._beside = {
+            name: jnp.asarray(model.parameters[name]) for name in BESIDE if name in model.parameters
+        }
 
-        def tile(parameters: Any, constants: Any, scale: Any, raw: Any, sequences: Any) -> tuple[Any, Any]:
+        def tile(parameters: Any, constants: Any, beside: Any, raw: Any, sequences: Any) -> tuple[Any, Any]:
             features = None if raw is None else encoder.encode(raw, jnp, constants)
-            scaled = None if sequences is None else scale_sequences(sequences, scale, jnp)
+            scaled = None if sequences is None else scale_sequences(sequences, beside[CHANNEL_SCALE], jnp)
             logits = nnx.merge(graph, parameters)(features, scaled, None)
+            if LOGIT_SCALE in beside:
+                logits = logits * beside[LOGIT_SCALE] + beside[LOGIT_BIAS]
             return logits, jnp.rint(jax.nn.softmax(logits) * MILLION).astype(jnp.int32)
 
         self._tile = jax.jit(tile)
@@ -145,7 +157,7 @@ class Scorer:
             self._tile(
                 self._parameters,
                 self._constants,
-                self._scale,
+                self._beside,
                 _padded(arrays.raw, start, size),
                 _padded(arrays.sequences, start, size),
             )[which]

@@ -16,10 +16,19 @@ import optax
 from flax import nnx
 
 from engine.batches import Batch, Batches, class_weights, epochs_of, gather, tiles
+from engine.calibration import METHODS, calibrate
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of
 from engine.models.ensemble import each_logits
-from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences
+from engine.models.parameters import (
+    CHANNEL_SCALE,
+    LOGIT_BIAS,
+    LOGIT_SCALE,
+    fit_scale,
+    flatten,
+    scale_sequences,
+    unflatten,
+)
 
 TRAIN, VALID, TEST = 0, 1, 2
 
@@ -33,7 +42,8 @@ class TrainingSpec:
     """How to train. `learning_rate=None` means the optimizer's default; the schedule `cosine` lets it fall to
     nothing over all `epochs`. `patience` counts epochs without a better validation loss. `class_weight` from
     0 (every user counts the same) to 1 (every label does); `label_smoothing` is the share of a label's weight
-    that is spread over all labels. Raises EngineError for a setting out of range."""
+    that is spread over all labels. `calibration` is
+    fitted on the validation users at the end. Raises EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -45,16 +55,19 @@ class TrainingSpec:
     schedule: str = "constant"
     label_smoothing: float = 0.0
     class_weight: float = 0.0
+    calibration: str = "temperature"
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
             raise EngineError(
                 f"There is no optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}."
             )
-        if self.schedule not in SCHEDULES:
-            raise EngineError(
-                f"There is no schedule {self.schedule!r}: choose one of {', '.join(SCHEDULES)}."
-            )
+        for what, chosen, choices in (
+            ("schedule", self.schedule, SCHEDULES),
+            ("calibration", self.calibration, METHODS),
+        ):
+            if chosen not in choices:
+                raise EngineError(f"There is no {what} {chosen!r}: choose one of {', '.join(choices)}.")
         if self.learning_rate is not None:
             _within("learning_rate", self.learning_rate, float, 1e-6, 10)
         _within("epochs", self.epochs, int, 1, 100_000)
@@ -187,6 +200,9 @@ def train(
         raise EngineError(
             f"The loss was not a number at learning rate {spec.rate:g}: choose a smaller learning_rate."
         )
+    given = steps.logits(unflatten(parameters, best), valid_set)[: len(rows[VALID])]
+    fitted = calibrate(given, labels[rows[VALID]], spec.calibration)
+    best |= {LOGIT_SCALE: np.array([fitted.scale]), LOGIT_BIAS: fitted.bias}
     if scale is not None:
         best[CHANNEL_SCALE] = scale
     return Trained(best, history, len(history), best_epoch, time.perf_counter() - began, stopped)
@@ -203,15 +219,17 @@ class _Steps:
 
         def mean(parameters: Any, batch: Batch, key: Any) -> Any:
             features, sequences, labels, weights = batch
-            logits = each_logits(nnx.merge(graph, parameters), features, sequences, key)
-            wanted = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), smoothing)
-            losses = optax.softmax_cross_entropy(logits, wanted[None])
+            said = each_logits(nnx.merge(graph, parameters), features, sequences, key)
+            wanted = optax.smooth_labels(jax.nn.one_hot(labels, said.shape[-1]), smoothing)
+            losses = optax.softmax_cross_entropy(said, wanted[None])
             return jnp.sum(jnp.mean(losses, axis=0) * weights) / jnp.sum(weights)
 
+        def logits(parameters: Any, batch: Batch) -> Any:
+            return nnx.merge(graph, parameters)(batch[0], batch[1], None)
+
         def total(parameters: Any, batch: Batch) -> Any:
-            features, sequences, labels, weights = batch
-            logits = nnx.merge(graph, parameters)(features, sequences, None)
-            return jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, labels) * weights)
+            lost = optax.softmax_cross_entropy_with_integer_labels(logits(parameters, batch), batch[2])
+            return jnp.sum(lost * batch[3])
 
         def step(state: State, batch: Batch, key: Any, number: Any) -> tuple[State, Any]:
             parameters, moments = state
@@ -236,6 +254,7 @@ class _Steps:
         self._step = jax.jit(single, donate_argnums=0)
         self._scan = jax.jit(scan, donate_argnums=0)
         self._loss = jax.jit(total)
+        self._logits = jax.jit(logits)
 
     def epoch(self, state: State, batches: Batches, key: Any, epoch: int) -> tuple[State, list[Any]]:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
@@ -248,6 +267,10 @@ class _Steps:
             state, loss = self._step(state, batches.batch(number), key, epoch, number)
             losses.append(loss)
         return state, losses
+
+    def logits(self, parameters: Any, tiles: list[Batch]) -> np.ndarray:
+        """The logits float32[users, labels] over all tiles, padding included."""
+        return np.concatenate([np.asarray(self._logits(parameters, batch)) for batch in tiles])
 
     def losses(self, parameters: Any, tiles: list[Batch]) -> list[Any]:
         """The sum of the users' losses in each tile, perhaps not ready yet."""

@@ -13,6 +13,9 @@ from engine.errors import EngineError
 
 # Beside the module's own parameters: what sizes in a sequence are multiplied by, per channel.
 CHANNEL_SCALE = "sequences/scale"
+# And what makes its logits calibrated ones: a factor, and a shift per label.
+LOGIT_SCALE, LOGIT_BIAS = "calibration/scale", "calibration/bias"
+BESIDE = (CHANNEL_SCALE, LOGIT_SCALE, LOGIT_BIAS)
 
 
 def flatten(state: Any) -> dict[str, np.ndarray]:
@@ -26,7 +29,7 @@ def flatten(state: Any) -> dict[str, np.ndarray]:
 def unflatten(state: Any, parameters: Mapping[str, np.ndarray]) -> Any:
     """`state` with its values taken from `parameters`. Raises EngineError when names or shapes differ."""
     flat = nnx.to_flat_state(state)
-    own = {name: values for name, values in parameters.items() if name != CHANNEL_SCALE}
+    own = {name: values for name, values in parameters.items() if name not in BESIDE}
     expected = {"/".join(map(str, path)): tuple(variable.shape) for path, variable in flat}
     if expected != {name: values.shape for name, values in own.items()}:
         raise EngineError("The parameters do not fit the model's own description: train it again.")

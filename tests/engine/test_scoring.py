@@ -1,5 +1,6 @@
 """Tiles: the same bits wherever a row sits, whatever is beside it, in whatever portion it is asked for."""
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from engine.errors import EngineError
 from engine.features import FeatureSpec
 from engine.model import Model
 from engine.models import KINDS, build, complete_options
-from engine.models.parameters import CHANNEL_SCALE, flatten
+from engine.models.parameters import CHANNEL_SCALE, LOGIT_BIAS, LOGIT_SCALE, flatten
 from engine.scoring import TILES, Scorer, environment
 from engine.sequences import SequenceSpec
 
@@ -85,6 +86,20 @@ def test_scores_are_probabilities_in_millionths(scorer):
     odds = np.exp(logits)
     assert abs(odds / odds.sum(axis=1, keepdims=True) * 1e6 - scores).max() < 1
     assert len(np.unique(scores, axis=0)) > 250
+
+
+def test_calibration_is_part_of_the_logits(scorers):
+    plain = scorers["mlp", "standard"]
+    beside = {
+        LOGIT_SCALE: np.array([0.5], np.float32),
+        LOGIT_BIAS: np.array([1.0, 0.0, -1.0], np.float32),
+    }
+    model = plain.model
+    calibrated = Scorer(dataclasses.replace(model, parameters=model.parameters | beside))
+    frame = people(300)
+    expected = plain.logits(frame) * beside[LOGIT_SCALE] + beside[LOGIT_BIAS]
+    assert np.allclose(calibrated.logits(frame), expected, atol=1e-6)
+    assert calibrated.model.digest != model.digest
 
 
 def test_the_tile_encodes_as_the_encoder_does(scorers):

@@ -7,12 +7,19 @@ import pytest
 from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from engine.errors import EngineError
 from engine.models import KINDS, build
-from engine.models.parameters import CHANNEL_SCALE, scale_sequences, unflatten
+from engine.models.parameters import (
+    CHANNEL_SCALE,
+    LOGIT_BIAS,
+    LOGIT_SCALE,
+    scale_sequences,
+    unflatten,
+)
 from engine.training import Inputs, TrainingSpec, split, train
 
 DRAW = np.random.default_rng(7)
@@ -231,6 +238,17 @@ def test_a_cosine_ends_at_rest():
     assert moved["cosine"] < 0.1 * moved["constant"]
 
 
+def test_what_class_weights_did_is_undone_by_calibration():
+    rare = np.where((LABELS == 2) & (np.arange(N) % 5 > 0), 1, LABELS)
+    trained = fit(labels=rare, class_weight=1.0, calibration="vector", epochs=10, learning_rate=0.01)
+    logits = np.log(probabilities(trained))
+    logits = logits * trained.parameters[LOGIT_SCALE] + trained.parameters[LOGIT_BIAS]
+    calibrated = softmax(logits, axis=1)
+    shares = np.bincount(rare[PARTS == 1]) / (PARTS == 1).sum()
+    assert calibrated[PARTS == 1].mean(axis=0) == pytest.approx(shares, abs=0.01)
+    assert trained.parameters[LOGIT_BIAS][2] < -0.3
+
+
 # Stopping
 
 
@@ -285,6 +303,7 @@ def test_a_loss_that_becomes_no_number_leaves_the_best_before():
         ({"weight_decay": 1.5}, "weight_decay must be from 0 to 1"),
         ({"epochs": True}, "epochs"),
         ({"schedule": "linear"}, "no schedule 'linear': choose one of constant, cosine"),
+        ({"calibration": "platt"}, "no calibration 'platt': choose one of none, temperature, vector"),
         ({"label_smoothing": 0.6}, "label_smoothing must be from 0 to 0.5"),
         ({"class_weight": -0.1}, "class_weight must be from 0 to 1"),
     ],
