@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import content, forgetting, keys, log, projections, summary, vocabulary
+from db import content, forgetting, keys, log, projections, rebuilding, snapshots, summary, vocabulary
 from db.errors import StoreError
 from db.migrate import TRIGGERS, made_objects, objects
 
@@ -69,6 +69,7 @@ def beside_the_log(store: Store) -> list[Check]:
         "memberships": _memberships,
         "scores": _scores,
         "sizes": _sizes,
+        "snapshots": _snapshots,
     }
     return [guarded(name, partial(look, store)) for name, look in looks.items()]
 
@@ -159,7 +160,8 @@ def _totals(store: Store) -> Check:
 def _content(store: Store) -> Check:
     """The sum kept for the content digest is that of the rows, and nothing else is kept."""
     names = {name for (name,) in store.rows("SELECT name FROM snapshots")}
-    strange = sorted(names - {content.NAME, summary.NAME})
+    known = {content.NAME, summary.NAME, *(each.name for each in snapshots.held(store))}
+    strange = sorted(names - known)
     if strange:
         return Check("content", False, f"{strange[0]!r} is no snapshot of this program: {REBUILD}")
     if not store.vault.available:
@@ -174,7 +176,7 @@ def _content(store: Store) -> Check:
 
 def _rescores(store: Store) -> Check:
     """The rescores kept for folds are those decided."""
-    decided = projections.decided_rescores(store)
+    decided = rebuilding.decided_rescores(store)
     kept = projections.rescores(store)
     differing = _first_difference(decided, kept, "seq")
     if differing is not None:
@@ -259,7 +261,7 @@ def _unlike_scores(rows: pl.DataFrame, labels: int) -> int | None:
 
 def _sums_hold(store: Store, segmentation: int, held: pl.DataFrame) -> bool:
     """Whether the scores add up to what the newest rescore decided; True where nothing can be compared."""
-    expected = projections.expected_at_head(store, segmentation)
+    expected = rebuilding.expected_at_head(store, segmentation)
     if expected is None or held.is_empty() or (held["scores"].bin.size() != 4 * len(expected)).any():
         return True
     scores = np.frombuffer(b"".join(held["scores"]), "<i4").reshape(-1, len(expected))
@@ -272,8 +274,8 @@ def _sizes(store: Store) -> Check:
     keys = ["pass", "as_of"]
     peopled = pl.col("users") != 0
     for segmentation in projections.rescores(store)["segmentation"].unique().sort():
-        folded = projections.folded_sizes(store, segmentation)
-        kept = projections.kept_sizes(store, segmentation)
+        folded = rebuilding.folded_sizes(store, segmentation)
+        kept = rebuilding.kept_sizes(store, segmentation)
         told = folded.filter(pl.col("decided")).drop("decided")
         wrong = _difference(told, kept.join(told, on=keys, how="semi")).drop("expected")
         rest = folded.filter(~pl.col("decided") & peopled).drop("decided", "expected")
@@ -289,6 +291,22 @@ def _sizes(store: Store) -> Check:
     if strays:
         return Check("sizes", False, f"{_name(store, strays[0][0])} was never scored: {REBUILD}")
     return Check("sizes", True, f"{ticks:,} scored ticks are the fold of the changes")
+
+
+def _snapshots(store: Store) -> Check:
+    """Every snapshot is the fold from zero at its position."""
+    kept = snapshots.held(store)
+    for each in kept:
+        changes = log.changes(store, segmentation=each.segmentation, position=each.position)
+        everything = log.changes(
+            store, segmentation=each.segmentation, position=each.position, governing=False
+        )
+        wrong = each.as_of != everything["as_of"].max()
+        wrong |= not snapshots.load(store, each).equals(projections.fold(changes))
+        if wrong:
+            where = f"{_name(store, each.segmentation)} at position {each.position}"
+            return Check("snapshots", False, f"{where} is not the fold of the changes: {REBUILD}")
+    return Check("snapshots", True, f"{len(kept)} are the fold of the changes from zero")
 
 
 def _name(store: Store, segmentation: int) -> str:

@@ -337,9 +337,10 @@ def changes(
     as_of_from: int | None = None,
     as_of_to: int | None = None,
     position: int | None = None,
+    after_seq: int = 0,
     governing: bool = True,
 ) -> pl.DataFrame:
-    """Membership changes with as_of_from < as_of <= as_of_to, by as_of and seq.
+    """Membership changes with as_of_from < as_of <= as_of_to and seq > after_seq, by as_of and seq.
 
     `governing`: only the rows a fold at `position` reads, those of the newest pass over each as-of.
     """
@@ -369,9 +370,9 @@ def changes(
     with store.reading():
         last = store.last_seq("membership_changes") if position is None else position
         if users is None:
-            rows = segments.read(store, "changes", 1, last, list(CHANGES), wanted, from_rows)
+            rows = segments.read(store, "changes", after_seq + 1, last, list(CHANGES), wanted, from_rows)
         else:
-            rows = from_rows(1, last)
+            rows = from_rows(after_seq + 1, last)
         rows = rows.sort("as_of", "seq")
         return passes.governing(store, rows, position) if governing else rows
 

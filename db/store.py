@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from sqlite_utils import Database
 
-from db import bulk, erasures, forgetting, keys, log, segments
+from db import bulk, erasures, forgetting, keys, log, segments, snapshots
 from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
 from db.identities import CLEAR_INDEX, CLEAR_TABLE, ClearIdentities, Identities
@@ -271,6 +271,7 @@ class Store:
             segments.sweep(self)
             segments.compact(self, "behaviour", partial(log.stored_behaviour, self))
             segments.compact(self, "changes", partial(log.stored_changes, self))
+            snapshots.keep_up(self)
 
 
 def check_kind(connection: sqlite3.Connection, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import chain, projections, segments
+from db import chain, projections, rebuilding, segments
 from db.migrate import mend
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
@@ -23,7 +23,7 @@ def rebuild(s: Session) -> dict[str, Any]:
         raise OperationError(f"The log of {s.store.path} does not verify ({found}): restore a backup.")
     with s.store.transaction(actor=s.actor, source="rebuild") as tx:
         mended = mend(s.store.connection, clear=s.store.vault.clear)
-        projections.rebuild(s.store, tx)
+        rebuilding.rebuild(s.store, tx)
         segments.drop(s.store)
     return {
         "position": s.store.head(),

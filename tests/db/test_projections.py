@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from db import log, lookups, projections
+from db import log, lookups, projections, rebuilding, snapshots
 from db.chain import verify
 from db.store import Store
 
@@ -35,9 +35,18 @@ class Rescored:
 
 
 def record(
-    store: Store, rescores: list[Rescored], moves: Frame, rescore: Rescore, *, together: bool = False
+    store: Store,
+    rescores: list[Rescored],
+    moves: Frame,
+    rescore: Rescore,
+    *,
+    together: bool = False,
+    keep: bool = False,
 ) -> None:
-    """One commit per rescore, or all in one; members and sizes are saved as operations do."""
+    """One commit per rescore, or all in one; members and sizes are saved as operations do.
+
+    `keep`: the snapshots of memberships stay, which a rebuild drops.
+    """
     groups = [rescores] if together else [[each] for each in rescores]
     for group in groups:
         with store.transaction(actor="ann") as tx:
@@ -60,8 +69,10 @@ def record(
                     for user, label in each.moved.items()
                 ]
                 tx.append_changes(moves(*rows))
+        kept = store.rows("SELECT * FROM snapshots WHERE name LIKE 'members:%'") if keep else []
         with store.transaction(actor="ann") as tx:
-            projections.rebuild(store, tx)
+            rebuilding.rebuild(store, tx)
+            store.connection.executemany("INSERT INTO snapshots VALUES (?, ?, ?)", kept)
 
 
 def labels(frame: pl.DataFrame) -> dict[int, int]:
@@ -147,6 +158,60 @@ def test_the_state_is_the_same_in_any_split_of_the_commits(
             record(store, history, moves, rescore, together=together)
             digests.add(projections.state_digest(store))
     assert len(digests) == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(history=histories(), taken=st.sets(st.integers(0, 11)), together=st.booleans())
+def test_folds_from_zero_and_from_every_snapshot_lead_to_one_state(
+    moves: Frame, rescore: Rescore, history: list[Rescored], taken: set[int], together: bool
+) -> None:
+    """Wherever snapshots were taken, and whichever of them are left."""
+    with tempfile.TemporaryDirectory() as folder, Store.create(Path(folder) / "shop.db") as store:
+        positions = []
+        for at, part in enumerate([history] if together else [[each] for each in history]):
+            record(store, part, moves, rescore, together=together, keep=True)
+            positions.append(store.head())
+            if at in taken:
+                snapshots.take(store, VALUE)
+        asked = [(position, as_of) for position in positions for as_of in (None, *range(10))]
+        kept = [each.name for each in snapshots.held(store)]
+        assert len(kept) <= len(taken)
+        states = []
+        for gone in [None, *kept]:
+            if gone is not None:
+                store.connection.execute("DELETE FROM snapshots WHERE name = ?", (gone,))
+            states.append(
+                [
+                    (
+                        projections.state_digest(store, position=position, as_of=as_of),
+                        projections.memberships(store, VALUE, position=position, as_of=as_of).rows(),
+                    )
+                    for position, as_of in asked
+                ]
+            )
+            assert [check for check in verify(store) if not check.ok] == []
+        assert all(state == states[0] for state in states)
+        assert states[0][-11][0] == projections.state_digest(store)
+
+
+def test_a_snapshot_is_taken_when_enough_has_changed_and_starts_the_next_fold(
+    store: Store, moves: Frame, rescore: Rescore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "EVERY_CHANGES", 3)
+    record(store, TICKS[:1], moves, rescore, keep=True)
+    (first,) = snapshots.held(store)
+    assert (first.segmentation, first.as_of) == (VALUE, 10)
+    record(store, TICKS[1:], moves, rescore, keep=True)
+    assert snapshots.held(store) == [first]
+    before = projections.memberships(store, VALUE, as_of=30)
+    # A wrong snapshot would show: what lies before it is not read again.
+    forged = snapshots.load(store, first).with_columns(pl.lit(LOW, pl.Int64).alias("label"))
+    monkeypatch.setattr(snapshots, "load", lambda *_: forged)
+    assert labels(before) == {2: LOW, 3: HIGH}
+    assert labels(projections.memberships(store, VALUE, as_of=10)) == {1: LOW, 2: LOW, 3: LOW}
+    assert labels(projections.memberships(store, VALUE, as_of=30)) == {2: LOW, 3: HIGH}
+    assert "snapshots" in {check.name for check in verify(store) if not check.ok}
+    assert labels(projections.memberships(store, VALUE, as_of=9)) == {}
 
 
 @settings(max_examples=60, deadline=None)
@@ -300,7 +365,7 @@ def test_rebuilding_restores_what_was_lost(
     for table in tables:
         store.connection.execute(f"DELETE FROM {table}")
     with store.transaction(actor="ann") as tx:
-        projections.rebuild(store, tx)
+        rebuilding.rebuild(store, tx)
     assert {table: store.rows(f"SELECT * FROM {table}") for table in tables} == before
     assert log.summary(store).users == 1
 

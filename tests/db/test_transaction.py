@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from db import bulk, content, log, projections, segments, vocabulary, words
+from db import bulk, content, log, rebuilding, segments, vocabulary, words
 from db.chain import verify
 from db.store import Store
 
@@ -69,7 +69,7 @@ def test_streams_come_in_order(store: Store, events: Frame, moves: Frame) -> Non
     assert (commit.changes_first, commit.changes_last) == (6, 8)
     assert store.head() == 8
     with store.transaction(actor="ann") as tx:
-        projections.rebuild(store, tx)
+        rebuilding.rebuild(store, tx)
     assert [check for check in verify(store) if not check.ok] == []
 
 
@@ -137,7 +137,7 @@ def test_small_and_bulk_appends_are_the_same_commit(
             changes.append(log.changes(store))
             assert log.attributes(store)["seq"].to_list() == [4, 6, 6]
             with store.transaction(actor="ann") as tx:
-                projections.rebuild(store, tx)
+                rebuilding.rebuild(store, tx)
             assert [check for check in verify(store) if not check.ok] == []
     assert digests[0] == digests[1]
     assert_frame_equal(behaviour[0], behaviour[1])
