@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +10,17 @@ import polars as pl
 
 from engine.errors import EngineError
 from engine.features import latest_attributes
-from engine.schema import canonical
+from engine.schema import BOOKKEEPING, canonical
 
 Labels = npt.NDArray[np.int32]
 
 VALUE_LABELS = ("high", "medium", "low")
 HIGH, MEDIUM, LOW = range(3)
+
+OUTCOMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"future_value": VALUE_LABELS, "will_buy": ("yes", "no"), "churn": ("yes", "no")}
+)
+"""The labels of each policy that looks at what users do within a horizon."""
 
 
 def future_value(
@@ -24,19 +30,18 @@ def future_value(
     until: int,
     users: Sequence[int] | npt.NDArray[np.int64],
 ) -> pl.DataFrame:
-    """What each of `users` bought in [cutoff, until): user, orders, spend, in the order of `users`.
+    """What each of `users` did in [cutoff, until): user, orders, spend, events, in the order of `users`.
 
     orders: different order numbers of purchases; a purchase without one is an order of its own. spend: minor
-    units, purchases and refunds.
+    units, purchases and refunds. events: whatever the user did.
     """
-    within = events.filter(
-        pl.col("occurred_at").is_between(cutoff, until, closed="left"),
-        (pl.col("kind") == "purchase") | (pl.col("kind") == "refund"),
+    kind = pl.col("kind").cast(pl.String)
+    done = events.filter(
+        pl.col("occurred_at").is_between(cutoff, until, closed="left"), ~kind.is_in(BOOKKEEPING)
     )
-    within = within.with_columns(
-        canonical(within, identity).alias("user"), bought=pl.col("kind") == "purchase"
-    )
-    bought = within.filter("bought")
+    done = done.with_columns(canonical(done, identity).alias("user"))
+    within = done.filter(kind.is_in(["purchase", "refund"]))
+    bought = within.filter(kind == "purchase")
     numbered = pl.col("order").drop_nulls().n_unique() + pl.col("order").is_null().sum()
     orders = bought.group_by("user").agg(numbered.cast(pl.Int64).alias("orders"))
     spend = within.group_by("user").agg(pl.col("amount").sum().alias("spend"))
@@ -44,8 +49,37 @@ def future_value(
         pl.DataFrame({"user": np.asarray(users, dtype=np.int64)})
         .join(orders, on="user", how="left", maintain_order="left")
         .join(spend, on="user", how="left", maintain_order="left")
-        .with_columns(pl.col("orders", "spend").fill_null(0))
+        .join(
+            done.group_by("user").agg(pl.len().cast(pl.Int64).alias("events")),
+            on="user",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(pl.col("orders", "spend", "events").fill_null(0))
     )
+
+
+def outcome_labels(
+    policy: str, outcomes: pl.DataFrame, training: npt.NDArray[np.bool_]
+) -> tuple[Labels, dict[str, float]]:
+    """Labels of `outcomes` (as of future_value) as indices into OUTCOMES[policy], and their thresholds.
+
+    Thresholds are fitted on the `training` users alone; only the policy future_value has any.
+    """
+    if policy == "future_value":
+        return value_labels(outcomes, training)
+    return apply_outcome(policy, outcomes, {}), {}
+
+
+def apply_outcome(policy: str, outcomes: pl.DataFrame, thresholds: Mapping[str, float]) -> Labels:
+    """Labels of other outcomes over an equal horizon, under thresholds that `outcome_labels` fitted.
+
+    will_buy: yes for whoever orders. churn: yes for whoever does nothing at all.
+    """
+    if policy == "future_value":
+        return apply_thresholds(outcomes, thresholds)
+    yes = outcomes["orders"] > 0 if policy == "will_buy" else outcomes["events"] == 0
+    return np.where(yes.to_numpy(), 0, 1).astype(np.int32)
 
 
 def value_labels(outcomes: pl.DataFrame, training: npt.NDArray[np.bool_]) -> tuple[Labels, dict[str, float]]:

@@ -39,8 +39,14 @@ def train(
     context: typer.Context,
     segmentation: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What it decides (default: value, or the label's name)."),
+        typer.Option(
+            metavar="NAME", help="What it decides (default: value, or the policy's or label's name)."
+        ),
     ] = None,
+    policy: Annotated[
+        Literal["future_value", "will_buy", "churn"],
+        typer.Option(help="What its labels say of the horizon."),
+    ] = "future_value",
     model: Annotated[
         str, typer.Option(metavar="KIND", help=", ".join(MODEL_KINDS) + ".", autocompletion=model_kinds)
     ] = "mlp",
@@ -76,6 +82,7 @@ def train(
         result = operation(
             s,
             segmentation=segmentation,
+            policy=policy,
             kind=model,
             cutoff=instant_if(s, cutoff),
             horizon=horizon,

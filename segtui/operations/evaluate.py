@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from db import log
-from engine.labels import VALUE_LABELS, apply_thresholds, future_value
+from engine.labels import apply_outcome, future_value
 from segtui.operations.compilation import use_cache
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.definitions import Definitions, definitions
@@ -29,7 +29,7 @@ MEANS = ("log_loss", "brier", "accuracy")
 
 
 def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None) -> dict[str, Any]:
-    """Metrics of a model of future value on outcomes that lie wholly after those it was trained on.
+    """Metrics of a model of future behaviour on outcomes that lie wholly after those it was trained on.
 
     The users are those its training never saw: its held-out users and everyone who came later. The
     baselines are judged on the same users and outcomes, and know what the model knew: they are fitted at
@@ -86,6 +86,7 @@ class _Judged:
         """What `evaluate` says of one of the models."""
         from engine.evaluation import baselines, calibration, confusion
 
+        names = self.models[which].labels
         labels, given = self.sample.labels, self.given[which]
         return {
             **self._named(which),
@@ -95,9 +96,9 @@ class _Judged:
                 "users": len(labels),
                 "newcomers": self.newcomers,
             },
-            "baselines": baselines(self.learnt[which], self.sample, VALUE_LABELS),
-            "confusion": confusion(labels, given, VALUE_LABELS),
-            "calibration": calibration(labels, given, VALUE_LABELS),
+            "baselines": baselines(self.learnt[which], self.sample, names),
+            "confusion": confusion(labels, given, names),
+            "calibration": calibration(labels, given, names),
         }
 
     def beside(self) -> dict[str, Any]:
@@ -127,12 +128,12 @@ class _Judged:
         from engine.evaluation import metrics
 
         body, sample = self.bodies[which], self.sample
-        told = metrics(sample.labels, self.given[which], sample.value, VALUE_LABELS)
+        told = metrics(sample.labels, self.given[which], sample.value, self.models[which].labels)
         return {"model": body["model"], "name": body["name"], "metrics": told}
 
 
 def _require_future(body: dict[str, Any], model: Model) -> None:
-    if model.policy["label"] != "future_value":
+    if model.policy["label"] == "given":
         raise OperationError(
             f"Model {body['name']} learnt the given label {model.policy['attribute']!r}, which has no "
             "later window: its test metrics are in 'segtui models'."
@@ -140,11 +141,11 @@ def _require_future(body: dict[str, Any], model: Model) -> None:
 
 
 def _require_one_question(bodies: Sequence[dict[str, Any]], models: Sequence[Model]) -> None:
-    horizons = [int(model.policy["horizon_days"]) for model in models]
-    if horizons[0] != horizons[1]:
+    asked = [f"{model.policy['label']} within {model.policy['horizon_days']} d" for model in models]
+    if asked[0] != asked[1]:
         raise OperationError(
-            f"{bodies[0]['name']} looks {horizons[0]} d ahead and {bodies[1]['name']} {horizons[1]} d: "
-            "compare two models of one horizon."
+            f"{bodies[0]['name']} predicts {asked[0]} and {bodies[1]['name']} {asked[1]}: "
+            "compare two models of one question."
         )
 
 
@@ -215,5 +216,5 @@ def _sample(s: Session, model: Model, evidence: Evidence, at: int) -> Sample:
     until = s.ticks.days_before(at, -int(model.policy["horizon_days"]))
     frame = evidence.features(at, model.feature_spec)
     outcomes = future_value(evidence.events, evidence.identity, at, until, frame["user"].to_numpy())
-    labels = apply_thresholds(outcomes, model.policy["thresholds"])
+    labels = apply_outcome(model.policy["label"], outcomes, model.policy["thresholds"])
     return Sample(frame, labels, outcomes["spend"].to_numpy())

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from engine.features import FeatureSpec, features, latest_attributes
-from engine.labels import VALUE_LABELS, future_value, given_labels, value_labels
+from engine.labels import OUTCOMES, future_value, given_labels, outcome_labels
 from engine.schema import canonical
 from engine.ticks import Ticks
 from segtui.operations import words
@@ -55,33 +55,35 @@ class Task:
     policy: dict[str, Any]
 
 
-def future_task(
+def outcome_task(
     s: Session,
+    policy: str,
     segmentation: str,
     cutoff: int | None,
     horizon: int,
     seed: int,
     choice: Choice = CORE,
 ) -> Task:
-    """Users with an event before the cutoff, labelled by their net spend in the `horizon` days after it.
+    """Users with an event before the cutoff, labelled by what they do in the `horizon` days after it.
 
-    `cutoff` is an instant in µs; by default the last tick end whose horizon is over. Raises OperationError
-    where outcomes are not known yet or are too few, with what would do instead.
+    `policy` is one of engine.labels.OUTCOMES; `cutoff` is an instant in µs, by default the last tick end
+    whose horizon is over. Raises OperationError where outcomes are not known yet or are too few, with what
+    would do instead.
     """
     with s.store.reading():
-        history = _History(s, seed)
+        history = _History(s, policy, seed)
         attributes, position = s.attributes(), s.store.head()
     at = history.latest(horizon) if cutoff is None else s.ticks.at_or_after(cutoff)
     found = history.outcomes(at, horizon)
     problem = history.problem(found)
     if problem is not None:
         raise OperationError(f"{problem}; {history.remedy(at if cutoff is not None else None, horizon)}.")
-    targets, thresholds = value_labels(found.spent, found.parts == TRAIN)
+    targets, thresholds = outcome_labels(policy, found.done, found.parts == TRAIN)
     past = history.events.filter(pl.col("occurred_at") < at)
     spec = choice.spec(s, past, attributes.filter(pl.col("occurred_at") < at))
     return Task(
         segmentation=segmentation,
-        labels=VALUE_LABELS,
+        labels=OUTCOMES[policy],
         users=found.users,
         targets=targets,
         parts=found.parts,
@@ -94,8 +96,8 @@ def future_task(
         horizon=horizon,
         known_from=found.until,
         thresholds=thresholds,
-        value=found.spent["spend"].to_numpy(),
-        policy={"label": "future_value", "cutoff": at, "horizon_days": horizon, "known_from": found.until},
+        value=found.done["spend"].to_numpy(),
+        policy={"label": policy, "cutoff": at, "horizon_days": horizon, "known_from": found.until},
     )
 
 
@@ -109,11 +111,11 @@ def latest_cutoff(ticks: Ticks, end: int, horizon: int) -> int:
 class _History:
     """The log as far as it goes, to ask what anyone who was known at some instant did after it."""
 
-    def __init__(self, s: Session, seed: int) -> None:
+    def __init__(self, s: Session, policy: str, seed: int) -> None:
         end = s.data_end()
         if end is None:
             raise OperationError("There is nothing to train on yet: import events with 'segtui import FILE'.")
-        self.s, self.seed, self.end = s, seed, end
+        self.s, self.policy, self.seed, self.end = s, policy, seed, end
         self.events, self.identity = s.events(), s.identity()
 
     def latest(self, horizon: int) -> int:
@@ -121,14 +123,14 @@ class _History:
         return latest_cutoff(self.s.ticks, self.end, horizon)
 
     def outcomes(self, at: int, horizon: int) -> _Outcomes:
-        """Who was known at `at`, and what they bought within `horizon` days."""
+        """Who was known at `at`, and what they did within `horizon` days."""
         from engine.training import split
 
         until = self.s.ticks.days_before(at, -horizon)
         past = self.events.filter(pl.col("occurred_at") < at)
         users = canonical(past, self.identity).unique().sort().to_numpy()
-        spent = future_value(self.events, self.identity, at, until, users)
-        return _Outcomes(at, horizon, until, users, split(users, self.seed), spent)
+        done = future_value(self.events, self.identity, at, until, users)
+        return _Outcomes(at, horizon, until, users, split(users, self.seed), done)
 
     def problem(self, found: _Outcomes) -> str | None:
         """Why nothing can be learnt from these, as the beginning of a sentence; None where it can."""
@@ -140,15 +142,16 @@ class _History:
             first = day(int(self.events["occurred_at"].min()), zone)  # type: ignore[arg-type]
             return f"Nobody is known before {at}, the log runs from {first} to {end}"
         window = f"in the {found.horizon} d after {at}"
-        if found.buyers < MIN_BUYERS:
+        if self.policy == "future_value" and found.buyers < MIN_BUYERS:
             return (
                 f"Too few to learn from: {found.buyers:,} of {words.plural(len(found.users), 'user')} bought "
                 f"{window}, needed are {MIN_BUYERS} buyers"
             )
-        targets, _ = value_labels(found.spent, found.parts == TRAIN)
-        counts = np.bincount(targets, minlength=len(VALUE_LABELS))
+        labels = OUTCOMES[self.policy]
+        targets, _ = outcome_labels(self.policy, found.done, found.parts == TRAIN)
+        counts = np.bincount(targets, minlength=len(labels))
         if counts.min() < MIN_PER_LABEL:
-            told = ", ".join(f"{name} {count:,}" for name, count in zip(VALUE_LABELS, counts, strict=True))
+            told = ", ".join(f"{name} {count:,}" for name, count in zip(labels, counts, strict=True))
             return f"Too few to learn from {window}: {told}, needed are {MIN_PER_LABEL} users per label"
         return None
 
@@ -168,18 +171,18 @@ class _History:
 
 @dataclass(frozen=True, eq=False)
 class _Outcomes:
-    """What the `users` known at `at` bought until `until`: `spent` as of future_value."""
+    """What the `users` known at `at` did until `until`: `done` as of future_value."""
 
     at: int
     horizon: int
     until: int
     users: np.ndarray
     parts: np.ndarray
-    spent: pl.DataFrame
+    done: pl.DataFrame
 
     @property
     def buyers(self) -> int:
-        return int((self.spent["orders"] > 0).sum())
+        return int((self.done["orders"] > 0).sum())
 
 
 def given_task(s: Session, label: str, segmentation: str, seed: int, choice: Choice = CORE) -> Task:

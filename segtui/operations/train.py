@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from engine.labels import OUTCOMES
 from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
@@ -17,7 +18,7 @@ from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
-from segtui.operations.tasks import TRAIN, Task, future_task, given_task
+from segtui.operations.tasks import TRAIN, Task, given_task, outcome_task
 from segtui.operations.times import iso_or_none, parse_days
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def train(
     s: Session,
     *,
     segmentation: str | None = None,
+    policy: str = "future_value",
     kind: str = "mlp",
     cutoff: int | None = None,
     horizon: str = "90d",
@@ -45,22 +47,27 @@ def train(
 ) -> dict[str, Any]:
     """Trains one model and records it; promotes it when first or not worse, unless told.
 
-    `cutoff` is an instant in µs (default: the data end less the horizon); `label` names an attribute to
-    learn instead of future value. Raises OperationError when outcomes are not known yet or too few users
-    would be learnt from, EngineError for settings out of range, Stopped when called off: nothing is recorded.
+    `policy` says what of the future a label is (engine.labels.OUTCOMES); `label` names an attribute to learn
+    instead. `cutoff` is an instant in µs (default: the last one whose horizon is over). Raises OperationError
+    when outcomes are not known yet or too few users would be learnt from, EngineError for settings out of
+    range, Stopped when called off: nothing is recorded.
     """
     from segtui.operations.settings import training_settings
 
     started = time.monotonic()
     choice, rest = Choice.parse(options or {})
     training, structure = training_settings(kind, optimizer, seed, rest)
-    own = segmentation or label or "value"
+    if policy not in OUTCOMES:
+        raise OperationError(f"No label policy {policy!r}: there are {', '.join(OUTCOMES)}.")
+    if label is not None and policy != "future_value":
+        raise OperationError(f"A given label has no policy: use --label {label} or --policy {policy}.")
+    own = segmentation or label or ("value" if policy == "future_value" else policy)
     _check_name(definitions(s), name, kind=kind, segmentation=own, seed=seed)
     progress("reading the log", None)
     task = (
         given_task(s, label, own, seed, choice)
         if label is not None
-        else future_task(s, own, cutoff, _horizon(horizon), seed, choice)
+        else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice)
     )
     use_cache()
     model, fitted, preparation = _fit(task, kind, training, structure, choice, progress, cancelled)

@@ -14,12 +14,15 @@ from engine.labels import (
     HIGH,
     LOW,
     MEDIUM,
+    OUTCOMES,
     VALUE_LABELS,
     Starter,
+    apply_outcome,
     apply_thresholds,
     fit_starter,
     future_value,
     given_labels,
+    outcome_labels,
     starter_labels,
     value_labels,
 )
@@ -50,6 +53,7 @@ def test_the_future_is_what_happens_from_the_cutoff_to_before_the_end(events_of)
         (2, 15, "refund", None, -70),
         (3, 15, "view", None, 999),
         (4, 15, "purchase", None, None),
+        (5, 15, "identify", None, None),
     ]
     events = events_of(
         [
@@ -58,7 +62,7 @@ def test_the_future_is_what_happens_from_the_cutoff_to_before_the_end(events_of)
         ]
     )
     found = future_value(events, NOBODY, 10, 20, np.array([4, 3, 2, 1, 5]))
-    assert found.rows() == [(4, 1, 0), (3, 0, 0), (2, 0, -70), (1, 2, 850), (5, 0, 0)]
+    assert found.rows() == [(4, 1, 0, 1), (3, 0, 0, 1), (2, 0, -70, 1), (1, 2, 850, 4), (5, 0, 0, 0)]
 
 
 def test_the_future_of_aliases_is_one(events_of, identity_of):
@@ -66,7 +70,23 @@ def test_the_future_of_aliases_is_one(events_of, identity_of):
         [{"user": user, "occurred_at": 5, "kind": "purchase", "order": 1, "amount": 10} for user in (3, 8)]
     )
     found = future_value(events, identity_of({8: 3}), 0, 10, [3])
-    assert found.rows() == [(3, 1, 20)]
+    assert found.rows() == [(3, 1, 20, 2)]
+
+
+def test_will_buy_is_about_orders_and_churn_about_anything():
+    outcomes = pl.DataFrame({"orders": [2, 0, 0], "spend": [5, 0, 0], "events": [2, 1, 0]})
+    for policy, labels in (("will_buy", [0, 1, 1]), ("churn", [1, 1, 0])):
+        told, thresholds = outcome_labels(policy, outcomes, np.array([True, True, False]))
+        assert told.tolist() == labels
+        assert thresholds == {}
+        assert OUTCOMES[policy][0] == "yes"
+
+
+def test_the_policy_of_value_is_the_one_with_thresholds():
+    outcomes, training = outcomes_of([(1, 10, True), (1, 30, True), (0, 0, False), (1, 99, False)])
+    told, thresholds = outcome_labels("future_value", outcomes, training)
+    assert (told.tolist(), thresholds) == ([MEDIUM, HIGH, LOW, HIGH], {"high_above": 20})
+    assert apply_outcome("future_value", outcomes, thresholds).tolist() == told.tolist()
 
 
 @given(drawn=outcomes_lists)

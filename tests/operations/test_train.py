@@ -17,10 +17,12 @@ from segtui.operations.evaluate import evaluate
 from segtui.operations.ingest import import_files
 from segtui.operations.judgement import MIN_COMPARED, compare, probabilities
 from segtui.operations.models import models, promote
+from segtui.operations.segments import segments
 from segtui.operations.session import open_session
 from segtui.operations.settings import training_settings
-from segtui.operations.tasks import TEST, future_task
+from segtui.operations.tasks import TEST, outcome_task
 from segtui.operations.train import train
+from segtui.operations.verify import verify
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
 
@@ -51,7 +53,7 @@ def test_two_models_are_compared_on_users_new_to_both(s):
     cutoff = days_ago(s, 60)
     current, _ = trained(s, cutoff=cutoff, horizon="30d", seed=1)
     model, _ = trained(s, cutoff=days_ago(s, 40), horizon="30d", options={"epochs": "9"})
-    task = future_task(s, "value", days_ago(s, 40), 30, 0)
+    task = outcome_task(s, "future_value", "value", days_ago(s, 40), 30, 0)
     told = compare(current, "old", model, task)
     events = s.events(before=cutoff)
     unseen = (split(task.users, 1) == TEST) | ~np.isin(task.users, events["user"].unique().to_numpy())
@@ -63,7 +65,7 @@ def test_two_models_are_compared_on_users_new_to_both(s):
     assert "--seed 1 there would be more" in told.why
     # With one seed the whole test part is new to both; the difference is that of the losses, in pairs.
     model, _ = trained(s, cutoff=days_ago(s, 40), horizon="30d", seed=1, options={"epochs": "9"})
-    task = future_task(s, "value", days_ago(s, 40), 30, 1)
+    task = outcome_task(s, "future_value", "value", days_ago(s, 40), 30, 1)
     told = compare(current, "old", model, task)
     test = task.parts == TEST
     assert told.users == test.sum() >= MIN_COMPARED
@@ -87,7 +89,7 @@ def test_two_models_are_compared_on_users_new_to_both(s):
 def test_a_model_is_not_worse_than_itself_and_worse_than_a_better_one(s):
     better, _ = trained(s, options={"epochs": "30"})
     worse, _ = trained(s, options={"epochs": "1", "learning_rate": "0.000001"})
-    task = future_task(s, "value", None, 90, 0)
+    task = outcome_task(s, "future_value", "value", None, 90, 0)
     assert compare(better, "b", better, task).difference == 0
     assert compare(better, "b", better, task).not_worse
     assert compare(worse, "w", better, task).not_worse
@@ -191,7 +193,7 @@ def test_baselines_know_what_the_model_knew(s):
     cutoff = days_ago(s, 70)
     trained(s, cutoff=cutoff, horizon="30d", name="early")
     judged = evaluate(s, model="early")
-    task = future_task(s, "value", cutoff, 30, 0)
+    task = outcome_task(s, "future_value", "value", cutoff, 30, 0)
     counts = np.bincount(task.targets[task.parts == 0], minlength=3) + 1
     shares = counts / counts.sum()
     truth = np.sum(judged["confusion"]["matrix"], axis=1)
@@ -232,7 +234,7 @@ def test_two_models_are_judged_on_users_new_to_both(s):
     seen = np.isin(users, known) & ((split(users, 0) != TEST) | (split(users, 1) != TEST))
     assert told["window"]["users"] == (~seen).sum()
     trained(s, horizon="60d", cutoff=days_ago(s, 90), name="other")
-    with pytest.raises(OperationError, match="looks 30 d ahead and other 60 d"):
+    with pytest.raises(OperationError, match="future_value within 30 d and other future_value within 60 d"):
         side_by_side(s, "one", "other")
 
 
@@ -248,6 +250,44 @@ def test_the_windows_advised_are_accepted(s):
     date = re.search(r"--cutoff (\S+)", str(refused.value))[1]
     trained(s, horizon="30d", cutoff=s.instant(date), name="before")
     assert evaluate(s, model="before")["window"]["users"]
+
+
+# --- other policies --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["will_buy", "churn"])
+def test_other_futures_can_be_learnt_too(s, policy):
+    cutoff = days_ago(s, 70)
+    told = train(s, **QUICK, policy=policy, cutoff=cutoff, horizon="30d", name=policy)
+    assert told["promoted"]
+    assert (told["segmentation"], told["labels"]) == (policy, ["yes", "no"])
+    later = s.events(before=s.ticks.shift(cutoff, 30))
+    later = later.filter(
+        (later["occurred_at"] >= cutoff) & later["user"].is_in(s.events(before=cutoff)["user"].implode())
+    )
+    acted = later.filter(later["kind"].cast(str) == "purchase") if policy == "will_buy" else later
+    did = acted["user"].n_unique()
+    assert told["label_counts"]["yes"] == (did if policy == "will_buy" else told["users"] - did)
+    judged = evaluate(s, model=policy)
+    assert judged["confusion"]["labels"] == ["yes", "no"]
+    assert judged["metrics"]["log_loss"] < judged["baselines"]["majority"]["log_loss"]
+    assert {each["name"] for each in segments(s)["segmentations"]} == {"value", policy}
+    assert verify(s)["ok"]
+
+
+def test_a_policy_and_a_label_are_two_questions(s):
+    with pytest.raises(OperationError, match="use --label colour or --policy churn"):
+        train(s, label="colour", policy="churn")
+    with pytest.raises(OperationError, match="No label policy 'luck': there are future_value, will_buy"):
+        train(s, policy="luck")
+
+
+def test_models_of_different_policies_are_not_compared(s):
+    trained(s, policy="will_buy", segmentation="value", name="buys")
+    promote(s, "buys")
+    told = train(s, **QUICK, policy="churn", segmentation="value")
+    assert not told["promoted"]
+    assert "other labels" in told["why"]
 
 
 # --- settings --------------------------------------------------------------------------------------
