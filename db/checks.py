@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import content, forgetting, keys, log, projections, rebuilding, snapshots, summary, vocabulary
+from db import content, forgetting, keys, log, projections, rebuilding, seals, snapshots, summary, vocabulary
 from db.errors import StoreError
 from db.migrate import TRIGGERS, made_objects, objects
 
@@ -161,6 +161,7 @@ def _content(store: Store) -> Check:
     """The sum kept for the content digest is that of the rows, and nothing else is kept."""
     names = {name for (name,) in store.rows("SELECT name FROM snapshots")}
     known = {content.NAME, summary.NAME, *(each.name for each in snapshots.held(store))}
+    known |= {f"{seals.PREFIX}{name}" for name in seals.kept(store)}
     strange = sorted(names - known)
     if strange:
         return Check("content", False, f"{strange[0]!r} is no snapshot of this program: {REBUILD}")

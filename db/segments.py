@@ -1,8 +1,8 @@
 # ruff: noqa: S608  (the names put into SQL are this package's own; values are always bound)
 """Columnar copies of commit ranges in `<store>.cache/`: Parquet, disposable, made again when missing.
 
-A file's name carries its stream, commits, seqs and the chain digest of its last commit; one that does not
-match the chain is ignored, and removed by the next writer.
+A file's name carries its stream, commits, seqs and the chain digest of its last commit. One that does not
+match the chain, or is not what was written (db.seals), is ignored, and removed by the next writer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from db import seals
+from db.seals import Seal
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -42,6 +45,7 @@ class Segment:
     last_commit: int
     first_seq: int
     last_seq: int
+    seal: Seal
 
 
 def folder(store: Store) -> Path:
@@ -49,20 +53,22 @@ def folder(store: Store) -> Path:
     return Path(f"{store.path}.cache")
 
 
-def _named(path: Path) -> tuple[Segment, str] | None:
-    """The segment a file's name tells of, and the digest in it."""
+def _named(path: Path, sealed: dict[str, Seal]) -> tuple[Segment, str] | None:
+    """The segment a sealed file's name tells of, and the digest in it."""
     found = _NAME.fullmatch(path.name)
-    if found is None:
+    if found is None or path.name not in sealed:
         return None
-    stream, *numbers, digest = found.groups()
-    return Segment(path, stream, *map(int, numbers)), digest
+    stream, first_commit, last_commit, first_seq, last_seq, digest = found.groups()
+    span = (int(first_commit), int(last_commit), int(first_seq), int(last_seq))
+    return Segment(path, stream, *span, sealed[path.name]), digest
 
 
 def held(store: Store, stream: str) -> list[Segment]:
     """The segments of a stream that match the chain, disjoint, by seq."""
     known: list[Segment] = []
+    sealed = seals.kept(store)
     for path in folder(store).glob(f"{stream}-*.parquet"):
-        named = _named(path)
+        named = _named(path, sealed)
         if named is not None and _matches(store, *named):
             known.append(named[0])
     known.sort(key=lambda segment: (segment.first_seq, -segment.last_seq))
@@ -106,7 +112,9 @@ def read(
 
 
 def _scan(segment: Segment, first: int, last: int, columns: list[str], where: pl.Expr) -> pl.DataFrame | None:
-    """The wanted rows of a copy; None when the file is gone or cannot be read."""
+    """The wanted rows of a copy; None when the file is gone, is not what was written, or cannot be read."""
+    if not seals.holds(segment.seal, segment.path):
+        return None
     lazy = pl.scan_parquet(segment.path, glob=False)
     if first > segment.first_seq or last < segment.last_seq:
         where &= pl.col("seq").is_between(first, last)
@@ -266,7 +274,8 @@ class _Writer:
         self._file.close()
         digest = self._store.rows("SELECT digest FROM commits WHERE id = ?", (commits[1],))[0][0].hex()[:16]
         name = f"{self._stream}-c{commits[0]}-c{commits[1]}-s{seqs[0]}-s{seqs[1]}-{digest}.parquet"
-        self._path.replace(self._path.with_name(name))
+        path = self._path.replace(self._path.with_name(name))
+        seals.keep(self._store, path, seqs[1])
 
     def discard(self) -> None:
         """Removes the file."""
@@ -280,21 +289,30 @@ class _Writer:
 
 def remove(store: Store, stream: str, seqs: pl.Series) -> None:
     """Removes the copies that hold any of the rows; the caller holds the writer's lock."""
+    sealed = seals.kept(store)
     for path in _files(store):
-        named = _named(path)
-        if named is None or named[0].stream != stream:
+        named = _named(path, sealed)
+        if named is None:
+            path.unlink(missing_ok=True)
+            continue
+        if named[0].stream != stream:
             continue
         if seqs.is_between(named[0].first_seq, named[0].last_seq).any():
             path.unlink(missing_ok=True)
 
 
 def sweep(store: Store) -> None:
-    """Removes drafts and copies that do not match the chain; the caller holds the writer's lock."""
+    """Removes drafts, and copies that do not match the chain or are not what was written.
+
+    The caller holds the writer's lock.
+    """
+    sealed = seals.kept(store)
     for path in _files(store):
-        named = _named(path)
-        if named is None or not _matches(store, *named):
+        named = _named(path, sealed)
+        if named is None or not _matches(store, *named) or not seals.holds(named[0].seal, path):
             with suppress(OSError):
                 path.unlink()
+    seals.sweep(store, {path.name for path in _files(store)})
 
 
 def drop(store: Store) -> None:

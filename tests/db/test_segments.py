@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from db import log, segments
+from db import log, seals, segments
+from db.chain import verify
 from db.store import Store
 
 Frame = Callable[..., pl.DataFrame]
@@ -58,12 +60,49 @@ def test_copies_are_merged_so_that_they_stay_few(store: Store, events: Frame) ->
     assert_frame_equal(log.behaviour(store), log.stored_behaviour(store, 0, 999))
 
 
-def test_copies_are_used(store: Store, events: Frame) -> None:
+def test_copies_are_used(store: Store, events: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
     append(store, events, 20)
     (copy,) = segments.held(store, "behaviour")
     pl.read_parquet(copy.path).with_columns(amount=pl.lit(5, pl.Int64)).write_parquet(copy.path)
-    assert log.behaviour(store)["amount"].unique().to_list() == [5]
+    with monkeypatch.context() as trusting:
+        trusting.setattr(seals, "holds", lambda *_: True)
+        assert log.behaviour(store)["amount"].unique().to_list() == [5]
     assert log.behaviour(store, users=[1])["amount"].to_list() == [None]
+
+
+def test_a_copy_that_is_not_what_was_written_is_refused_and_removed(store: Store, events: Frame) -> None:
+    """Under its right name, of its right size, with its times put back."""
+    append(store, events, 20)
+    (copy,) = segments.held(store, "behaviour")
+    times = copy.path.stat()
+    content = bytearray(copy.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy.path.write_bytes(content)
+    os.utime(copy.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert_frame_equal(log.behaviour(store), log.stored_behaviour(store, 0, 99))
+    assert [check.name for check in verify(store) if not check.ok] == ["copies"]
+    append(store, events, 1)
+    assert spans(store) == [(1, 22)]
+    assert [check for check in verify(store) if not check.ok] == []
+
+
+def test_a_copy_carried_elsewhere_is_still_trusted(store: Store, events: Frame, tmp_path: Path) -> None:
+    append(store, events, 20)
+    (copy,) = segments.held(store, "behaviour")
+    content = copy.path.read_bytes()
+    copy.path.unlink()
+    copy.path.write_bytes(content)
+    assert seals.holds(copy.seal, copy.path)
+
+
+def test_a_copy_nobody_sealed_is_not_read(store: Store, events: Frame) -> None:
+    append(store, events, 20)
+    store.connection.execute("DELETE FROM snapshots WHERE name LIKE 'copy:%'")
+    assert spans(store) == []
+    assert log.behaviour(store).height == 20
+    append(store, events, 1)
+    assert spans(store) == [(1, 22)]
+    assert len(store.rows("SELECT name FROM snapshots WHERE name LIKE 'copy:%'")) == len(files(store)) == 1
 
 
 def test_a_lost_cache_is_made_again(store: Store, events: Frame) -> None:
