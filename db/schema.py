@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from db.views import CHANGES_COMMITS_INDEX, VIEWS
+
 APPLICATION_ID = 0x73677475
 
 BEHAVIOUR_INTEGERS = (
@@ -222,3 +224,10 @@ def create_tables(db: Database) -> None:
 def list_erased(db: Database) -> None:
     """Version 2: the surrogates of erased persons, whose rows nothing may read as somebody's any more."""
     db.execute("CREATE TABLE erased (user INTEGER PRIMARY KEY) STRICT")
+
+
+@migrations()
+def add_views(db: Database) -> None:
+    """Version 3: the views for people who ask in SQL, in place of the first one's bare numbers."""
+    for statement in ("DROP VIEW IF EXISTS log", CHANGES_COMMITS_INDEX, *VIEWS):
+        db.execute(statement)

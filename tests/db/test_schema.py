@@ -96,7 +96,7 @@ def test_every_table_of_ours_is_strict(store: Store) -> None:
 
 
 def test_the_log_view_is_the_streams_in_order(filled: Store) -> None:
-    assert filled.rows("SELECT seq, stream FROM log") == [
+    assert filled.rows("SELECT seq, stream FROM log ORDER BY seq") == [
         (1, "behaviour"),
         (2, "behaviour"),
         (3, "decisions"),
