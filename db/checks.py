@@ -112,9 +112,10 @@ def _vault(store: Store) -> Check:
         strange.append("key_place")
     if strange:
         return Check("vault", False, f"meta's {strange[0]} is nothing this program wrote")
-    entries, newest = store.vault.count(), max([store.vault.newest_user(), *forgetting.erased(store)])
-    if store.vault.next_user() != newest + 1:
-        return Check("vault", False, f"#{newest} is the newest user, meta's next_user does not follow it")
+    entries = store.vault.count()
+    astray = _next_user_astray(store)
+    if astray:
+        return Check("vault", False, astray)
     try:
         if not store.vault.available:
             return Check("vault", True, f"{entries:,} entries, not opened: the key is not here")
@@ -127,9 +128,21 @@ def _vault(store: Store) -> Check:
     return Check("vault", True, f"{entries:,} {store.vault.told}")
 
 
+def _next_user_astray(store: Store) -> str | None:
+    """What is wrong with the number the next user gets; None when it follows the newest one's."""
+    newest = max([store.vault.newest_user(), *forgetting.erased(store)])
+    if store.vault.next_user() == newest + 1:
+        return None
+    return f"#{newest} is the newest user, meta's next_user does not follow it"
+
+
 def _erased(store: Store) -> Check:
     """Who has no entry any more was erased, holds nothing, and what was purged was purged by a decision."""
     erased = forgetting.erased(store)
+    astray = _next_user_astray(store)
+    if astray:
+        # Everyone up to a number that was made up would be listed as missing, however many that are.
+        return Check("erased", False, astray)
     orphans = store.vault.orphans()
     if orphans != erased:
         strange = min(set(orphans) ^ set(erased))

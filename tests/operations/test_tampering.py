@@ -326,3 +326,15 @@ def test_what_the_program_itself_does_is_no_tampering(proved: Path, tmp_path: Pa
         with s.store.transaction(actor="ann") as tx:
             tx.append_decision("noted", {})
     assert found(path, head) == {}
+
+
+def test_a_made_up_next_user_does_not_make_everyone_before_it_missing(proved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    shutil.copy(proved, path)
+    shutil.copy(f"{proved}.key", f"{path}.key")
+    with open_session(path) as s:
+        head = s.store.chain_digest().hex()
+        s.store.connection.execute("UPDATE meta SET value = 1000000 WHERE name = 'next_user'")
+    told = found(path, head)
+    assert told.keys() == {"vault", "erased"}
+    assert "next_user does not follow" in told["erased"]
