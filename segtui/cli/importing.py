@@ -60,6 +60,10 @@ def import_files(
     timezone: Annotated[
         str | None, typer.Option(metavar="TZ", help="Zone of times without one (default: the store's).")
     ] = None,
+    rates: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rates to the store's currency: date,currency,rate (CSV or TOML)."),
+    ] = None,
     dry_run: Annotated[bool, flag("--dry-run", text="Read and count, write nothing.")] = False,
     min_accepted: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Fail when fewer rows are new.")
@@ -99,6 +103,7 @@ def import_files(
                 mapping=mapping,
                 source=source,
                 timezone=timezone,
+                rates=rates,
                 dry_run=dry_run,
                 min_accepted=min_accepted,
                 max_quarantine=max_quarantine,
@@ -165,6 +170,9 @@ def _explain(out: Output, result: dict[str, Any]) -> None:
             out.message(f"{where}: {', '.join(names)}.")
     if result.get("clock"):
         out.message(f"Currency {result['currency'] or 'none yet'}, clock {result['clock']}.")
+    if result["converted"]:
+        brought = ", ".join(f"{rows:,} rows in {code}" for code, rows in result["converted"].items())
+        out.message(f"Brought to {result['currency']} by the rate of their day: {brought}.")
     if result["quarantined"]:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in dict(result["reasons"]).items())
         where = f", see {result['quarantine_file']}" if result["quarantine_file"] else ""

@@ -37,6 +37,7 @@ def import_files(
     mapping: Path | None = None,
     source: str | None = None,
     timezone: str | None = None,
+    rates: Path | None = None,
     dry_run: bool = False,
     min_accepted: int | None = None,
     max_quarantine: float | None = None,
@@ -44,13 +45,15 @@ def import_files(
 ) -> dict[str, Any]:
     """Imports files of one format in one commit; returns the counts of cli.md.
 
-    rows = accepted + duplicates + changed + suppressed + quarantined, always. `max_quarantine` is a
+    rows = accepted + duplicates + changed + suppressed + quarantined, always. `rates` is a file of rates to
+    the store's currency; without, rows in other currencies are quarantined. `max_quarantine` is a
     percentage of the rows. Raises SourceError for files that cannot be read, OperationError when a limit
     is passed (nothing is imported then; the quarantine file stays to be looked at).
     """
     started = time.monotonic()
     found = Files.of([Path(file) for file in files], format, mapping)
     name = source or (mapping.stem if mapping else found.format)
+    exchange = None if rates is None else sources.load_rates(Path(rates))
     columns = sources.columns(found.paths, found.format, mapping)
     if not dry_run:
         # External ids cannot go into the vault without its key: said before any work.
@@ -58,7 +61,7 @@ def import_files(
     currency = s.settings.currency
     while True:
         pace = Pace(progress, **STEPS)
-        reading = Reading(s, found, timezone, currency, pace)
+        reading = Reading(s, found, timezone, currency, exchange, pace)
         rejected = Quarantine(s.store.path, name, time.time_ns() // 1000, dry_run=dry_run)
         try:
             if dry_run:
@@ -89,6 +92,7 @@ def import_files(
         "reasons": rejected.reasons,
         "clock": s.settings.clock,
         "currency": s.settings.currency or reading.currencies.chosen,
+        "converted": dict(sorted(reading.currencies.converted.items())),
         "position": log.summary(s.store).position,
         **asdict(columns),
     }
@@ -158,6 +162,7 @@ def _decide(
             "quarantined": rejected.rows,
             "reasons": rejected.reasons,
             "late": counts.late,
+            "converted": dict(sorted(reading.currencies.converted.items())),
         },
     )
     currency = reading.currencies.chosen

@@ -19,8 +19,9 @@ def quality(s: Session, number: int | None = None) -> dict[str, Any]:
     """The report of the import whose decision has that seq, by default of the newest.
 
     It stands in the log and does not need the quarantine file: rules are [rule, rows], most frequent first;
-    fields are {name, filled, missing} in events that the import left; imports lists all there are, newest
-    first. Raises OperationError when there is no such import.
+    converted is the rows brought to the store's currency, by the one they were in; fields are {name, filled,
+    missing} in events that the import left; imports lists all there are, newest first. Raises OperationError
+    when there is no such import.
     """
     imports = log.decisions(s.store, kinds=("imported",), newest_first=True)
     if not imports:
@@ -40,6 +41,7 @@ def quality(s: Session, number: int | None = None) -> dict[str, Any]:
         "rules": sorted(
             ([rule, rows] for rule, rows in body["reasons"].items()), key=lambda one: (-one[1], one[0])
         ),
+        "converted": body.get("converted", {}),
         **_events(s, found.seq),
         "imports": [
             {

@@ -64,7 +64,13 @@ class Reading:
     """
 
     def __init__(
-        self, s: Session, files: Files, timezone: str | None, currency: str | None, pace: Pace
+        self,
+        s: Session,
+        files: Files,
+        timezone: str | None,
+        currency: str | None,
+        rates: sources.Rates | None,
+        pace: Pace,
     ) -> None:
         settings = s.settings
         self.files = files
@@ -72,7 +78,7 @@ class Reading:
         self.accepted = 0
         self.suppressed = 0
         self.erasures = Erasures(s.store)
-        self.currencies = sources.Currencies(currency)
+        self.currencies = sources.Currencies(currency, rates)
         self.settles_currency = currency is None
         self._pace = pace
         self._options = sources.Options(

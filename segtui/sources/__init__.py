@@ -28,6 +28,8 @@ from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
 from segtui.sources.nearest import nearest
 from segtui.sources.preset import Preset
+from segtui.sources.rates import Rates
+from segtui.sources.rates import load as load_rates
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Columns, Currencies, Options
 
 __all__ = [
@@ -39,11 +41,13 @@ __all__ = [
     "Columns",
     "Currencies",
     "Options",
+    "Rates",
     "SourceError",
     "batches",
     "columns",
     "detect",
     "explain",
+    "load_rates",
     "read",
 ]
 

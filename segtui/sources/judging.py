@@ -8,6 +8,7 @@ import polars as pl
 
 from db.vocabulary import CORRECTION
 from segtui.sources import numbers, times
+from segtui.sources.rates import Rates
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Currencies, Options
 
 DIGITS = r"^\s*[+-]?[0-9]{20,}(?:\.[0-9]*)?\s*$"  # a number too long for billionths
@@ -188,14 +189,38 @@ class Judge:
         return Batch(good, pl.concat(parts).sort("line", maintain_order=True), attributes)
 
     def _one_currency(self, currencies: Currencies) -> None:
-        """Rejects good rows in another currency than the store's."""
+        """Brings good rows in another currency than the store's to it, or rejects them."""
         bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
         currency = pl.col("currency")
         currencies.count(self._frame.filter(~bad)["currency"])
+        foreign = currency != pl.lit(currencies.chosen)
+        if currencies.rates is None:
+            self.reject(
+                foreign, told("currency", currency, f"is not the store's, which is {currencies.chosen}")
+            )
+        elif currencies.chosen is not None and self.series(foreign).any():
+            self._convert(foreign.fill_null(False), currencies, currencies.rates, currencies.chosen, bad)
+
+    def _convert(
+        self, foreign: pl.Expr, currencies: Currencies, rates: Rates, chosen: str, bad: pl.Expr
+    ) -> None:
+        """Brings amounts to the store's currency by the rate of their day; rejects those that have none."""
+        currency, amount = pl.col("currency"), pl.col("amount")
+        rows = parsed(self._frame).select("currency", "amount", "time")
+        self.put("converted", rates.amounts(rows, chosen, self.options.timezone))
+        self.put("foreign", foreign)
+        foreign = pl.col("foreign")
+        lacking = foreign & amount.is_not_null() & pl.col("converted").is_null()
         self.reject(
-            currency != pl.lit(currencies.chosen),
-            told("currency", currency, f"is not the store's, which is {currencies.chosen}"),
+            lacking,
+            told("currency", currency, f"has no rate to {chosen} on its day or before"),
         )
+        too_much = foreign & (pl.col("converted").abs() > numbers.LARGEST * 1_000)
+        self.reject(too_much, told("amount", amount, f"is too large in {chosen}"))
+        moved = self._frame.filter(foreign & ~lacking & ~too_much.fill_null(False) & ~bad)
+        currencies.converted.update(dict(moved["currency"].value_counts().iter_rows()))
+        self.put("amount", pl.when(foreign).then(pl.col("converted")).otherwise(amount))
+        self.put("currency", pl.when(foreign).then(pl.lit(chosen)).otherwise(currency))
 
     def _limit(self, name: str) -> None:
         self.reject(

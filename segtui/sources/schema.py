@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from segtui.sources.rates import Rates
+
 PARSED: dict[str, pl.DataType] = {
     "line": pl.Int64(),  # 1-based line in the file, header counted; Parquet: 1-based row
     "user": pl.String(),
@@ -89,19 +91,25 @@ class Columns:
 
 
 class Currencies:
-    """The one currency that rows must be in, and how many good rows there are of each.
+    """The one currency that rows must be in or have a rate to, and how many good rows there are of each.
 
     Told none, it is that of most rows of the first batch which has any: see `main` when all is read.
     """
 
-    def __init__(self, chosen: str | None = None) -> None:
+    def __init__(self, chosen: str | None = None, rates: Rates | None = None) -> None:
         self.chosen = chosen
+        self.rates = rates
+        self.converted: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
 
     @property
     def main(self) -> str | None:
-        """The currency of most rows counted so far, the first by name of several; None for none."""
-        return min(self._counts, key=lambda name: (-self._counts[name], name), default=None)
+        """The currency of most rows counted so far, the first by name of several; None for none.
+
+        Rates lead to the store's currency, so one that has rates itself is it only where all have.
+        """
+        rated = self.rates.currencies if self.rates else frozenset()
+        return min(self._counts, key=lambda name: (name in rated, -self._counts[name], name), default=None)
 
     def count(self, currencies: pl.Series) -> None:
         """Counts the currencies of rows that are good otherwise, null for none."""
