@@ -75,9 +75,10 @@ class Recomputation:
         rescores = log.decisions(self.s.store, kinds=("rescored",))
         at = 0
         for commit in log.commits(self.s.store):
+            # As they were appended: what a rescore decided comes before what an erasure ended.
             own = self.changes.filter(
                 pl.col("seq").is_between(commit.changes_first or 0, commit.changes_last or -1)
-            )
+            ).sort("seq")
             while at < len(rescores) and rescores[at].seq <= (commit.decisions_last or 0):
                 each = rescores[at]
                 progress(f"deciding {self.s.iso(each.body['as_of'])} again", at / len(rescores))

@@ -377,6 +377,21 @@ def test_going_over_the_past_again_ends_what_they_held(peopled) -> None:
         assert rescore(s, full=True)["changed"] == 0
 
 
+def test_going_over_ticks_at_which_others_moved_ends_it_too(peopled, write) -> None:
+    with peopled.open() as s:
+        for day in (8.5, 9.5, 10.5, 11.5):
+            peopled.at(day)
+            more = [purchase(f"customer-{at}", day - 1, 90 * (at + day)) for at in range(int(day) % 4, 11, 4)]
+            import_files(s, [write(more)], format="events")
+            rescore(s)
+        gone = s.user(WHO)
+        erase(s, [WHO])
+        steps = list(rescore_range(s, s.instant("2026-01-13")))
+        assert sum(step["changed"] > 0 for step in steps) > 1
+        assert gone not in holders(s)["user"].to_list()
+        sound(s)
+
+
 def test_erasing_works_in_a_store_without_a_vault(tmp_path: Path, write) -> None:
     init(tmp_path / "clear.db", vault=False, currency="EUR", clock="data")
     first = write(events())
