@@ -248,3 +248,20 @@ def test_a_reader_keeps_the_write_ahead_log_and_the_next_writer_empties_it(
     folder = peopled.path.parent
     assert not [path for path in folder.iterdir() if path.is_file() and sealed in path.read_bytes()]
     assert failed(peopled) == []
+
+
+def test_no_page_keeps_what_was_split_away_from_it(store: Store) -> None:
+    """Splitting a page leaves copies of rows in its free space, where deleting the rows does not reach."""
+    for commit in range(12):
+        with store.transaction(actor="ann") as tx:
+            tx.surrogates(pl.Series([f"p{commit}-{number}" for number in range(800)]))
+    store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    gone = list(range(1, 9_600, 40))
+    traces = store.rows(f"SELECT lookup, ciphertext FROM vault WHERE user IN ({','.join(map(str, gone))})")
+    assert all(trace in store.path.read_bytes() for row in traces for trace in row)
+    with store.transaction(actor="ann") as tx:
+        forget(tx, gone, purge=False)
+    left = store.path.read_bytes() + Path(f"{store.path}-wal").read_bytes()
+    assert not [trace for row in traces for trace in row if trace in left]
+    assert store.vault.count() == 9_600 - len(gone)
+    assert failed(store) == []
