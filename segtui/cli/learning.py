@@ -57,6 +57,12 @@ def train(
     ] = None,
     optimizer: Annotated[Literal["adam", "adamw", "sgd"], typer.Option(help="How it descends.")] = "adam",
     seed: Annotated[int, typer.Option(metavar="N", help="Of every random draw.")] = 0,
+    origins: Annotated[
+        int,
+        typer.Option(
+            min=0, max=36, metavar="N", help="Learn from N earlier cutoffs too, a third of the horizon apart."
+        ),
+    ] = 0,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
     promote: Annotated[
         bool | None,
@@ -89,6 +95,7 @@ def train(
             label=label,
             optimizer=optimizer,
             seed=seed,
+            origins=origins,
             name=name,
             promote=promote,
             options=given,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from engine.features import FeatureSpec, features, latest_attributes
-from engine.labels import OUTCOMES, future_value, given_labels, outcome_labels
+from engine.labels import OUTCOMES, apply_outcome, future_value, given_labels, outcome_labels
 from engine.schema import canonical
 from engine.ticks import Ticks
 from segtui.operations import words
@@ -30,11 +30,22 @@ LONGEST_NAMED = 30
 TRAIN, VALID, TEST = 0, 1, 2
 
 
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """An earlier cutoff to learn from as well: training users known by then, and what they did after it."""
+
+    as_of: int
+    users: np.ndarray
+    targets: np.ndarray
+    frame: pl.DataFrame
+
+
 @dataclass
 class Task:
     """What a model is to learn: who, their labels, what is known of them, and until when.
 
-    `evidence` is what happened before `as_of`, as the log told it at `position`.
+    `evidence` is what happened before `as_of`, as the log told it at `position`. `earlier` holds further
+    training rows; nobody in them is held out.
     """
 
     segmentation: str
@@ -53,6 +64,7 @@ class Task:
     thresholds: dict[str, Any]
     value: np.ndarray | None
     policy: dict[str, Any]
+    earlier: tuple[Origin, ...] = ()
 
 
 def outcome_task(
@@ -63,12 +75,13 @@ def outcome_task(
     horizon: int,
     seed: int,
     choice: Choice = CORE,
+    origins: int = 0,
 ) -> Task:
     """Users with an event before the cutoff, labelled by what they do in the `horizon` days after it.
 
     `policy` is one of engine.labels.OUTCOMES; `cutoff` is an instant in µs, by default the last tick end
-    whose horizon is over. Raises OperationError where outcomes are not known yet or are too few, with what
-    would do instead.
+    whose horizon is over. `origins` earlier cutoffs, a third of the horizon apart, give more training rows.
+    Raises OperationError where outcomes are not known yet or are too few, with what would do instead.
     """
     with s.store.reading():
         history = _History(s, policy, seed)
@@ -81,14 +94,16 @@ def outcome_task(
     targets, thresholds = outcome_labels(policy, found.done, found.parts == TRAIN)
     past = history.events.filter(pl.col("occurred_at") < at)
     spec = choice.spec(s, past, attributes.filter(pl.col("occurred_at") < at))
+    evidence = Evidence(past, history.identity, attributes)
+    earlier = tuple(history.origins(found, origins, thresholds, evidence, spec))
     return Task(
         segmentation=segmentation,
         labels=OUTCOMES[policy],
         users=found.users,
         targets=targets,
         parts=found.parts,
-        frame=features(past, history.identity, at, spec, attributes),
-        evidence=Evidence(past, history.identity, attributes),
+        frame=evidence.features(at, spec),
+        evidence=evidence,
         spec=spec,
         as_of=at,
         position=position,
@@ -97,7 +112,14 @@ def outcome_task(
         known_from=found.until,
         thresholds=thresholds,
         value=found.done["spend"].to_numpy(),
-        policy={"label": policy, "cutoff": at, "horizon_days": horizon, "known_from": found.until},
+        policy={
+            "label": policy,
+            "cutoff": at,
+            "horizon_days": horizon,
+            "known_from": found.until,
+            **({"origins": [each.as_of for each in earlier]} if earlier else {}),
+        },
+        earlier=earlier,
     )
 
 
@@ -131,6 +153,26 @@ class _History:
         users = canonical(past, self.identity).unique().sort().to_numpy()
         done = future_value(self.events, self.identity, at, until, users)
         return _Outcomes(at, horizon, until, users, split(users, self.seed), done)
+
+    def origins(
+        self,
+        latest: _Outcomes,
+        number: int,
+        thresholds: dict[str, float],
+        evidence: Evidence,
+        spec: FeatureSpec,
+    ) -> Iterator[Origin]:
+        """The training users at up to `number` cutoffs before that of `latest`, while anyone was known."""
+        ticks, step = self.s.ticks, max(1, latest.horizon // 3)
+        for back in range(1, number + 1):
+            at = ticks.at_or_before(ticks.days_before(latest.at, back * step))
+            found = self.outcomes(at, latest.horizon)
+            learners = found.parts == TRAIN
+            if not learners.any():
+                return
+            targets = apply_outcome(self.policy, found.done, thresholds)
+            users = found.users[learners]
+            yield Origin(at, users, targets[learners], evidence.features(at, spec, users))
 
     def problem(self, found: _Outcomes) -> str | None:
         """Why nothing can be learnt from these, as the beginning of a sentence; None where it can."""

@@ -39,6 +39,7 @@ def train(
     label: str | None = None,
     optimizer: str = "adam",
     seed: int = 0,
+    origins: int = 0,
     name: str | None = None,
     promote: bool | None = None,
     options: Mapping[str, str] | None = None,
@@ -48,7 +49,8 @@ def train(
     """Trains one model and records it; promotes it when first or not worse, unless told.
 
     `policy` says what of the future a label is (engine.labels.OUTCOMES); `label` names an attribute to learn
-    instead. `cutoff` is an instant in µs (default: the last one whose horizon is over). Raises OperationError
+    instead. `cutoff` is an instant in µs (default: the last one whose horizon is over), `origins` how many
+    earlier ones to learn from as well. Raises OperationError
     when outcomes are not known yet or too few users would be learnt from, EngineError for settings out of
     range, Stopped when called off: nothing is recorded.
     """
@@ -67,7 +69,7 @@ def train(
     task = (
         given_task(s, label, own, seed, choice)
         if label is not None
-        else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice)
+        else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
     )
     use_cache()
     model, fitted, preparation = _fit(task, kind, training, structure, choice, progress, cancelled)
@@ -207,8 +209,14 @@ def _fit(
                 f"A {kind} reads sequences of behaviour and the log has none, only attributes: "
                 "train an mlp or a logistic model."
             )
-        binned = sequences(
-            task.evidence.events, task.evidence.identity, task.as_of, sequence_spec, task.users
+        binned = np.concatenate(
+            [
+                sequences(task.evidence.events, task.evidence.identity, as_of, sequence_spec, users)
+                for as_of, users in (
+                    (task.as_of, task.users),
+                    *((each.as_of, each.users) for each in task.earlier),
+                )
+            ]
         )
 
     def on_epoch(epoch: Any) -> None:
@@ -219,9 +227,9 @@ def _fit(
 
     fitted = train(
         kind,
-        Inputs(encoder.transform(task.frame), binned),
-        task.targets,
-        parts,
+        Inputs(encoder.transform(pl.concat([task.frame, *(each.frame for each in task.earlier)])), binned),
+        np.concatenate([task.targets, *(each.targets for each in task.earlier)]),
+        np.concatenate([parts, *(np.full(len(each.users), TRAIN, parts.dtype) for each in task.earlier)]),
         len(task.labels),
         training,
         on_epoch=on_epoch,

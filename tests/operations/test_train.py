@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import polars as pl
 import pytest
 
 from db import log
@@ -250,6 +251,48 @@ def test_the_windows_advised_are_accepted(s):
     date = re.search(r"--cutoff (\S+)", str(refused.value))[1]
     trained(s, horizon="30d", cutoff=s.instant(date), name="before")
     assert evaluate(s, model="before")["window"]["users"]
+
+
+# --- earlier cutoffs -------------------------------------------------------------------------------
+
+
+def test_earlier_cutoffs_teach_nothing_of_what_they_must_not_know(s):
+    cutoff = days_ago(s, 70)
+    task = outcome_task(s, "future_value", "value", cutoff, 30, 0, origins=3)
+    assert [each.as_of for each in task.earlier] == [s.ticks.shift(cutoff, -10 * n) for n in (1, 2, 3)]
+    assert task.policy["origins"] == [each.as_of for each in task.earlier]
+    alone = outcome_task(s, "future_value", "value", cutoff, 30, 0)
+    assert alone.thresholds == task.thresholds
+    assert "origins" not in alone.policy
+    learners = set(task.users[task.parts == 0].tolist())
+    for each in task.earlier:
+        assert set(each.users.tolist()) <= learners, "nobody who is held out"
+        assert s.ticks.days_before(each.as_of, -30) <= task.known_from
+        known = s.events(before=each.as_of)["user"].unique().to_numpy()
+        assert set(each.users.tolist()) == learners & set(known.tolist())
+        fresh = outcome_task(s, "future_value", "value", each.as_of, 30, 0)
+        own = fresh.frame.filter(pl.Series(fresh.parts == 0)).select("recency_days", "orders_90d")
+        assert own.equals(each.frame.select("recency_days", "orders_90d"))
+        bought = fresh.targets[fresh.parts == 0] != 2
+        assert np.array_equal(bought, each.targets != 2)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "cnn"])
+def test_a_model_learns_from_earlier_cutoffs(s, kind):
+    settings = {"kind": kind, "cutoff": days_ago(s, 70), "horizon": "30d"}
+    _, alone = trained(s, **settings)
+    model, told = trained(s, **settings, origins=2)
+    assert told["model"] != alone["model"]
+    assert told["users"] == alone["users"]
+    assert len(model.policy["origins"]) == 2
+
+
+def test_cutoffs_before_the_log_are_left_out(s):
+    first = s.events()["occurred_at"].min()
+    task = outcome_task(
+        s, "will_buy", "will_buy", s.ticks.shift(s.ticks.end_holding(first), 25), 30, 0, origins=9
+    )
+    assert 1 <= len(task.earlier) <= 3
 
 
 # --- other policies --------------------------------------------------------------------------------
