@@ -23,7 +23,7 @@ from segtui.sources import Batch
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
 NUMBERS = ("amount", "quantity", "rating", "duration")
 MILLIONTH = 1_000_000
-PART_ROWS = 400_000
+PART_ROWS = 200_000
 KEY_BYTES = 4
 """Of a source id's hash, to cut the rows into ranges."""
 

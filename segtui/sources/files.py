@@ -16,9 +16,9 @@ import polars as pl
 
 from segtui.sources.errors import SourceError
 
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 16 << 20
 LONGEST_LINE = 16 << 20
-PARQUET_ROWS = 500_000
+PARQUET_ROWS = 150_000
 
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_TRAILER = 4  # bytes at the end: the size of what is packed
