@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import sqlite_utils.db
 from db.errors import NotAStore, StoreDamaged, StoreError, StoreFull, StoreLocked
 
 BUSY_SECONDS = 5.0
+LEAST_ROOM = 64 * 1024
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -45,7 +47,8 @@ def explain(error: BaseException, path: Path) -> StoreError | None:
     """The sentence for a SQLite or system error at the store, None for one that is not about the file."""
     text = str(error).lower()
     if isinstance(error, OSError):
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Polars tells the system's errors without their number.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
             return full(path)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return read_only(path)
@@ -58,11 +61,21 @@ def explain(error: BaseException, path: Path) -> StoreError | None:
         return read_only(path)
     if "not a database" in text:
         return NotAStore(f"{path} is not a segtui store: check --store, or create one with 'segtui init'.")
+    if "disk i/o error" in text and _no_room(path):
+        # SQLite tells a shared-memory file that cannot grow as an error of the disk.
+        return full(path)
     if "malformed" in text or "disk i/o error" in text:
         return StoreDamaged(f"{path} is damaged ({error}): restore a backup, and check the disk.")
     if "locked" in text or "busy" in text or "locking protocol" in text:
         return StoreLocked(f"{path} is locked by another program: close it and try again.")
     return None
+
+
+def _no_room(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < LEAST_ROOM
+    except OSError:
+        return False
 
 
 def full(path: Path) -> StoreFull:

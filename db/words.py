@@ -10,8 +10,8 @@ import polars as pl
 
 from db.encoding import Records
 
-REMEMBERED = 1_000_000
-DIGESTED = 4_000_000
+REMEMBERED = 300_000
+DIGESTED = 1_000_000
 DIGEST_BYTES = 32
 
 
@@ -35,8 +35,9 @@ class Met:
             told = _frame(fresh, resolve(fresh))
             found = found.fill_null(_joined(asked, told))
             everything = pl.concat([self._known, told])
-            self._known = everything.tail(REMEMBERED)
-            self.whole = self.whole and self._known.height == everything.height
+            self.whole = self.whole and everything.height <= REMEMBERED
+            # Forgotten texts stay in memory until the rest is copied away from them.
+            self._known = everything.tail(REMEMBERED).rechunk()
         return found.alias(texts.name)
 
 
