@@ -34,13 +34,12 @@ class Forgotten:
     seq: int
 
 
-def forget(tx: Transaction, users: Sequence[int], *, purge: bool, others: int = 0) -> Forgotten:
+def forget(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int | None = None) -> Forgotten:
     """Forgets who the users were and ends their memberships; purges their events when asked.
 
     The decision says that it happened and how much it took, never whom. Other users' rows stay as they are.
-    `others`: persons who are forgotten with them and never were in the store.
     What is left of the persons in the write-ahead log goes when the transaction has ended, see `wipe`.
-    Raises KeyMissing.
+    `persons`: how many they are, by default one for each number. Raises KeyMissing.
     """
     store = tx.store
     users = sorted({int(user) for user in users})
@@ -52,12 +51,13 @@ def forget(tx: Transaction, users: Sequence[int], *, purge: bool, others: int = 
     purged = redactions.purge(store, users) if purge else 0
     if purged:
         summary.scan(store).save(store)
-    told = {"persons": len(users) + others, "identities": identities, "events": events, "purged": purged}
+    persons = len(users) if persons is None else persons
+    told = {"persons": persons, "identities": identities, "events": events, "purged": purged}
     seq = tx.append_decision(DECISION, told)
     end_memberships(tx, users, seq)
     store.connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(user,) for user in users])
     store.connection.execute("INSERT OR REPLACE INTO meta VALUES ('to_wipe', 1)")
-    return Forgotten(len(users) + others, identities, events, purged, seq)
+    return Forgotten(persons, identities, events, purged, seq)
 
 
 def end_memberships(tx: Transaction, users: list[int], seq: int) -> None:

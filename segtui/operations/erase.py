@@ -24,9 +24,10 @@ class _Persons:
     """Who is asked for, and what is known of them."""
 
     users: list[int] = field(default_factory=list)
+    """All numbers of theirs, aliases included."""
     ids: list[str] = field(default_factory=list)
     """Every identifier of theirs, to be found by in files and kept out by the list."""
-    only_quarantined: int = 0
+    count: int = 0
     already: int = 0
 
 
@@ -62,7 +63,7 @@ def erase(
             Erasures(s.store).record(found.ids, PURGED if purge else ERASED, tx.recorded_at)
             told["quarantined"] = mentions.remove(s.store.path, found.ids)
             told["removed"] = [str(path) for path in forget_aside(s.store, found.ids, purge=purge)]
-            done = forgetting.forget(tx, found.users, purge=purge, others=found.only_quarantined)
+            done = forgetting.forget(tx, found.users, purge=purge, persons=found.count)
         told |= {"purged": done.purged, "seq": done.seq, "pending": forgetting.to_wipe(s.store)}
     if receipt is not None:
         about = {"store": str(s.store.path), "at": s.iso(s.wall())}
@@ -94,18 +95,19 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     vault, found = s.store.vault, _Persons()
     wanted = {line: _spellings(line) for line in _cleaned(ids)}
     known = vault.known([each for spellings in wanted.values() for each in spellings])
-    gone, there = set(forgetting.erased(s.store)), {}
+    gone, entered, there = set(forgetting.erased(s.store)), set(known.values()), {}
     for line, spellings in wanted.items():
         number = int(line[1:]) if line.startswith("#") and line[1:].isdigit() else None
         user = next((known[each] for each in spellings if each in known), number)
-        if user is not None and (user in gone or user in known.values() or next(vault.entries([user]), None)):
+        if user is not None and (user in gone or user in entered or next(vault.entries([user]), None)):
             there[line] = user
     rest = {line: spellings for line, spellings in wanted.items() if line not in there}
-    quarantined, _ = mentions.mentioned(s.store.path, [each for spelled in rest.values() for each in spelled])
-    erased = Erasures(s.store).states([each for spelled in rest.values() for each in spelled]) if rest else {}
+    strangers = [each for spelled in rest.values() for each in spelled]
+    quarantined, _ = mentions.mentioned(s.store.path, strangers)
+    erased = Erasures(s.store).states(strangers)
     for line, spellings in list(rest.items()):
         if any(each.lower() in quarantined for each in spellings):
-            found.only_quarantined += 1
+            found.count += 1
             found.ids += spellings
         elif any(each in erased for each in spellings):
             found.already += 1
@@ -115,9 +117,17 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     _refuse_unknown(s, ids, set(rest), "known in")
     # What an erased person did can still be purged, by number; nothing else of theirs is left.
     found.already += 0 if purge else len(gone.intersection(there.values()))
-    found.users = sorted({user for user in there.values() if purge or user not in gone})
+    found.users = _aliases(s, {user for user in there.values() if purge or user not in gone}, found)
     found.ids += sorted({text for _, _, text in vault.entries(found.users)})
     return found
+
+
+def _aliases(s: Session, users: set[int], found: _Persons) -> list[int]:
+    """Every number of the persons behind some of them; counts the persons."""
+    canonical = dict(s.identity().select("user", "canonical").iter_rows())
+    persons = {canonical.get(user, user) for user in users}
+    found.count += len(persons)
+    return sorted(persons | {user for user, person in canonical.items() if person in persons})
 
 
 def _cleaned(ids: Sequence[str]) -> list[str]:
@@ -148,7 +158,7 @@ def _counted(s: Session, found: _Persons, *, purge: bool) -> dict[str, Any]:
     """What there is to forget."""
     events = lookups.count_events(s.store, found.users)
     return {
-        "persons": len(found.users) + found.only_quarantined,
+        "persons": found.count,
         "identities": sum(1 for _ in s.store.vault.entries(found.users)),
         "events": events,
         "purged": events if purge else 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,10 @@ def naming(ids: Iterable[str]) -> Callable[[str], set[str]]:
     return names
 
 
-def mentioned(store: Path, ids: Iterable[str]) -> tuple[set[str], int]:
+def mentioned(store: Path, ids: Collection[str]) -> tuple[set[str], int]:
     """Which of the ids, in lower case, the store's quarantine files name, and in how many rows."""
     named, found, rows = naming(ids), set[str](), 0
-    for path in _files(store):
+    for path in _files(store, ids):
         with path.open(encoding="utf-8", errors=CUT) as lines:
             for line in lines:
                 here = set[str]().union(*map(named, _texts(line)))
@@ -80,7 +80,7 @@ def mentioned(store: Path, ids: Iterable[str]) -> tuple[set[str], int]:
     return found, rows
 
 
-def remove(store: Path, ids: Iterable[str]) -> int:
+def remove(store: Path, ids: Collection[str]) -> int:
     """Removes the rows that name any of the ids from the store's quarantine files; returns how many.
 
     A file is replaced by one without them, or removed when nothing is left of it.
@@ -88,11 +88,12 @@ def remove(store: Path, ids: Iterable[str]) -> int:
     for left in quarantine.folder(store).glob("*.draft"):
         left.unlink()
     named = naming(ids)
-    return sum(_without(path, named) for path in _files(store))
+    return sum(_without(path, named) for path in _files(store, ids))
 
 
-def _files(store: Path) -> list[Path]:
-    return sorted(quarantine.folder(store).glob("*.ndjson"))
+def _files(store: Path, ids: Collection[str]) -> list[Path]:
+    """The quarantine files that may name anybody asked for."""
+    return sorted(quarantine.folder(store).glob("*.ndjson")) if ids else []
 
 
 def _without(path: Path, named: Callable[[str], set[str]]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from db import log, projections, vocabulary
+from db import forgetting, log, projections, vocabulary
 from db.backup import backup
 from db.content import content_digest
 from db.copies import kept_before
@@ -294,6 +294,18 @@ def test_several_at_once_however_they_are_named(peopled) -> None:
         assert erase(s, ["customer-2", "customer-3"])["already"] == 2
         assert [each.seq for each in log.decisions(s.store, kinds=("users_erased",))] == [told["seq"]]
         sound(s)
+
+
+def test_all_aliases_of_a_person_are_forgotten(peopled, monkeypatch: pytest.MonkeyPatch) -> None:
+    with peopled.open() as s:
+        one, two = s.user("customer-1"), s.user("customer-4")
+        joined = pl.DataFrame({"user": [two], "canonical": [one]})
+        monkeypatch.setattr(s, "identity", lambda: joined)
+        told = erase(s, ["customer-4"], purge=True, dry_run=True)
+        assert (told["persons"], told["identities"], told["events"]) == (1, 2, 2 * DAYS)
+        assert erase(s, ["customer-4"], purge=True)["persons"] == 1
+        assert forgetting.erased(s.store) == [one, two]
+        assert Erasures(s.store).states(["customer-1"]) == {"customer-1": "purged"}
 
 
 def test_what_they_did_can_be_purged_by_number_later(peopled) -> None:
