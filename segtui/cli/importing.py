@@ -10,10 +10,12 @@ import typer
 
 from segtui.cli.options import Json, Quiet, Store, flag, formats, output, percentage
 from segtui.cli.output import Column, Output, write
-from segtui.cli.shown import when
+from segtui.cli.shown import instant, when
 from segtui.operations import words
 
 commands = typer.Typer()
+MAPPED = (Column("field"), Column("from"))
+REFUSED = (Column("line", right=True), Column("why"), Column("row"))
 RULES = (Column("rule"), Column("rows", words.count, right=True))
 KINDS = (Column("kind"), Column("events", words.count, right=True))
 FIELDS = (
@@ -112,6 +114,8 @@ def import_files(
         if json:
             out.document(result)
         else:
+            if dry_run:
+                _preview(out, result)
             _show(out, result)
         _explain(out, result)
         again = " ".join(["segtui import", *(quote(str(file)) for file in files)])
@@ -153,6 +157,20 @@ def _report(out: Output, result: dict[str, Any]) -> None:
     fields = [[field["name"], field["filled"], field["missing"]] for field in result["fields"]]
     out.table(FIELDS, fields, title="events, by field")
     out.table(IMPORTS, [[one[name] for name in IMPORTED] for one in result["imports"]], title="imports")
+
+
+def _preview(out: Output, result: dict[str, Any]) -> None:
+    """What a dry run read: the mapping, the first rows, and the first that would be quarantined."""
+    rows = result["preview"]
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)] if rows else []
+    out.table(MAPPED, list(result["mapping"].items()), title="mapping")
+    out.table(
+        [Column(name) for name in names],
+        [[instant(row[name]) if name == "time" else row[name] for name in names] for row in rows],
+        title="the first rows",
+    )
+    refused = [[row["line"], row["reason"], row["row"]] for row in result["would_quarantine"]]
+    out.table(REFUSED, refused, title="would be quarantined")
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:

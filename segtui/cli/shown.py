@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -14,6 +14,11 @@ def when(text: str) -> str:
     """An ISO 8601 time without its offset, to the minute; a midnight as its date."""
     moment = datetime.fromisoformat(text)
     return f"{moment:%Y-%m-%d}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%Y-%m-%d %H:%M}"
+
+
+def instant(microseconds: int) -> str:
+    """µs since 1970 as ISO 8601 in UTC, exact."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)).isoformat()
 
 
 def probability(value: float) -> str:

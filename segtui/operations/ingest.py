@@ -200,6 +200,8 @@ def _dry_run(reading: Reading, rejected: Quarantine) -> dict[str, Any]:
         "duplicates": 0,
         "changed": 0,
         "quarantine_file": None,
+        "mapping": sources.fields(reading.files.paths[0], reading.files.format, reading.files.mapping),
+        "would_quarantine": rejected.examples,
         "users": users.len(),
         "first_seq": None,
         "last_seq": None,

@@ -6,12 +6,13 @@ import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import polars as pl
 
 from db.sqlite import explained
 
+EXAMPLES = 10
 SCHEMA = {"file": pl.String, "line": pl.Int64, "reason": pl.String, "row": pl.String}
 
 
@@ -21,14 +22,15 @@ def folder(store: Path) -> Path:
 
 
 class Quarantine:
-    """The rejected rows of one import: counted by reason and, unless it is a dry run, kept as NDJSON.
+    """The rejected rows of one import: counted by reason, and kept as NDJSON.
 
-    The file, mode 0600, is made with the first row.
+    Of a dry run the first are kept as `examples` instead. The file, mode 0600, is made with the first row.
     """
 
     def __init__(self, store: Path, source: str, recorded_at: int, *, dry_run: bool = False) -> None:
         self._store, self._source, self._recorded_at = store, source, recorded_at
         self._dry_run = dry_run
+        self.examples: list[dict[str, Any]] = []
         self._open: BinaryIO | None = None
         self._reasons: Counter[str] = Counter()
         self.file: Path | None = None
@@ -48,6 +50,8 @@ class Quarantine:
         for reason, count in worded.iter_rows():
             self._reasons[reason] += count
         if self._dry_run:
+            first = rejected.head(EXAMPLES - len(self.examples)).with_columns(pl.lit(str(path)).alias("file"))
+            self.examples += first.select(list(SCHEMA)).to_dicts()
             return
         with explained(self._store):
             rejected.with_columns(pl.lit(str(path)).alias("file")).select(list(SCHEMA)).write_ndjson(

@@ -27,6 +27,7 @@ from segtui.sources.detection import detect
 from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
 from segtui.sources.nearest import nearest
+from segtui.sources.nested import Nested
 from segtui.sources.preset import Preset
 from segtui.sources.rates import Rates
 from segtui.sources.rates import load as load_rates
@@ -47,6 +48,7 @@ __all__ = [
     "columns",
     "detect",
     "explain",
+    "fields",
     "load_rates",
     "read",
 ]
@@ -56,43 +58,49 @@ __all__ = [
 class Source:
     """A format: its name, what it holds, how to read a file of it, and what becomes of its columns.
 
-    mapping: the format as a mapping file, if it can be one. beyond: what a mapping cannot say of it.
+    fields: where each field comes from. mapping: the format as a mapping file, if it can be one. beyond: what
+    a mapping cannot say of it.
     """
 
     name: str
     title: str
     read: Callable[[Path, Options], Iterator[Batch]]
     columns: Callable[[Path], Columns]
+    fields: Callable[[Path], dict[str, str]]
     mapping: str | None = None
     beyond: str = ""
 
 
-def _of_module(module: Any, title: str, mapping: str | None = None) -> Source:
-    """A format that is a module with its own reader."""
-    return Source(module.NAME, title, module.read, module.columns, mapping, getattr(module, "BEYOND", ""))
+def _of_module(module: Any, title: str) -> Source:
+    """A format that is a module with its own reader, which a mapping may come near."""
+    return Source(
+        *(module.NAME, title, module.read, module.columns, module.fields),
+        mapping=getattr(module, "MAPPING", None),
+        beyond=getattr(module, "BEYOND", ""),
+    )
 
 
 def _of_preset(preset: Preset, title: str) -> Source:
-    return Source(preset.name, title, preset.read, preset.columns, preset.text)
+    return Source(preset.name, title, preset.read, preset.columns, preset.fields, mapping=preset.text)
 
 
-def _of_nested(module: Any, title: str) -> Source:
-    return Source(module.NAME, title, module.FORMAT.read, module.FORMAT.columns, None, module.BEYOND)
+def _of_nested(format: Nested, title: str, beyond: str) -> Source:
+    return Source(format.name, title, format.read, format.columns, format.fields, beyond=beyond)
 
 
 FORMATS: dict[str, Source] = {
     source.name: source
     for source in (
-        _of_module(events, "events, one JSON object a line", events.MAPPING),
-        _of_nested(segment, "Segment's calls, one JSON object a line"),
-        _of_nested(ga4, "Google Analytics 4's events from BigQuery"),
-        _of_module(cdnow, "CDNOW's purchases, master or sample", cdnow.MAPPING),
-        _of_module(online_retail, "UCI Online Retail's invoice lines", online_retail.MAPPING),
+        _of_module(events, "events, one JSON object a line"),
+        _of_nested(segment.FORMAT, "Segment's calls, one JSON object a line", segment.BEYOND),
+        _of_nested(ga4.FORMAT, "Google Analytics 4's events from BigQuery", ga4.BEYOND),
+        _of_module(cdnow, "CDNOW's purchases, master or sample"),
+        _of_module(online_retail, "UCI Online Retail's invoice lines"),
         _of_preset(retailrocket.PRESET, "Retailrocket's events"),
-        _of_module(rees46, "REES46's clickstream", rees46.MAPPING),
+        _of_module(rees46, "REES46's clickstream"),
         _of_preset(taobao.PRESET, "Taobao's UserBehavior"),
         _of_preset(shopify_orders.PRESET, "Shopify's order export"),
-        _of_module(woocommerce, "WooCommerce's orders", woocommerce.MAPPING),
+        _of_module(woocommerce, "WooCommerce's orders"),
         _of_module(table, "one row per user, with attributes and perhaps a label"),
     )
 }
@@ -132,6 +140,13 @@ def read(path: Path, format: str, options: Options, mapping: Path | None = None)
 def batches(path: Path) -> int:
     """About how many batches `read` will give of a file, for telling how far it is."""
     return files.batches(Path(path))
+
+
+def fields(path: Path, format: str, mapping: Path | None = None) -> dict[str, str]:
+    """Where each field of a file's events comes from: its columns, or a constant in quotes."""
+    if mapping is not None:
+        return mapped.fields(Path(path), load_mapping(Path(mapping)))
+    return _known(format).fields(Path(path))
 
 
 def columns(paths: Sequence[Path], format: str, mapping: Path | None = None) -> Columns:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
-from segtui.sources import files, numbers, times
+from segtui.sources import files, mapped, numbers, times
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import Judge, broken
+from segtui.sources.mapping import parse
 from segtui.sources.schema import Batch, Columns, Options
 
 NAME = "cdnow"
@@ -57,6 +58,11 @@ def columns(path: Path) -> Columns:
     frames = (frame for frame in files.filled(path) if frame.height)
     names, _ = _layout(path, next(frames)["text"])
     return Columns.among(names, MASTER, ["customer_id"])
+
+
+def fields(path: Path) -> dict[str, str]:
+    """Where each field comes from, as the mapping near this format says."""
+    return mapped.fields(path, parse(MAPPING, path))
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from segtui.sources import ndjson, times
+from segtui.sources import mapped, ndjson, times
 from segtui.sources.judging import Judge, told
+from segtui.sources.mapping import parse
 from segtui.sources.schema import Batch, Columns, Options
 
 NAME = "events"
@@ -61,6 +62,11 @@ def recognise(members: list[str]) -> str | None:
 def columns(path: Path) -> Columns:
     """What becomes of the members: the user goes to the vault, unknown ones nowhere."""
     return Columns.among(ndjson.all_members(path), MEMBERS, ["user"])
+
+
+def fields(path: Path) -> dict[str, str]:
+    """Where each field comes from, as the mapping near this format says."""
+    return mapped.fields(path, parse(MAPPING, path))
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

@@ -85,12 +85,21 @@ class MappedJudge(Judge):
 
 def columns(path: Path, mapping: Mapping) -> Columns:
     """What becomes of the columns: user and e-mail go to the vault, those not mapped nowhere."""
-    kind = mapping.format or format_of(path)
-    names = (
-        ndjson.all_members(path) if kind == "ndjson" else Table(path, mapping.delimiter, mapping.names).names
-    )
+    names = _names(path, mapping)
     mapping = mapping.fitting(names)
     return Columns.among(names, mapping.needed, mapping.identifying)
+
+
+def fields(path: Path, mapping: Mapping) -> dict[str, str]:
+    """Where each field comes from: the columns a file has of those mapped, or a constant in quotes."""
+    return mapping.fitting(_names(path, mapping)).told
+
+
+def _names(path: Path, mapping: Mapping) -> list[str]:
+    kind = mapping.format or format_of(path)
+    if kind == "ndjson":
+        return ndjson.all_members(path)
+    return Table(path, mapping.delimiter, mapping.names).names
 
 
 def read(path: Path, options: Options, mapping: Mapping) -> Iterator[Batch]:

@@ -130,6 +130,14 @@ class Mapping:
         )
 
     @property
+    def told(self) -> dict[str, str]:
+        """Each field and where its value comes from: columns, or a constant in quotes."""
+        columns = {
+            name: (" and " if name == "less" else " or ").join(names) for name, names in self.columns.items()
+        }
+        return columns | {name: f"'{value}'" for name, value in self.constants.items()}
+
+    @property
     def order_columns(self) -> tuple[str, ...]:
         """The columns of which the first filled one says which rows are one order."""
         by = self.order.by if self.order else None

@@ -51,6 +51,10 @@ class Nested:
         names = list(files.parquet_columns(path)) if parquet else ndjson.all_members(path)
         return Columns.among(names, self.schema, self.identifying)
 
+    def fields(self, _path: Path) -> dict[str, str]:
+        """Where each field comes from, by the names that members have in the flat rows."""
+        return self.mapping.told
+
     def read(self, path: Path, options: Options) -> Iterator[Batch]:
         """The rows of a file."""
         for rows, broken in self._parquet(path) if files.is_parquet(path) else self._lines(path):

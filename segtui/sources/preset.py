@@ -28,6 +28,10 @@ class Preset:
         """What becomes of a file's columns."""
         return mapped.columns(path, self.mapping)
 
+    def fields(self, path: Path) -> dict[str, str]:
+        """Where each field of a file comes from."""
+        return mapped.fields(path, self.mapping)
+
     def read(self, path: Path, options: Options) -> Iterator[Batch]:
         """The rows of a file."""
         return mapped.read(path, options, self.mapping)

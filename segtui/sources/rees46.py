@@ -11,8 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from segtui.sources import numbers, times
+from segtui.sources import mapped, numbers, times
 from segtui.sources.judging import Judge, told
+from segtui.sources.mapping import parse
 from segtui.sources.schema import Batch, Columns, Options
 from segtui.sources.tabular import Table
 
@@ -65,6 +66,11 @@ def recognise(names: list[str]) -> str | None:
 def columns(path: Path) -> Columns:
     """What becomes of the columns: the customer goes to the vault, unknown ones nowhere."""
     return Columns.among(Table(path).names, COLUMNS, ["user_id"])
+
+
+def fields(path: Path) -> dict[str, str]:
+    """Where each field comes from, as the mapping near this format says."""
+    return mapped.fields(path, parse(MAPPING, path))
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:

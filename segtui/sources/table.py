@@ -66,6 +66,18 @@ def columns(path: Path) -> Columns:
     return Columns.among(names, attributes, [name for name in (user or email,) if name is not None])
 
 
+def fields(path: Path) -> dict[str, str]:
+    """Where the user comes from, and what becomes attributes."""
+    names = Table(path).names
+    user, email = _who(names)
+    attributes = [name for name in names if name != user and name.lower() not in IDENTIFYING]
+    return {
+        "user": user or email or "the row's number",
+        "kind": "'identify'",
+        "attributes": ", ".join(attributes),
+    }
+
+
 def _who(names: list[str]) -> tuple[str | None, str | None]:
     """The column that is the user's id, and the one that holds the e-mail."""
     by_lower = {name.lower(): name for name in reversed(names)}

@@ -134,6 +134,13 @@ def columns(path: Path) -> Columns:
     return mapped.columns(path, _mapping(Table(path).names))
 
 
+def fields(path: Path) -> dict[str, str]:
+    """Where each field comes from."""
+    if mapped.format_of(path) == "ndjson":
+        return JSON.fields(path)
+    return mapped.fields(path, _mapping(Table(path).names))
+
+
 def read(path: Path, options: Options) -> Iterator[Batch]:
     """The line items, or the orders, of a file."""
     if mapped.format_of(path) == "ndjson":

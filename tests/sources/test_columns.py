@@ -75,3 +75,30 @@ def test_columns_of_several_files_are_told_once(tmp_path: Path) -> None:
     for path, extra in zip(paths, ("note", "agent"), strict=True):
         path.write_text(f'{{"user": "u", "time": "2026-01-05", "kind": "view", "{extra}": 1}}\n')
     assert sources.columns(paths, "events") == sources.Columns(("user",), ("note", "agent"))
+
+
+def test_fields_tell_the_columns_a_file_has_and_constants(tmp_path: Path) -> None:
+    path, mapping = tmp_path / "rows.txt", tmp_path / "map.toml"
+    path.write_text("Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price\n")
+    told = sources.fields(path, "shopify-orders")
+    assert (told["item"], told["price"], "currency" in told) == ("Lineitem name", "Lineitem price", False)
+    path.write_text("id,age,email\n1,30,a@b.c\n")
+    assert sources.fields(path, "table") == {"user": "id", "kind": "'identify'", "attributes": "age"}
+    path.write_text('{"Kunde": 1, "E-Mail": 2, "Datum": 3, "Wert": 4, "Rabatt": 5, "Porto": 6}\n')
+    mapping.write_text(
+        MAP.replace("[constants]", 'amount = "Wert"\nless = ["Rabatt", "Porto"]\n[constants]').replace(
+            '"Kunde"', '["Kunde", "Wert"]'
+        )
+    )
+    told = sources.fields(path, "auto", mapping)
+    assert (told["user"], told["less"], told["kind"]) == ("Kunde or Wert", "Rabatt and Porto", "'view'")
+
+
+SAMPLES = sorted((Path(__file__).parents[1] / "contract" / "samples").iterdir())
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_formats_say_where_their_fields_come_from(path: Path) -> None:
+    told = sources.fields(path, path.stem)
+    assert {"time", "kind"} <= told.keys()
+    assert {"user", "email"} & told.keys()
