@@ -23,7 +23,9 @@ def forget_aside(store: Store, ids: Sequence[str], *, purge: bool) -> list[Path]
     """
     _remove_drafts(store.path)
     removed = []
-    for path in kept_before(store.path):
+    kept = kept_before(store.path)
+    beside = {file for path in kept for file in sidecars(path)}
+    for path in (each for each in kept if each not in beside):
         with _opened(path, store.path) as copy:
             users = sorted(set(copy.vault.known(list(ids)).values()))
             if users and not purge:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -426,6 +427,21 @@ def test_a_copy_kept_aside_is_searched_with_its_own_key(peopled) -> None:
     with Store.open(aside, beside=peopled.path) as copy:
         assert copy.vault.surrogate(WHO) is None
         assert copy.vault.surrogate("customer-1") is not None
+
+
+def test_what_sqlite_keeps_beside_a_copy_is_part_of_it(peopled) -> None:
+    aside = Path(f"{peopled.path}.before-restore-20260101T000000")
+    with peopled.open() as s:
+        gone = s.user(WHO)
+        sealed = s.store.rows("SELECT ciphertext FROM vault WHERE user = ?", (gone,))[0][0]
+        # As they stand while someone writes: a file, and its write-ahead log with the newest commit.
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{peopled.path}{suffix}", f"{aside}{suffix}")
+        erase(s, [WHO])
+    assert found(peopled.path.parent, sealed) == []
+    assert restore(aside, peopled.path)["forgotten"] == 1
+    with peopled.open() as s:
+        sound(s)
 
 
 def test_nobody_is_erased_while_a_copy_cannot_be_searched(peopled) -> None:
