@@ -77,6 +77,7 @@ class Decision:
     actor: str
     kind: str
     body: dict[str, Any]
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,7 @@ def decisions(
         where.append("d.seq <= ?")
         parameters.append(position)
     rows = store.rows(
-        "SELECT d.seq, d.kind, d.body, c.recorded_at, c.actor, c.encoding FROM decisions d "
+        "SELECT d.seq, d.kind, d.body, c.recorded_at, c.actor, c.source, c.encoding FROM decisions d "
         "LEFT JOIN commits c ON c.id = "
         "(SELECT id FROM commits WHERE decisions_last >= d.seq ORDER BY decisions_last LIMIT 1) "
         f"WHERE {' AND '.join(where)} ORDER BY d.seq {'DESC' if newest_first else ''} LIMIT ?",
@@ -306,8 +307,9 @@ def decisions(
             actor=tx.actor if actor is None and tx else actor,
             kind=kind,
             body=upcast(encoding or ENCODING, kind, json.loads(body)),
+            source=tx.source if source is None and tx else source,
         )
-        for seq, kind, body, recorded_at, actor, encoding in rows
+        for seq, kind, body, recorded_at, actor, source, encoding in rows
     ]
 
 

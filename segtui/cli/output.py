@@ -157,7 +157,7 @@ def write(text: str) -> None:
         raise ClosedPipe from error
 
 
-def dumps(result: dict[str, Any]) -> str:
+def dumps(result: dict[str, Any] | list[Any]) -> str:
     """JSON as the standard has it: a number that is none (an AUC of one class) becomes null."""
     try:
         return json.dumps(result, ensure_ascii=False, allow_nan=False)

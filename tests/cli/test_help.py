@@ -41,6 +41,8 @@ COMMANDS = {
     "rebuild",
     "backup",
     "restore",
+    "log",
+    "undo",
     "demo",
     "tui",
 }

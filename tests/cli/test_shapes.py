@@ -300,6 +300,21 @@ def test_backup_and_restore(cli: Cli, shop: Path, tmp_path: Path) -> None:
     assert document(cli, shop, "status")["position"] == copied["position"]
 
 
+def test_log_and_undo(cli: Cli, shop: Path) -> None:
+    told = lines(cli, shop, "log")
+    assert all(each.keys() == named("seq at actor source kind body undo") for each in told)
+    assert lines(cli, shop, "log", "--to", "2020-01-01") == []
+    made = document(cli, shop, "segment", "define", "recent", "--where", "recency_days < 30")
+    seq = lines(cli, shop, "log")[-1]["seq"]
+    defined = [each for each in lines(cli, shop, "log") if each["kind"] == "segmentation_defined"][-1]["seq"]
+    assert defined <= seq
+    done = document(cli, shop, "undo", defined)
+    assert done.keys() >= {"undone", "kind", "seq"}
+    assert done["leaving"] == made["users"]
+    refused = cli("undo", defined, "--store", shop)
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+
+
 def test_a_backup_says_where_the_key_is_not(cli: Cli, shop: Path, tmp_path: Path) -> None:
     ended = cli("backup", tmp_path / "saved.db", "--store", shop)
     assert "key is not in it" in ended.err

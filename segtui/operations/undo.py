@@ -1,0 +1,96 @@
+"""Taking a decision back by another one: the log keeps both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from db import log
+from db.log import Decision
+from segtui.operations import models, segment
+from segtui.operations.definitions import definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.progress import Cancelled, Progress, never, quiet
+from segtui.operations.session import Session
+
+EDITS = ("segmentation_defined", "segmentation_edited", "segmentation_retired", "model_promoted")
+
+Compensate = Callable[..., dict[str, Any]]
+
+
+def undo(
+    s: Session,
+    seq: int,
+    *,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Appends what takes the decision `seq` back, with its movers; `preview` writes nothing.
+
+    A promotion goes back to the model before, a rule to the one before, a new segment is retired and a
+    retired one defined again; only the newest edit of a segmentation can be taken back. Returns undone, kind,
+    seq (of the decision that does it; None in a preview) and what the edit itself tells. Raises
+    OperationError for anything else.
+    """
+    found = log.decisions(s.store, position=seq, newest_first=True, limit=1)
+    found = [each for each in found if each.seq == seq]
+    if not found:
+        raise OperationError(f"{seq} is no decision of {s.store.path}: 'segtui log' lists them.")
+    compensate = compensation(s, found[0])
+    if compensate is None:
+        raise OperationError(_refusal(s, found[0]))
+    before = s.store.head()
+    told = compensate(preview=preview, progress=progress, cancelled=cancelled)
+    done = [each.seq for each in log.decisions(s.store, kinds=EDITS) if each.seq > before]
+    return {"undone": seq, "kind": found[0].kind, "seq": done[-1] if done else None} | told
+
+
+def compensation(s: Session, decision: Decision) -> Compensate | None:
+    """What takes a decision back; None where nothing can, or another edit came after it."""
+    if decision.kind not in EDITS or _later(s, decision) is not None:
+        return None
+    name = _edited(decision)
+    before = definitions(s, position=decision.seq - 1).segmentations.get(name)
+    if decision.kind == "model_promoted":
+        if before is None or before.model is None:
+            return None
+        model = before.model
+        return lambda **options: models.promote(s, model, **options)
+    if decision.kind == "segmentation_defined":
+        if decision.body["kind"] == "model":
+            return None
+        return lambda **options: segment.retire(s, name, **options)
+    if before is None or before.rule is None:
+        return None
+    where = before.rule.where
+    again = segment.edit if decision.kind == "segmentation_edited" else segment.define
+    return lambda **options: again(s, name, where, **options)
+
+
+def _edited(decision: Decision) -> str:
+    return str(decision.body["segmentation" if decision.kind == "model_promoted" else "name"])
+
+
+def _later(s: Session, decision: Decision) -> Decision | None:
+    """The first edit of the same segmentation after this one."""
+    edits = (each for each in log.decisions(s.store, kinds=EDITS) if each.seq > decision.seq)
+    return next((each for each in edits if _edited(each) == _edited(decision)), None)
+
+
+def _refusal(s: Session, decision: Decision) -> str:
+    if decision.kind in EDITS:
+        later = _later(s, decision)
+        if later is not None:
+            return (
+                f"{_edited(decision)!r} was edited again after {decision.seq}: "
+                f"undo {later.seq} ({later.kind}) first."
+            )
+        if decision.kind == "model_promoted":
+            return f"No model decided {_edited(decision)!r} before {decision.seq}: promote another instead."
+        if decision.kind != "segmentation_defined":
+            return f"{_edited(decision)!r} was a list: give its file again with 'segtui segment from-file'."
+    return (
+        f"Nothing takes back {decision.kind} ({decision.seq}): the log only grows; "
+        "to go back as a whole, restore a backup."
+    )
