@@ -14,6 +14,7 @@ import typer
 from segtui import __version__
 from segtui.cli import (
     begin,
+    deciding,
     describing,
     exporting,
     forgetting,
@@ -48,6 +49,7 @@ for group in (
     looking,
     describing,
     exporting,
+    deciding,
     proving,
     forgetting,
     ui,
