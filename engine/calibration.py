@@ -12,6 +12,8 @@ METHODS = ("none", "temperature", "vector")
 # Beyond these the validation users were told apart almost perfectly, or not at all, which says nothing on
 # others.
 FLATTEST, SHARPEST = 0.1, 10.0
+# The deviation of a scale's logarithm expected beforehand: few users must not move it by their noise.
+EXPECTED = 0.1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,8 +27,9 @@ class Calibration:
 def calibrate(logits: np.ndarray, labels: np.ndarray, method: str) -> Calibration:
     """What makes the log-loss of `logits` float[n, labels] under `labels` int[n] least.
 
-    "temperature" fits the scale alone, which never changes the likeliest label (Guo et al. 2017); "vector"
-    the bias too, which undoes what class weights did; "none" leaves logits as they are.
+    "temperature" fits the scale alone, which never changes the likeliest label (Guo et al. 2017), and keeps
+    it near 1 where users are few; "vector" the bias too, which undoes what class weights did; "none" leaves
+    logits as they are.
     """
     n, n_labels = logits.shape
     nothing = np.concatenate([[0.0], np.zeros(n_labels)])
@@ -39,7 +42,9 @@ def calibrate(logits: np.ndarray, labels: np.ndarray, method: str) -> Calibratio
         shifted = given * scale + theta[1:]
         off = (softmax(shifted, axis=1) - truth) / n
         slope = np.concatenate([[(off * given).sum() * scale], off.sum(axis=0)])
-        return float(-(log_softmax(shifted, axis=1) * truth).sum() / n), slope
+        slope[0] += theta[0] / EXPECTED**2 / n
+        lost = -(log_softmax(shifted, axis=1) * truth).sum() + (theta[0] / EXPECTED) ** 2 / 2
+        return float(lost / n), slope
 
     free = (None, None) if method == "vector" else (0.0, 0.0)
     bounds = [(np.log(FLATTEST), np.log(SHARPEST)), *[free] * n_labels]

@@ -19,6 +19,16 @@ def test_temperature_undoes_too_much_or_too_little_confidence(factor):
     assert not found.bias.any()
 
 
+def test_few_users_hardly_move_it():
+    """Calibrated logits stay about as they are, however the noise of 100 users falls."""
+    scales = [
+        calibrate(TRUE[start : start + 100], LABELS[start : start + 100], "temperature").scale
+        for start in range(0, 20_000, 100)
+    ]
+    assert np.std(np.log(scales)) < 0.08
+    assert np.mean(np.log(scales)) == pytest.approx(0, abs=0.03)
+
+
 def test_vector_undoes_a_shift_too():
     shift = np.array([0.5, -1.0, 0.5])
     found = calibrate(TRUE * 2 + shift, LABELS, "vector")
