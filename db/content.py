@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import log
+from db import log, vocabulary
 from db.encoding import SOURCE_ID_BYTES, Integers, Records, canonical
 from db.errors import StoreDamaged, StoreError
 from db.lock import writer_lock
@@ -38,6 +38,7 @@ CHUNK = 100_000
 READ_ROWS = 500_000
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
 MEASURES = ("occurred_at", "amount", "quantity", "rating", "duration")
+OTHER = "attribute:other"
 HASHED = ("source_id", *TEXTS, *MEASURES)
 
 ROW = np.dtype(
@@ -160,7 +161,7 @@ class Words:
 
     users: _Digests
     texts: _Digests
-    carried: list[tuple[int, str, str, int | str]]
+    carried: list[tuple[int, str, str, int | str | None]]
 
 
 def _words(
@@ -171,12 +172,18 @@ def _words(
     texts: Digested | None = None,
 ) -> Words:
     """What is not among the digests at hand is read from the store."""
-    asked = rows["user"].unique()
+    others = _others(store, attributes)
+    asked = pl.concat([rows["user"], others["value"]]).unique()
     external = store.vault.external_ids(asked.to_list() if users is None else _unknown(asked, users))
     known = {user: _sha(text) for user, text in external.items()}
-    return Words(
-        _Digests(known, users), _Digests(_texts(store, rows, texts), texts), _carried(store, attributes)
-    )
+    persons = _Digests(known, users)
+    return Words(persons, _Digests(_texts(store, rows, texts), texts), _carried(store, attributes, persons))
+
+
+def _others(store: Store, attributes: pl.DataFrame) -> pl.DataFrame:
+    """The attributes that name another user."""
+    names = vocabulary.texts(store, OTHER)
+    return attributes.filter(pl.col("name").is_in(list(names)))
 
 
 def _unknown(numbers: pl.Series, at_hand: Digested) -> list[int]:
@@ -289,8 +296,13 @@ def _wordless(store: Store) -> StoreDamaged:
     return StoreDamaged(f"{store.path} uses words its vocabulary does not hold: run 'segtui verify'.")
 
 
-def _carried(store: Store, attributes: pl.DataFrame) -> list[tuple[int, str, str, int | str]]:
-    """seq, kind, name and value (a text for texts) of attributes given as seq, name, value."""
+def _carried(
+    store: Store, attributes: pl.DataFrame, persons: _Digests
+) -> list[tuple[int, str, str, int | str | None]]:
+    """seq, kind, name and value of attributes given as seq, name, value.
+
+    The value is a text for texts, and the digest of the external id in hex for another user.
+    """
     if attributes.is_empty():
         return []
     named = {
@@ -310,14 +322,25 @@ def _carried(store: Store, attributes: pl.DataFrame) -> list[tuple[int, str, str
     )
     if not (set(attributes["name"]) <= named.keys() and set(said) <= texts.keys()):
         raise _wordless(store)
+    others = attributes.filter(pl.col("name").is_in([n for n, (kind, _) in named.items() if kind == OTHER]))
+    who = others["value"].unique()
+    digests = zip(who.to_list(), persons.of(who), persons.know(who), strict=True)
+    named_others = {user: digest.tobytes().hex() if known else None for user, digest, known in digests}
+
+    def told(name: int, value: int) -> int | str | None:
+        kind = named[name][0]
+        if kind == OTHER:
+            return named_others[value]
+        return texts[value] if kind == "attribute:text" else value
+
     return sorted(
-        (seq, *named[name], texts[value] if named[name][0] == "attribute:text" else value)
+        (seq, *named[name], told(name, value))
         for seq, name, value in attributes.select("seq", "name", "value").iter_rows()
     )
 
 
 def _add_attributes(
-    seqs: pl.Series, carried: list[tuple[int, str, str, int | str]], records: Records
+    seqs: pl.Series, carried: list[tuple[int, str, str, int | str | None]], records: Records
 ) -> None:
     """Fills in SHA-256 of the canonical JSON [[kind, name, value], …] of rows that carry attributes."""
     first, last = seqs[0], seqs[-1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from db import passes, segments
+from db import passes, segments, vocabulary
 from db import summary as totals
 from db.encoding import ENCODING
 from db.upcasting import upcast
@@ -56,6 +56,7 @@ CHANGES: dict[str, pl.DataType] = {
     "backfilled": pl.Int64(),
     "hindsight": pl.Int64(),
 }
+LINKS: dict[str, pl.DataType] = dict.fromkeys(("seq", "occurred_at", "user", "other"), pl.Int64())
 ATTRIBUTES: dict[str, pl.DataType] = {
     "seq": pl.Int64(),
     "user": pl.Int64(),
@@ -233,9 +234,11 @@ def attributes(
     """Attributes of behaviour rows: seq, user, occurred_at, name, value; by seq and name.
 
     `between`: only those of users in a half-open range.
-    The versions of changed rows are no attribute of anybody: see `versions`.
+    The versions of changed rows and whom an alias names are no attribute of anybody: see `versions`, `links`.
     """
-    where = ["a.name NOT IN (SELECT id FROM vocabulary WHERE kind = 'attribute:version')"]
+    where = [
+        "a.name NOT IN (SELECT id FROM vocabulary WHERE kind IN ('attribute:version', 'attribute:other'))"
+    ]
     parameters: list[Any] = []
     if position is not None:
         where.append("a.seq <= ?")
@@ -253,6 +256,21 @@ def attributes(
         parameters,
         ATTRIBUTES,
     )
+
+
+def links(store: Store, *, position: int | None = None) -> pl.DataFrame:
+    """Aliases and their ends, by seq: seq, occurred_at, user, other, and whether the row joins the two."""
+    kinds = vocabulary.texts(store, "kind").items()
+    joins = {number: text == "alias" for number, text in kinds if text in vocabulary.LINKING}
+    rows = store.frame(
+        "SELECT a.seq, b.occurred_at, b.user, a.value AS other, b.kind FROM attributes a "
+        "JOIN behaviour b ON b.seq = a.seq WHERE a.seq <= ? "
+        "AND a.name IN (SELECT id FROM vocabulary WHERE kind = 'attribute:other') ORDER BY a.seq",
+        (store.head() if position is None else position,),
+        LINKS | {"kind": pl.Int64()},
+    )
+    joined = pl.col("kind").replace_strict(joins, default=False, return_dtype=pl.Boolean)
+    return rows.with_columns(joined.alias("joins")).drop("kind")
 
 
 def carried(store: Store, first: int, last: int) -> pl.DataFrame:

@@ -21,12 +21,16 @@ KINDS = (
     "attribute:number",
     "attribute:text",
     "attribute:version",
+    "attribute:other",
     "attribute_value",
     "segmentation",
     "label",
     "reason",
     "model",
 )
+
+LINKING = ("alias", "unalias")
+"""The kinds of events that join two users, or end that: whom with, they carry as the attribute `other`."""
 
 CORRECTION = "correction"
 """The kind of an event that stands for a changed row which moves no amount."""

@@ -43,7 +43,7 @@ ATTRIBUTES: dict[str, pl.DataType] = {
 
 IDENTITY: dict[str, pl.DataType] = {"user": pl.Int64(), "canonical": pl.Int64()}
 
-BOOKKEEPING = ("alias", "consent", "identify")
+BOOKKEEPING = ("alias", "consent", "identify", "unalias")
 """Kinds that say something about a user without being something the user did."""
 
 

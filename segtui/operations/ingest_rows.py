@@ -17,7 +17,7 @@ from db.spill import Histogram
 from db.store import Transaction
 from segtui.operations.reading import Pace
 from segtui.operations.session import Session
-from segtui.operations.sifting import PLAIN, PRESENT, TABLE, Sieve
+from segtui.operations.sifting import LINK, PLAIN, PRESENT, TABLE, Sieve
 from segtui.sources import Batch
 
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
@@ -71,8 +71,19 @@ class Arrivals:
             carried = self._attributes(batch.attributes).join(
                 rows.select("line", "row", "user"), on="line", how="inner"
             )
-            self._sizes.add(carried["user"])
-            self._carried.add(carried.select("row", "user", "name", "value"))
+            self._carry(carried)
+        if batch.aliases is not None:
+            other = self._tx.number("attribute:other", "other")
+            named = batch.aliases.select(
+                "line",
+                pl.lit(other, dtype=pl.Int64).alias("name"),
+                self._tx.surrogates(batch.aliases["other"]).alias("value"),
+            )
+            self._carry(named.join(rows.select("line", "row", "user"), on="line", how="inner"))
+
+    def _carry(self, carried: pl.DataFrame) -> None:
+        self._sizes.add(carried["user"])
+        self._carried.add(carried.select("row", "user", "name", "value"))
 
     def append(self, pace: Pace) -> Counts:
         """Appends what the log does not hold yet; a user's rows keep the order of the files."""
@@ -95,6 +106,9 @@ class Arrivals:
         if batch.attributes is not None:
             carries = pl.col("line").is_in(batch.attributes["line"].unique().implode())
             way = pl.when(carries).then(TABLE).otherwise(PRESENT)
+        if batch.aliases is not None:
+            links = pl.col("line").is_in(batch.aliases["line"].implode())
+            way = pl.when(links).then(LINK).otherwise(way)
         first = self._taken
         session = pl.col("session")
         return parsed.select(

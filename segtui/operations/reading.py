@@ -12,6 +12,7 @@ import polars as pl
 from db.erasures import Erasures
 from segtui import sources
 from segtui.operations import words
+from segtui.operations.aliases import Aliases
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Progress
 from segtui.operations.session import Session
@@ -78,6 +79,7 @@ class Reading:
         self.accepted = 0
         self.suppressed = 0
         self.erasures = Erasures(s.store)
+        self._aliases = Aliases(s)
         self.currencies = sources.Currencies(currency, rates)
         self.settles_currency = currency is None
         self._pace = pace
@@ -99,14 +101,14 @@ class Reading:
             self._pace.at(f"reading {path.name}", done / sum(sizes), self.rows)
             for batch in sources.read(path, self.files.format, self._options, self.files.mapping):
                 self.rows += batch.rows
-                yield Read(index, path, self._kept(batch))
+                yield Read(index, path, self._kept(self._aliases.sift(batch, str(path))))
                 seen = min(seen + 1, sizes[index])
                 self._pace.at(f"reading {path.name}", (done + seen) / sum(sizes), self.rows)
             done += sizes[index]
 
     def _kept(self, batch: sources.Batch) -> sources.Batch:
         """The batch without rows of erased persons, at the time that tables are told for."""
-        accepted, rejected = suppress(self.erasures, batch.accepted, batch.rejected)
+        accepted, rejected = suppress(self.erasures, batch.accepted, batch.rejected, batch.aliases)
         self.suppressed += batch.rows - accepted.height - rejected.height
         self.accepted += accepted.height
         attributes = batch.attributes
@@ -114,9 +116,12 @@ class Reading:
             attributes = attributes.join(
                 accepted.select("line"), on="line", how="semi", maintain_order="left"
             )
+        aliases = batch.aliases
+        if aliases is not None:
+            aliases = aliases.join(accepted.select("line"), on="line", how="semi", maintain_order="left")
         if self._time is not None:
             accepted = accepted.with_columns(pl.lit(self._time, dtype=pl.Int64).alias("time"))
-        return sources.Batch(accepted, rejected, attributes)
+        return sources.Batch(accepted, rejected, attributes, aliases)
 
 
 class Pace:

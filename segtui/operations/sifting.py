@@ -13,8 +13,9 @@ from segtui.operations import deduplication
 from segtui.operations.deduplication import CONTENT
 from segtui.operations.session import Session
 
-PLAIN, TABLE, PRESENT, JUDGED = range(4)
-"""How a row is known again: by its content; by what it tells of its user; by its user; it was already."""
+PLAIN, TABLE, PRESENT, JUDGED, LINK = range(5)
+"""How a row is known again: by its content; by what it tells of its user; by its user; it was already;
+by whom it joins, and when."""
 
 WINDOW_ROWS = 1_000_000
 FEW_USERS = 5_000
@@ -113,6 +114,7 @@ class Sieve:
         fresh = deduplication.new_copies(plain, logged)
         kept = [rows.filter(pl.col("way") == JUDGED), plain.filter(fresh)]
         kept += self._tables(rows, carried, between)
+        kept += self._links(rows, carried)
         new = pl.concat(kept)
         duplicates = rows.height - new.height
         if len(kept) > 1 and kept[1].height < new.height:
@@ -145,6 +147,24 @@ class Sieve:
                 )
             )
         return kept
+
+    def _links(self, rows: pl.DataFrame, carried: pl.DataFrame) -> list[pl.DataFrame]:
+        """Aliases and their ends that nobody told before: a second telling says nothing new."""
+        linking = rows.filter(pl.col("way") == LINK)
+        if linking.is_empty():
+            return []
+        named = carried.select("row", pl.col("value").alias("other"))
+        told = linking.join(named, on="row", how="left", maintain_order="left")
+        keys = ["user", "other", "occurred_at", "joins"]
+        told = told.with_columns((pl.col("kind") == self._tx.number("kind", "alias")).alias("joins"))
+        first = told.select(pl.struct(keys).is_first_distinct()).to_series()
+        known = told.select(keys).join(
+            log.links(self._s.store).select(*keys, pl.lit(True).alias("known")).unique(),
+            on=keys,
+            how="left",
+            maintain_order="left",
+        )["known"]
+        return [linking.filter(first & known.is_null())]
 
     def _with_sessions(self, rows: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
         """Sessions as ordinals of their user: what rows that came again tell, else the next by first time."""

@@ -9,12 +9,12 @@ from segtui.operations.mentions import told_in
 
 
 def suppress(
-    erasures: Erasures, accepted: pl.DataFrame, rejected: pl.DataFrame
+    erasures: Erasures, accepted: pl.DataFrame, rejected: pl.DataFrame, aliases: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of an import (with user; with row) without those of erased persons.
 
-    A rejected row is theirs when it names them: it would carry the name into a quarantine file. Raises
-    KeyMissing when the list of erased persons cannot be opened.
+    An alias is theirs when either id is, a rejected row when it names them: it would carry the name into a
+    quarantine file. Raises KeyMissing when the list of erased persons cannot be opened.
     """
     if not erasures.persons:
         return accepted, rejected
@@ -22,4 +22,8 @@ def suppress(
     named = [{word for each in told_in(row) for word in (each, each.lower())} for row in rejected["row"]]
     told = erasures.states(list(set[str]().union(*named))).keys()
     theirs = pl.Series([not told.isdisjoint(words) for words in named], dtype=pl.Boolean)
-    return accepted.filter(~pl.col("user").is_in(list(gone))), rejected.filter(~theirs)
+    kept = ~pl.col("user").is_in(list(gone))
+    if aliases is not None:
+        others = erasures.states(aliases["other"].unique().to_list())
+        kept &= ~pl.col("line").is_in(aliases.filter(pl.col("other").is_in(list(others)))["line"].implode())
+    return accepted.filter(kept), rejected.filter(~theirs)

@@ -1,8 +1,8 @@
 """Event lines: one JSON object a line, as `ingest` and the simulator write them.
 
-user, time and kind are required; other known members may be missing or null; unknown members are dropped.
-Amounts are in major units, durations in seconds, ratings in stars from 0 to 5. The amount of a refund is
-made negative, whatever its sign in the file.
+user, time and kind are required, of an alias or unalias also previous, the user's other id; other known
+members may be missing or null; unknown members are dropped. Amounts are in major units, durations in seconds,
+ratings in stars from 0 to 5. The amount of a refund is made negative, whatever its sign in the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REQUIRED = ("user", "time", "kind")
 MEMBERS = (
     *REQUIRED,
     *("item", "category", "order", "amount", "currency", "quantity", "rating", "duration"),
-    *("platform", "device", "region", "session", "id"),
+    *("platform", "device", "region", "session", "id", "previous"),
 )
 MAPPING = """\
 format = "ndjson"
@@ -61,7 +61,7 @@ def recognise(members: list[str]) -> str | None:
 
 def columns(path: Path) -> Columns:
     """What becomes of the members: the user goes to the vault, unknown ones nowhere."""
-    return Columns.among(ndjson.all_members(path), MEMBERS, ["user"])
+    return Columns.among(ndjson.all_members(path), MEMBERS, ["user", "previous"])
 
 
 def fields(path: Path) -> dict[str, str]:
@@ -80,6 +80,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         _user(judge)
         judge.time(pl.col("raw:time"), times.iso(chunk.rows["time"], options.timezone))
         judge.kind(pl.col("raw:kind"))
+        judge.previous(pl.col("raw:previous"))
         for name in TEXTS:
             judge.text(name, pl.col(f"raw:{name}"))
         judge.currency(pl.col("raw:currency"), pl.col("raw:amount"))

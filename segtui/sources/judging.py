@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from db.vocabulary import CORRECTION
+from db.vocabulary import CORRECTION, LINKING
 from segtui.sources import numbers, times
 from segtui.sources.rates import Rates
 from segtui.sources.schema import ATTRIBUTES, PARSED, REJECTED, Batch, Currencies, Options
@@ -15,6 +15,7 @@ DIGITS = r"^\s*[+-]?[0-9]{20,}(?:\.[0-9]*)?\s*$"  # a number too long for billio
 SHOWN = 40  # characters of a value that a reason quotes
 TEXT_LIMIT = 256  # characters an id or a name may have
 
+OTHER = "other"  # the private name of an alias's previous id
 GIVEN = "given"  # the private name of the lines as they stand in the file
 KIND_LIMIT = 64
 SNAKE_CASE = "^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$"
@@ -123,6 +124,17 @@ class Judge:
             told("kind", kind, "is not a name in snake_case, like add_to_cart"),
         )
 
+    def previous(self, text: pl.Expr) -> None:
+        """Puts the other id of an alias, or of the end of one; without one there is nothing to join."""
+        self.put(OTHER, numbers.plain_id(text))
+        joins = pl.col("kind").is_in(list(LINKING))
+        self.reject(joins & pl.col(OTHER).is_null(), "an alias without a previous id")
+        self.reject(joins & (pl.col(OTHER) == pl.col("user")), "an alias of a user with itself")
+        self.reject(
+            joins & (pl.col(OTHER).str.len_chars() > TEXT_LIMIT),
+            told("previous", pl.col(OTHER), f"is longer than {TEXT_LIMIT} characters"),
+        )
+
     def currency(self, text: pl.Expr, amount: pl.Expr) -> None:
         """Puts the currency; a row that names none takes the default one when it has an amount."""
         default = self.options.currency or self.options.default_currency
@@ -186,7 +198,19 @@ class Judge:
         if attributes is not None:
             attributes = attributes.join(good.select("line"), on="line", how="semi")
             attributes = attributes.select(list(ATTRIBUTES))
-        return Batch(good, pl.concat(parts).sort("line", maintain_order=True), attributes)
+        return Batch(
+            good, pl.concat(parts).sort("line", maintain_order=True), attributes, self._aliases(accepted)
+        )
+
+    def _aliases(self, accepted: pl.DataFrame) -> pl.DataFrame | None:
+        """ALIASES of the accepted rows, None where there are none."""
+        if OTHER not in accepted.columns:
+            return None
+        linking = accepted.filter(pl.col("kind").is_in(list(LINKING)))
+        if linking.is_empty():
+            return None
+        rows = linking[GIVEN] if GIVEN in linking.columns else as_json(linking, self.raw.columns)
+        return linking.select("line", pl.col(OTHER).alias("other"), rows.cast(pl.String).alias("row"))
 
     def _one_currency(self, currencies: Currencies) -> None:
         """Brings good rows in another currency than the store's to it, or rejects them."""

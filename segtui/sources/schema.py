@@ -45,17 +45,25 @@ ATTRIBUTES: dict[str, pl.DataType] = {
 }
 
 
+ALIASES: dict[str, pl.DataType] = {
+    "line": pl.Int64(),
+    "other": pl.String(),  # the user's previous id
+    "row": pl.String(),  # the raw row
+}
+
+
 @dataclass
 class Batch:
     """Some rows of a file: each is either accepted or rejected; both keep the order of the file.
 
     accepted: PARSED. rejected: REJECTED. attributes: ATTRIBUTES of accepted lines, None where the format
-    has none.
+    has none. aliases: ALIASES of accepted lines that are aliases or end one, None where there are none.
     """
 
     accepted: pl.DataFrame
     rejected: pl.DataFrame
     attributes: pl.DataFrame | None = None
+    aliases: pl.DataFrame | None = None
 
     @property
     def rows(self) -> int:
