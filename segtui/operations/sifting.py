@@ -170,16 +170,19 @@ class Sieve:
         """Sessions as ordinals of their user: what rows that came again tell, else the next by first time."""
         keys = ["user", "session"]
         told = told.group_by(keys).agg(pl.col("ordinal").min())
+        untold = rows.select(*keys, "occurred_at", "row").filter(pl.col("session").is_not_null())
+        if told.height:
+            untold = untold.join(told, on=keys, how="anti")
         first = (
-            rows.filter(pl.col("session").is_not_null())
-            .group_by(keys)
-            .agg(pl.col("occurred_at").min(), pl.col("row").min())
-            .join(told, on=keys, how="anti")
-            .sort("user", "occurred_at", "row")
-            .select(*keys, pl.int_range(1, pl.len() + 1).over("user").alias("ordinal"))
-            .join(self._last_sessions(rows["user"]), on="user", how="left")
-            .select(*keys, (pl.col("ordinal") + pl.col("last").fill_null(0)).cast(pl.Int64))
+            untold.sort("user", "occurred_at", "row")
+            .unique(keys, keep="first", maintain_order=True)
+            .select(*keys, pl.int_range(1, pl.len() + 1).over("user").cast(pl.Int64).alias("ordinal"))
         )
+        last = self._last_sessions(rows["user"])
+        if last.height:
+            first = first.join(last, on="user", how="left").select(
+                *keys, pl.col("ordinal") + pl.col("last").fill_null(0)
+            )
         numbered = rows.join(pl.concat([told, first]), on=keys, how="left", maintain_order="left")
         return numbered.with_columns(pl.col("ordinal").alias("session")).drop("ordinal")
 

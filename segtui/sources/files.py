@@ -145,12 +145,27 @@ def parquet(path: Path) -> Iterator[tuple[int, pl.DataFrame]]:
     """The rows of a Parquet file, PARQUET_ROWS at a time, with the 1-based number of each frame's first."""
     with _arrow(path) as file:
         first = 1
-        for batch in file.iter_batches(PARQUET_ROWS):
-            batch.validate(full=True)
-            yield first, _frame([batch], file.schema_arrow)
-            first += batch.num_rows
+        for groups in _row_groups(file.metadata):
+            for batch in file.iter_batches(PARQUET_ROWS, row_groups=groups):
+                batch.validate(full=True)
+                yield first, _frame([batch], file.schema_arrow)
+                first += batch.num_rows
         if first == 1:
             yield first, _frame([], file.schema_arrow)
+
+
+def _row_groups(metadata: Any) -> Iterator[list[int]]:
+    """Row groups to be read together: Arrow keeps what it has read of them until it is through them all."""
+    groups: list[int] = []
+    rows = 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        rows += metadata.row_group(group).num_rows
+        if rows >= PARQUET_ROWS:
+            yield groups
+            groups, rows = [], 0
+    if groups:
+        yield groups
 
 
 def batches(path: Path) -> int:
