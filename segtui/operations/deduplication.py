@@ -75,14 +75,17 @@ def compare_by_id(
 ) -> pl.DataFrame:
     """Verdicts for rows with a source id: CONTENT and `source_id` in both frames, in order.
 
-    `logged` also has `version`: null for the row an id began with, else that of the row which changed it,
-    as `version_of` tells it of incoming rows. A row whose content the id had before is a duplicate,
-    whatever came between; any other row of a known id is changed. A refund under an id that began as
-    something else is the amount taken off what it began with.
-    Returns verdict ("new", "duplicate", "changed"), version and delta of the changed rows: by how much
-    one moves its id's amount.
+    `incoming` may have `base`: rows that only tell what their id began with, if it is not known yet; else
+    they are "dropped". `logged` also has `version`: null for the row an id began with, else that of the row
+    which changed it, as `version_of` tells it of incoming rows. A row whose content the id had before is a
+    duplicate, whatever came between; any other row of a known id is changed. A refund under an id that began
+    as something else is the amount taken off what it began with.
+    Returns verdict ("new", "duplicate", "changed", "dropped"), version and delta of the changed rows: by how
+    much one moves its id's amount.
     """
+    base = pl.col("base") if "base" in incoming.columns else pl.lit(False)
     table = incoming.with_columns(
+        base.alias("base"),
         pl.col("source_id").is_in(logged["source_id"].unique().implode()).alias("known"),
         pl.col("source_id").is_first_distinct().alias("first"),
         pl.struct("source_id", *CONTENT).is_first_distinct().not_().alias("duplicate"),
@@ -91,7 +94,7 @@ def compare_by_id(
     duplicate = pl.col("duplicate") | pl.lit(_seen(table, began, ["source_id", *CONTENT]))
     new = pl.col("first") & ~pl.col("known")
     table = table.with_columns(duplicate, new.alias("new")).with_row_index("at")
-    unlike = table.filter(~pl.col("duplicate") & ~pl.col("new"))
+    unlike = table.filter(~pl.col("duplicate") & ~pl.col("new") & ~pl.col("base"))
     unlike = unlike.with_columns(version_of(unlike).alias("version"))
     unlike = unlike.filter(~_seen(unlike, logged, ["source_id", "user", "version"]))
     return table.join(
@@ -101,6 +104,8 @@ def compare_by_id(
         .then(pl.lit("new"))
         .when(pl.col("version").is_not_null())
         .then(pl.lit("changed"))
+        .when("base")
+        .then(pl.lit("dropped"))
         .otherwise(pl.lit("duplicate"))
         .alias("verdict"),
         "version",

@@ -42,6 +42,17 @@ class Counts:
     last_seq: int | None = None
 
 
+def _with_base(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows at what is left of their amount, each before it, as `base`, at the amount it began with."""
+    began = rows.filter(pl.col("refunded") > 0).with_columns(pl.col("row") - 1, pl.lit(True).alias("base"))
+    return pl.concat([began.drop("refunded"), _standing(rows).with_columns(pl.lit(False).alias("base"))])
+
+
+def _standing(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows at what is left of their amount."""
+    return rows.with_columns(pl.col("amount") - pl.col("refunded").fill_null(0)).drop("refunded")
+
+
 class Arrivals:
     """The rows of one import on their way into the log: `take` every batch, then `append` once."""
 
@@ -65,8 +76,8 @@ class Arrivals:
         self._taken += rows.height
         self._sizes.add(rows["user"])
         with_id = pl.col("key").is_not_null() & (pl.col("way") == PLAIN)
-        self._with_id.add(rows.filter(with_id).drop("line"))
-        self._rows.add(rows.filter(~with_id).drop("line", "key"))
+        self._with_id.add(_with_base(rows.filter(with_id).drop("line")))
+        self._rows.add(_standing(rows.filter(~with_id)).drop("line", "key"))
         if batch.attributes is not None:
             carried = self._attributes(batch.attributes).join(
                 rows.select("line", "row", "user"), on="line", how="inner"
@@ -109,16 +120,17 @@ class Arrivals:
         if batch.aliases is not None:
             links = pl.col("line").is_in(batch.aliases["line"].implode())
             way = pl.when(links).then(LINK).otherwise(way)
-        first = self._taken
+        first = 2 * self._taken  # between two rows is room for what the second began with
         session = pl.col("session")
         return parsed.select(
             "line",
-            pl.int_range(first, first + pl.len(), dtype=pl.Int64).alias("row"),
+            pl.int_range(first + 1, first + 2 * pl.len(), 2, dtype=pl.Int64).alias("row"),
             pl.lit(file, dtype=pl.Int64).alias("file"),
             way.cast(pl.Int64).alias("way"),
             pl.when(session.is_not_null()).then(session.hash().reinterpret(signed=True)).alias("session"),
             pl.col("time").alias("occurred_at"),
             *NUMBERS,
+            "refunded",
             tx.surrogates(parsed["user"]).alias("user"),
             *(tx.numbers(name, parsed[name]).alias(name) for name in TEXTS),
             *self._hashed(parsed["id"]),
@@ -167,7 +179,7 @@ class Arrivals:
                 continue
             judged = self._sieve.by_id(rows.drop("key").sort("row"))
             self._counts.duplicates += judged.duplicates
-            self._counts.changed += judged.versions.height
+            self._counts.changed += judged.versions.height - judged.begun
             self._rows.add(judged.rows)
             self._carried.add(judged.versions)
             self._sessions.add(judged.sessions)

@@ -30,13 +30,15 @@ APPENDED = [name for name in log.BEHAVIOUR if name != "seq"]
 class Judged:
     """Rows with an id: the events to append, the versions they carry, and the sessions duplicates tell of.
 
-    rows: as they came, with way JUDGED. versions: ATTRIBUTES. sessions: SESSIONS.
+    rows: as they came, with way JUDGED. versions: ATTRIBUTES. sessions: SESSIONS. begun: how many ids began
+    with a base row, so that the change beside it is none of what the log held.
     """
 
     rows: pl.DataFrame
     versions: pl.DataFrame
     sessions: pl.DataFrame
     duplicates: int
+    begun: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Sieve:
         self._late_before = s.ticks.previous(scored.sort("seq")["as_of"][-1]) if scored.height else None
 
     def by_id(self, rows: pl.DataFrame) -> Judged:
-        """Judges rows with an id, in the order they came; all rows of each id are among them."""
+        """Judges rows with an id, in the order they came, base ones too; all of each id are among them."""
         tx, store = self._tx, self._s.store
         logged = self._logged_ids(rows["source_id"].unique())
         versions = log.versions(store, logged["seq"].to_list())
@@ -78,13 +80,14 @@ class Sieve:
             version_of=lambda changed: content.versions(store, changed),
         )
         judged = pl.concat([rows, verdicts], how="horizontal")
-        fresh = judged.filter(pl.col("verdict") == "new").select(rows.columns)
+        names = [name for name in rows.columns if name != "base"]
+        fresh = judged.filter(pl.col("verdict") == "new")
         changed = judged.filter(pl.col("verdict") == "changed")
         again = judged.filter(pl.col("verdict") == "duplicate")
-        kept, carried = [fresh], pl.DataFrame(schema=ATTRIBUTES)
+        kept, carried = [fresh.select(names)], pl.DataFrame(schema=ATTRIBUTES)
         if changed.height:
             kinds = {name: tx.number("kind", name) for name in ("purchase", "refund", vocabulary.CORRECTION)}
-            kept.append(deduplication.compensations(changed, **kinds).select(rows.columns))
+            kept.append(deduplication.compensations(changed, **kinds).select(names))
             name = tx.number("attribute:version", "version")
             carried = changed.select(
                 "row", "user", pl.lit(name, dtype=pl.Int64).alias("name"), value="version"
@@ -94,6 +97,7 @@ class Sieve:
             versions=carried,
             sessions=_told(again, logged.filter(pl.col("version").is_null()), ["source_id", "user"]),
             duplicates=again.height,
+            begun=int(fresh["base"].sum()),
         )
 
     def part(

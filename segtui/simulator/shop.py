@@ -57,7 +57,7 @@ def simulate(
 ) -> pl.DataFrame:
     """The events of `users` customers over the `days` days before `end` (UTC), in the order of their arrival.
 
-    Columns: those of sources.PARSED without line, id and email; `recorded_at` (µs UTC), when the event
+    Columns: those of sources.PARSED but line, id, refunded and email; `recorded_at` (µs UTC), when the event
     arrives: a share `late` of them one to LATEST days after their own day, the others at once; and `fault`,
     null but for a share `dirty` of rows that writing spoils: no `user`, a `time` that is none, text for a
     `number`. ValueError for a shop without customers or days.

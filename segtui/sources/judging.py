@@ -233,9 +233,12 @@ class Judge:
     ) -> None:
         """Brings amounts to the store's currency by the rate of their day; rejects those that have none."""
         currency, amount = pl.col("currency"), pl.col("amount")
-        rows = parsed(self._frame).select("currency", "amount", "time")
+        rows = parsed(self._frame).select("currency", "amount", "refunded", "time")
         self.put("converted", rates.amounts(rows, chosen, self.options.timezone))
         self.put("foreign", foreign)
+        if "refunded" in self._frame.columns:
+            back = rates.amounts(rows.with_columns(amount="refunded"), chosen, self.options.timezone)
+            self.put("refunded", pl.when("foreign").then(pl.lit(back)).otherwise("refunded"))
         foreign = pl.col("foreign")
         lacking = foreign & amount.is_not_null() & pl.col("converted").is_null()
         self.reject(

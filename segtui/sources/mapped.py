@@ -247,7 +247,7 @@ def _signs(judge: Judge, mapping: Mapping, total: pl.Expr) -> None:
 
 
 def _order(judge: MappedJudge, mapping: Mapping, told: Orders) -> None:
-    """Lowers the amounts to what the order cost in the end, and knows a row by its place in the order."""
+    """Lowers amounts to the order's subtotal, shares out refunds, and knows rows by their place."""
     amount = pl.col("amount")
     bought = pl.when(amount > 0).then(amount)
     if told.unpaid:
@@ -268,7 +268,7 @@ def _order(judge: MappedJudge, mapping: Mapping, told: Orders) -> None:
     judge.put("amount", pl.coalesce(orders.subtotal_shared(bought, subtotal, RUN), amount))
     judge.put("whole", numbers.trimmed(judge.value("kind")).is_in(list(told.all_refunded)))
     back = orders.taken_back(bought, own, refunded, total, orders.of_order(pl.col("whole"), RUN), RUN)
-    judge.put("amount", amount - back)
+    judge.put("refunded", pl.when(back > 0).then(back))
     if told.known_by_place:
         place = pl.int_range(1, pl.len() + 1).over(RUN, "item")
         known = pl.format("{}/{}/{}", "order", pl.col("item").fill_null(""), place)

@@ -25,6 +25,7 @@ PARSED: dict[str, pl.DataType] = {
     "session": pl.String(),
     "id": pl.String(),  # the source's own event id
     "amount": pl.Int64(),  # the line's net total in minor units of its currency; refunds negative
+    "refunded": pl.Int64(),  # what was given back of the amount by now, where the source tells states
     "quantity": pl.Int64(),
     "rating": pl.Int64(),  # hundredths, 0 to 500
     "duration": pl.Int64(),  # milliseconds

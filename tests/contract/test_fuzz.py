@@ -72,6 +72,8 @@ def checked(batches: list[sources.Batch]) -> tuple[pl.DataFrame, pl.DataFrame]:
     assert (good["quantity"].fill_null(0) >= 0).all()
     for name in ("amount", "quantity", "duration"):
         assert (good[name].fill_null(0).abs() <= LARGEST).all()
+    back = good.filter(pl.col("refunded").is_not_null())
+    assert ((back["refunded"] > 0) & (back["refunded"] <= back["amount"])).all()
     refunds = good["kind"] == "refund"
     assert (good["amount"].filter(refunds).fill_null(0) <= 0).all()
     assert (good["amount"].filter(~refunds).fill_null(0) >= 0).all()

@@ -98,6 +98,14 @@ def test_a_version_that_the_log_stands_for_is_a_duplicate_whatever_came_after():
     assert compared(incoming, logged)["verdict"].to_list() == ["duplicate"] * 3
 
 
+def test_a_base_row_counts_only_where_its_id_is_not_known():
+    incoming = by_id([("a", 1, 0, 100), ("a", 1, 0, 40), ("b", 1, 0, 100), ("b", 1, 0, 70)])
+    incoming = incoming.with_columns(base=pl.Series([True, False, True, False]))
+    verdicts = compared(incoming, by_id([("a", 1, 0, 90)], [None]))
+    assert verdicts["verdict"].to_list() == ["dropped", "changed", "new", "changed"]
+    assert verdicts["delta"].to_list() == [None, -50, None, -30]
+
+
 def test_the_compensating_event_itself_is_no_version():
     logged = by_id([("a", 1, 0, 100), ("a", 1, 5, -60)], [None, 5_040])
     assert compared(by_id([("a", 1, 5, -60)]), logged)["verdict"].to_list() == ["changed"]

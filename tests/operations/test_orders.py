@@ -76,6 +76,28 @@ def test_the_same_export_again_adds_nothing_and_a_further_refund_the_rest(s: Ses
     assert sum(amount for _, _, amount in events(s)) == 0
 
 
+def test_an_order_that_is_refunded_when_first_seen_is_a_purchase_and_a_refund(s: Session) -> None:
+    refunded = order(1, "partially_refunded", [10, 20], "18.00")
+    told = exported(s, refunded, order(2, "refunded", [5], "6.00"))
+    assert (told["rows"], told["accepted"], told["changed"]) == (3, 3, 0)
+    assert sorted(events(s)) == [
+        *[("purchase", "MUG", 500), ("purchase", "MUG", 1000), ("purchase", "POT", 2000)],
+        *[("refund", "MUG", -500), ("refund", "MUG", -500), ("refund", "POT", -1000)],
+    ]
+    head = s.store.head()
+    again = exported(s, refunded)
+    assert (again["accepted"], again["changed"], again["duplicates"]) == (0, 0, 2)
+    assert s.store.head() == head
+
+
+@pytest.mark.parametrize("first", ["paid", "partially_refunded"])
+def test_however_an_order_came_it_stands_at_what_the_last_export_says(s: Session, first: str) -> None:
+    exported(s, order(1, first, [10, 20], "" if first == "paid" else "18.00"))
+    exported(s, order(1, "partially_refunded", [10, 30], "24.00"))
+    assert sum(amount for _, _, amount in events(s)) == 2000
+    assert min(amount for kind, _, amount in events(s) if kind == "purchase") > 0
+
+
 def test_an_order_that_is_paid_later_becomes_a_purchase_and_a_cancelled_one_a_refund(s: Session) -> None:
     exported(s, order(1, "pending", [10]))
     assert events(s) == [("order_placed", "MUG", 0)]

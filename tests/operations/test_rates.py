@@ -83,6 +83,18 @@ def test_a_first_import_settles_on_the_currency_that_has_no_rates(folder: Path) 
         assert sorted(amounts(s)) == [("EUR", 100), ("EUR", 185), ("EUR", 370)]
 
 
+def test_refunds_are_brought_to_the_stores_currency_with_their_rows(folder: Path) -> None:
+    path = folder / "orders.csv"
+    path.write_text(
+        "Name,Email,Financial Status,Currency,Total,Created at,"
+        "Lineitem quantity,Lineitem name,Lineitem price,Refunded Amount\n"
+        "#1,a@b.c,partially_refunded,USD,10.00,2026-01-05,1,Mug,10.00,4.00\n"
+    )
+    with open_session(shop(folder, currency="EUR")) as s:
+        import_files(s, [path], rates=folder / "rates.csv")
+        assert amounts(s) == [("EUR", 925), ("EUR", -370)]
+
+
 def test_what_gets_too_large_is_quarantined(folder: Path) -> None:
     (folder / "rates.csv").write_text("date,currency,rate\n2026-01-05,KWD,1000000\n")
     path = rows(folder, ("KWD", 999_999_999_999, 5), ("KWD", 1, 5), ("KWD", None, 5))

@@ -58,6 +58,7 @@ def test_every_member_comes_through(read: Read) -> None:
             "quantity": 2,
             "rating": 450,
             "duration": 12_500,
+            "refunded": None,
             "email": None,
         }
     ]

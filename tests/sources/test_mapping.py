@@ -346,6 +346,6 @@ def test_the_documented_example_reads_a_file(tmp_path: Path, read: Read) -> None
     assert good.select("kind", "amount", "quantity", "user").rows() == [
         ("purchase", 240_000, 2, "1001"),
         ("refund", -450, 1, "eva@shop.example"),
-        ("purchase", 700, 1, "eva@shop.example"),
+        ("purchase", 900, 1, "eva@shop.example"),
     ]
     assert bad["reason"].to_list() == ["time '2026-01-05' is not a time"]

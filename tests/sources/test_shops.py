@@ -18,17 +18,17 @@ SAMPLES = Path(__file__).parents[1] / "contract" / "samples"
 SHOPIFY = (SAMPLES / "shopify-orders.csv").read_text()
 WOO = (SAMPLES / "woocommerce.csv").read_text()
 API = (SAMPLES / "woocommerce.ndjson").read_text()
-TOLD = ("user", "kind", "order", "item", "quantity", "amount")
+TOLD = ("user", "kind", "order", "item", "quantity", "amount", "refunded")
 
 
 def test_shopify_rows(read: Read) -> None:
     good, bad, _ = read(SHOPIFY)
     assert bad.is_empty()
     assert good.select(TOLD).rows() == [
-        ("ann@example.org", "purchase", "#1001", "MUG-B", 2, 2700),
-        ("ann@example.org", "purchase", "#1001", "POT-1", 1, 1800),
-        ("bo@example.org", "order_placed", "#1002", "Mug - red", 1, 0),
-        ("cy@example.org", "purchase", "#1003", "MUG-R", 2, 1500),
+        ("ann@example.org", "purchase", "#1001", "MUG-B", 2, 2700, None),
+        ("ann@example.org", "purchase", "#1001", "POT-1", 1, 1800, None),
+        ("bo@example.org", "order_placed", "#1002", "Mug - red", 1, 0, None),
+        ("cy@example.org", "purchase", "#1003", "MUG-R", 2, 3000, 1500),
     ]
     assert good["id"].to_list()[:2] == ["#1001/MUG-B/1", "#1001/POT-1/1"]
     assert good.select("region", "platform").rows()[1] == ("FR", "web")
@@ -71,7 +71,8 @@ def test_shopify_refunds_are_taken_off_the_lines(read: Read) -> None:
             "#1,,,,,,1,Pot,20,",
             refunds=True,
         )
-        return read(text)[0]["amount"].to_list()
+        good = read(text)[0]
+        return (good["amount"] - good["refunded"].fill_null(0)).to_list()
 
     assert amounts("paid", "0.00") == [1000, 2000]
     assert amounts("partially_refunded", "12") == [667, 1333]
@@ -97,11 +98,11 @@ def test_woocommerce_rows_and_guests(read: Read) -> None:
     good, bad, _ = read(WOO)
     assert bad.is_empty()
     assert good.select(TOLD).rows() == [
-        ("12", "purchase", "701", "MUG", 2, 2800),
-        ("12", "purchase", "701", "89", 1, 2000),
-        ("bo@example.org", "order_placed", "702", "MUG", 1, 0),
-        ("cy@example.org", "purchase", "703", "MUG", 2, 1500),
-        ("cy@example.org", "purchase", "703", "SPOON", 1, 1000),
+        ("12", "purchase", "701", "MUG", 2, 2800, None),
+        ("12", "purchase", "701", "89", 1, 2000, None),
+        ("bo@example.org", "order_placed", "702", "MUG", 1, 0, None),
+        ("cy@example.org", "purchase", "703", "MUG", 2, 3000, 1500),
+        ("cy@example.org", "purchase", "703", "SPOON", 1, 1000, None),
     ]
     assert good["id"].to_list() == ["31", "32", "33", "34", "35"]
     assert good["email"].to_list() == [None, None, "bo@example.org", "cy@example.org", "cy@example.org"]
@@ -113,7 +114,7 @@ def test_woocommerces_api_tells_the_same(read: Read) -> None:
     columns = [*TOLD, "time", "region", "currency", "id", "email"]
     from_csv = read(WOO)[0]
     assert from_api.select(columns).rows()[:3] == from_csv.select(columns).rows()[:3]
-    assert from_api.select("amount", "quantity").rows()[3] == (2500, 3)
+    assert from_api.select("amount", "refunded", "quantity").rows()[3] == (4000, 1500, 3)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +138,9 @@ def test_other_plugins_name_woocommerces_columns_otherwise(read: Read, status: s
     )
     good, bad, _ = read(text)
     assert bad.is_empty()
-    amount = 2000 if kind == "purchase" and status != "Refunded" else 0
-    assert good.select(TOLD).row(0) == ("bo@example.org", kind, "9", "M", 2, amount)
+    amount = 2000 if kind == "purchase" else 0
+    back = 2000 if status == "Refunded" else None
+    assert good.select(TOLD).row(0) == ("bo@example.org", kind, "9", "M", 2, amount, back)
 
 
 def test_a_woocommerce_row_may_be_a_whole_order(read: Read) -> None:
@@ -147,7 +149,8 @@ def test_a_woocommerce_row_may_be_a_whole_order(read: Read) -> None:
         "refunded_total,currency\n9,completed,2026-01-05 10:00:00,4,a@b.c,5.00,4.00,29.00,14.50,EUR\n"
     )
     good, _, _ = read(text, timezone="Europe/Paris")
-    assert good.select("user", "amount", "id", "time").row(0) == ("4", 1000, "9//1", 1_767_607_200_000_000)
+    told = good.select("user", "amount", "refunded", "id", "time").row(0)
+    assert told == ("4", 2000, 1000, "9//1", 1_767_607_200_000_000)
 
 
 def test_a_woocommerce_order_that_lacks_its_list_is_broken(read: Read) -> None:
