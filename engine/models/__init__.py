@@ -34,7 +34,15 @@ MOST = {"members": 32}
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "logistic": Kind("logistic", True, False, 4096, {}, {"learning_rate": 0.01, "weight_decay": 1e-4}),
-        "mlp": Kind("mlp", True, False, 4096, {"hidden": (64, 32), "dropout": 0.2, "members": 1}, {}),
+        "mlp": Kind(
+            "mlp",
+            True,
+            False,
+            4096,
+            {"hidden": (64, 32), "dropout": 0.4, "members": 4},
+            {"learning_rate": 5e-4},
+            "piecewise",
+        ),
         "cnn": Kind(
             "cnn",
             False,

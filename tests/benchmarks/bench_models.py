@@ -248,7 +248,7 @@ def epochs_per_second(n, epochs, width=64, batch=256):
     def ours():
         """Seconds of the epochs after the first, which compiles."""
         ends = []
-        options = {"dropout": 0.0}
+        options = {"dropout": 0.0, "members": 1}
         train(
             "mlp",
             Inputs(inputs),
@@ -277,7 +277,8 @@ def users_per_second(case, n):
     arrays."""
     fitted = TrainingSpec(epochs=1)
     parts = split(case.frame["user"].to_numpy(), 0)
-    encoder = Encoder.fit(case.frame, [name for name in case.frame.columns if name != "user"])
+    names = [name for name in case.frame.columns if name != "user"]
+    encoder = Encoder.fit(case.frame, names, kind=KINDS["mlp"].encoding)
     ready = encoder.transform(case.frame)
     trained = train("mlp", Inputs(ready), case.labels(parts), parts, len(case.names), fitted)
     scorer = Scorer(Model("mlp", case.names, case.spec, None, encoder, {}, {}, trained.parameters))

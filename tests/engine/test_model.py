@@ -22,7 +22,7 @@ from engine.sequences import SequenceSpec
 def made(**changes):
     frame = pl.DataFrame({"orders": [1, 2, 5], "spend": [100, 250, 90_000]})
     shape = {"features": 2, "bins": 0, "channels": 0, "labels": 2}
-    module = build("mlp", **shape, seed=0, options={"hidden": (4,)})
+    module = build("mlp", **shape, seed=0, options={"hidden": (4,), "members": 1})
     model = Model(
         kind="mlp",
         labels=("high", "low"),
@@ -30,7 +30,7 @@ def made(**changes):
         sequence_spec=None,
         encoder=Encoder.fit(frame, ["orders", "spend"]),
         policy={"label": "future_value", "thresholds": {"high_above": 5495.5}, "seed": 0},
-        options=complete_options("mlp", {"hidden": (4,)}),
+        options=complete_options("mlp", {"hidden": (4,), "members": 1}),
         parameters=flatten(nnx.split(module)[1]),
     )
     return dataclasses.replace(model, **changes)
@@ -69,7 +69,7 @@ def test_the_order_in_which_parts_were_put_in_does_not_matter():
         {"sequence_spec": SequenceSpec()},
         {"encoder": Encoder.fit(pl.DataFrame({"orders": [1, 2], "spend": [1, 2]}), ["orders", "spend"])},
         {"policy": {"label": "future_value", "thresholds": {"high_above": 5495.4}, "seed": 0}},
-        {"options": {"hidden": (4,), "dropout": 0.3}},
+        {"options": {"hidden": (4,), "members": 1, "dropout": 0.3}},
     ],
 )
 def test_whatever_changes_the_model_changes_its_digest(change):

@@ -58,7 +58,9 @@ def test_logistic_starts_undecided():
 
 
 def test_options_shape_the_network():
-    assert {name: values.shape for name, values in parameters(built("mlp", hidden=(5,))).items()} == {
+    assert {
+        name: values.shape for name, values in parameters(built("mlp", hidden=(5,), members=1)).items()
+    } == {
         "out/bias": (3,),
         "out/kernel": (5, 3),
         "statistics/layers/0/bias": (5,),
@@ -148,7 +150,7 @@ def test_parameters_survive_being_flat(kind):
 
 
 def test_parameters_of_another_shape_are_refused():
-    state = nnx.split(built("mlp"))[1]
+    state = nnx.split(built("mlp", members=1))[1]
     flat = flatten(state)
     for wrong in (flat | {"out/bias": np.zeros(4, np.float32)}, {**flat, "extra": np.zeros(1)}, {}):
         with pytest.raises(EngineError, match="do not fit"):

@@ -159,9 +159,10 @@ def test_the_reported_losses_are_those_of_the_parameters(kind):
 def test_a_padded_batch_counts_its_users_once():
     """600 users do not fill batches of 64: at a rate of almost nothing, the loss is that of the first
     parameters."""
-    trained = fit("mlp", {"dropout": 0.0}, epochs=1, learning_rate=1e-6)
+    options = {"dropout": 0.0, "members": 1}
+    trained = fit("mlp", options, epochs=1, learning_rate=1e-6)
     learnt = PARTS == 0
-    loss = log_loss(LABELS[learnt], probabilities(trained)[learnt])
+    loss = log_loss(LABELS[learnt], probabilities(trained, "mlp", options)[learnt])
     assert abs(trained.history[0].train_loss - loss) < 1e-3
 
 
