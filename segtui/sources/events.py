@@ -27,12 +27,14 @@ MEMBERS = (
 MAPPING = """\
 format = "ndjson"
 optional = [
+    "previous",
     "item", "category", "order", "amount", "currency", "quantity", "rating", "duration",
     "platform", "device", "region", "session", "id",
 ]
 
 [columns]
 user = "user"
+previous = "previous"
 time = "time"
 kind = "kind"
 item = "item"

@@ -151,6 +151,7 @@ def judged(judge: MappedJudge, broken: pl.DataFrame) -> Batch:
     _user(judge, mapping)
     _time(judge, mapping, mapping.zone or judge.options.timezone)
     judge.kind(_kind(value("kind"), mapping))
+    judge.previous(value("previous"))
     for name in TEXTS:
         judge.text(name, value(name))
     judge.currency(value("currency"), pl.coalesce(value("amount"), value("price")))

@@ -17,7 +17,7 @@ from segtui.sources.delimited import BLANKS
 from segtui.sources.errors import SourceError
 
 COALESCED = (
-    *("user", "email", "kind", "order", "item", "category", "platform", "device", "region"),
+    *("user", "email", "previous", "kind", "order", "item", "category", "platform", "device", "region"),
     *("currency", "session", "id"),
 )
 FIGURES = ("amount", "price", "quantity", "less", "refunded", "rating", "duration")
@@ -146,7 +146,7 @@ class Mapping:
     @property
     def identifying(self) -> list[str]:
         """The columns that say who the user is."""
-        return [*self.columns.get("user", ()), *self.columns.get("email", ())]
+        return [name for field in ("user", "email", "previous") for name in self.columns.get(field, ())]
 
 
 def load(path: Path) -> Mapping:

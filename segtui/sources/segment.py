@@ -1,9 +1,10 @@
 """Segment's spec: one call a line, as its archives keep them.
 
 A `track` call is an event under its name, the shop's names under ours (Order Completed is a purchase); a
-`page` or `screen` call is a page_view or screen_view. Each product of an order is a row: its price times its
-quantity, lowered together to the order's subtotal or revenue where that is less. The user is userId, else
-anonymousId. Traits, and properties not named here, are dropped.
+`page` or `screen` call is a page_view or screen_view, an `alias` call joins previousId to the user. Each
+product of an order is a row: its price times its quantity, lowered together to the order's subtotal or
+revenue where that is less. The user is userId, else anonymousId. Traits, and properties not named here, are
+dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from segtui.sources import ndjson, nested, numbers
 
 NAME = "segment"
 NEEDED = ("type", "timestamp")
-CALL = ("type", "event", "userId", "anonymousId", "messageId", "timestamp", "channel")
+CALL = ("type", "event", "userId", "anonymousId", "previousId", "messageId", "timestamp", "channel")
 ORDER = ("order_id", "revenue", "subtotal", "total", "currency")
 PRODUCT = ("product_id", "sku", "category", "price", "quantity")
 OTHERS = ("rating", "session_id")
@@ -56,6 +57,7 @@ purchase_only = ["order", "amount", "price", "quantity", "currency"]
 
 [columns]
 user = ["userId", "anonymousId"]
+previous = "previousId"
 time = "timestamp"
 kind = "kind"
 order = "order_id"
@@ -130,4 +132,4 @@ def _kind() -> pl.Expr:
 
 
 BEYOND = "its products are nested in each line"
-FORMAT = nested.Nested(NAME, SCHEMA, NEEDED, _flat, ("userId", "anonymousId"), MAPPING)
+FORMAT = nested.Nested(NAME, SCHEMA, NEEDED, _flat, ("userId", "anonymousId", "previousId"), MAPPING)

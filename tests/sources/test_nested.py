@@ -56,6 +56,19 @@ def test_one_product_without_a_quantity_is_one_piece(read: Read) -> None:
     assert good.select("item", "amount", "quantity", "id").row(0) == ("A", 300, 1, "m")
 
 
+def test_a_segment_alias_joins_its_previous_id(tmp_path: Path, options: sources.Options) -> None:
+    path = tmp_path / "calls.ndjson"
+    told = {"type": "alias", "userId": "u", "timestamp": "2026-01-05T10:00:00Z"}
+    path.write_text(json.dumps(told | {"previousId": "a"}) + "\n" + json.dumps(told) + "\n")
+    batches = list(sources.read(path, "segment", options))
+    joined = [row for batch in batches if batch.aliases is not None for row in batch.aliases["other"]]
+    assert joined == ["a"]
+    assert [row for batch in batches for row in batch.rejected["reason"]] == [
+        "an alias without a previous id"
+    ]
+    assert "previousId" in sources.columns([path], "segment").vaulted
+
+
 def test_segments_own_events_keep_their_names_in_snake_case(read: Read) -> None:
     names = ["Signed Up", "videoPlayed", "Cart  Viewed!", "Product Added", "  "]
     good, bad, _ = read("".join(call(name) for name in names))
