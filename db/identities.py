@@ -184,11 +184,12 @@ class ClearIdentities(Identities):
         """User numbers of those ids that have one."""
         found: dict[str, int] = {}
         for start in range(0, len(external_ids), CHUNK):
+            chunk = external_ids[start : start + CHUNK]
+            marks = ",".join("?" * len(chunk))
             found.update(
                 self._store.rows(
-                    "SELECT external, user FROM identities WHERE name = ? "
-                    "AND external IN (SELECT value FROM json_each(?))",
-                    (name, json.dumps(list(external_ids[start : start + CHUNK]))),
+                    f"SELECT external, user FROM identities WHERE name = ? AND external IN ({marks})",
+                    (name, *chunk),
                 )
             )
         return found

@@ -266,18 +266,33 @@ def test_an_import_in_small_pieces_is_the_same_import(tmp_path_factory, imports)
     assert told[0] == told[1]
 
 
+@pytest.mark.parametrize("vault", [True, False])
+def test_ids_with_a_zero_character_are_ids_like_any_other(tmp_path, monkeypatch, vault):
+    """SQLite ends a text that it takes out of JSON there."""
+    init(tmp_path / "a.db", clock="data", currency="EUR", vault=vault)
+    rows = [purchase(user, 5, item=item) for user, item in (("a\0b", "x\0y"), ("a", "x"), ("a\0c", "x\0z"))]
+    with open_session(tmp_path / "a.db") as s:
+        file = lines(tmp_path / "a.ndjson", rows)
+        assert import_files(s, [file], format="events")["users"] == 3
+        assert import_files(s, [file], format="events")["duplicates"] == 3
+
+
+# An id, where a row has one, is its content's: such rows never change.
 row = st.builds(
-    purchase,
+    lambda user, day, amount, named: (
+        purchase(user, day, amount) | ({"id": f"{user}-{day}-{amount}"} if named else {})
+    ),
     st.sampled_from(["ann", "bob"]),
     st.integers(1, 4),
     st.sampled_from([1.0, 2.0]),
+    st.sampled_from([False, False, True]),
 )
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(st.lists(row, min_size=1, max_size=6), min_size=1, max_size=3), data=st.data())
 def test_grown_files_in_any_order_end_in_one_content_digest(tmp_path_factory, files, data):
-    """Files, whatever their order, grouping and repetition, hold each content as often as the fullest."""
+    """Files in any order, grouping and repetition hold each content as often as the fullest, each id once."""
     folder = tmp_path_factory.mktemp("imports")
     paths = [lines(folder / f"{index}.ndjson", rows) for index, rows in enumerate(files)]
     digests = set()
