@@ -50,6 +50,14 @@ def test_commands_from_the_shell(million, report):
                 None,
                 "s",
             ),
-            ("segtui status --json", seconds([*segtui, "status", "--json", *at]), None, "s"),
+            *(
+                (f"segtui {' '.join(command)} --json", seconds([*segtui, *command, "--json", *at]), None, "s")
+                for command in (
+                    ["members", "value=low", "--order=-since", "--limit", "50"],
+                    ["user", "777"],
+                    ["changes", "--first", "--limit", "50"],
+                    ["status"],
+                )
+            ),
         ],
     )
