@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -358,26 +357,33 @@ def changes(
     as_of_to: int | None = None,
     position: int | None = None,
     after_seq: int = 0,
+    label: int | None = None,
+    cause: str | None = None,
+    first: bool = True,
     governing: bool = True,
 ) -> pl.DataFrame:
     """Membership changes with as_of_from < as_of <= as_of_to and seq > after_seq, by as_of and seq.
 
+    `label`: only from it or to it. `first`: with first assignments, which come from no label.
     `governing`: only the rows a fold at `position` reads, those of the newest pass over each as-of.
     """
-    given = [
-        (sql, column, compare, value)
-        for sql, column, compare, value in (
-            ("segmentation = ?", "segmentation", operator.eq, segmentation),
-            ("as_of > ?", "as_of", operator.gt, as_of_from),
-            ("as_of <= ?", "as_of", operator.le, as_of_to),
+    held = pl.lit(label, dtype=pl.Int64)
+    either = (pl.col("from_label") == held) | (pl.col("to_label") == held)
+    given: list[tuple[str, pl.Expr, Any]] = [
+        (sql, expression, value)
+        for sql, expression, value in (
+            ("segmentation = ?", pl.col("segmentation") == pl.lit(segmentation), segmentation),
+            ("as_of > ?", pl.col("as_of") > pl.lit(as_of_from), as_of_from),
+            ("as_of <= ?", pl.col("as_of") <= pl.lit(as_of_to), as_of_to),
+            ("? IN (from_label, to_label)", either.fill_null(value=False), label),
+            ("cause = ?", pl.col("cause") == pl.lit(cause), cause),
+            ("from_label IS NOT NULL AND ?", pl.col("from_label").is_not_null(), None if first else 1),
         )
         if value is not None
     ]
-    where = ["1", *(sql for sql, _, _, _ in given)]
-    wanted = pl.all_horizontal(
-        pl.lit(True), *(compare(pl.col(column), value) for _, column, compare, value in given)
-    )
-    parameters: list[Any] = [value for _, _, _, value in given]
+    where = ["1", *(sql for sql, _, _ in given)]
+    wanted = pl.all_horizontal(pl.lit(True), *(expression for _, expression, _ in given))
+    parameters: list[Any] = [value for _, _, value in given]
     if users is not None:
         condition, value = among("user", users)
         where.append(condition)

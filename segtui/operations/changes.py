@@ -62,31 +62,26 @@ def change_frame(
     if cause is not None and cause not in CAUSES:
         raise OperationError(f"No cause {cause!r}: there are {', '.join(CAUSES)}.")
     name, _, label = (segment or "").partition("=")
-    number = None
+    number = code = None
     if name:
         known = definitions(s, position=position).segmentation(name)
         if label:
             require_label(known, label)
+            code = vocabulary.number(s.store, "label", label)
         number = vocabulary.number(s.store, "segmentation", name)
-        if number is None:
+        if number is None or (label and code is None):
             return pl.DataFrame(schema=log.CHANGES)
-    frame = log.changes(
+    return log.changes(
         s.store,
         segmentation=number,
         users=None if user is None else [s.user(user)],
         as_of_from=None if from_ is None else s.ticks.at_or_after(from_),
         as_of_to=None if to is None else s.ticks.at_or_after(to),
         position=position,
+        label=code,
+        cause=cause,
+        first=first,
     )
-    if not first:
-        frame = frame.filter(pl.col("from_label").is_not_null())
-    if label:
-        code = vocabulary.number(s.store, "label", label)
-        either = (pl.col("from_label") == code) | (pl.col("to_label") == code)
-        frame = frame.filter(either.fill_null(False))
-    if cause is not None:
-        frame = frame.filter(pl.col("cause") == cause)
-    return frame
 
 
 def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from segtui.operations.plans import LastRescore, last_rescore
 from segtui.operations.session import Session
 from segtui.operations.tasks import MIN_BUYERS, latest_cutoff
 
+ASKED_AT_ONCE = 2_000
 HORIZON_DAYS = 90
 """How far `train` looks ahead unless told otherwise."""
 
@@ -96,5 +97,10 @@ def _learnable(s: Session) -> bool:
     cutoff = latest_cutoff(s.ticks, end, HORIZON_DAYS)
     until = s.ticks.days_before(cutoff, -HORIZON_DAYS)
     bought = log.behaviour(s.store, since=cutoff, before=until, columns=["user", "kind"])
-    buyers = bought.filter(pl.col("kind") == purchase)["user"].unique().to_list()
-    return lookups.known_before(s.store, buyers, cutoff, at_most=MIN_BUYERS) == MIN_BUYERS
+    buyers = bought.filter(pl.col("kind") == purchase)["user"].unique()
+    known = 0
+    for some in buyers.to_frame().iter_slices(ASKED_AT_ONCE):
+        known += lookups.known_before(s.store, some["user"].to_list(), cutoff, at_most=MIN_BUYERS)
+        if known >= MIN_BUYERS:
+            return True
+    return False

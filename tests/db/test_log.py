@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import polars as pl
 import pytest
@@ -199,3 +200,29 @@ def test_corrections_and_versions_are_bookkeeping(store: Store, events: Frame) -
     assert log.last_events(store).rows() == [(1, 5, 5, 1)]
     assert log.attributes(store).is_empty()
     assert log.versions(store, [1, 2]).rows() == [(2, -7)]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_changes_are_filtered_where_they_are_read(
+    store: Store, moves: Frame, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if copied:
+        monkeypatch.setattr(segments, "SEGMENT_ROWS", 1)
+    labels = [None, 1, 2, 3]
+    rows = [
+        {"user": n, "from_label": labels[n % 4], "to_label": labels[n // 4 % 4], "cause": cause}
+        for n, cause in enumerate(["event", "clock", "event", "model"] * 8)
+    ]
+    with store.transaction(actor="ann") as tx:
+        tx.append_changes(moves(*rows))
+    assert bool(segments.held(store, "changes")) is copied
+    for label, cause, first in product((None, 1, 9), (None, "event"), (True, False)):
+        wanted = [
+            row["user"]
+            for row in rows
+            if label in (None, row["from_label"], row["to_label"])
+            and cause in (None, row["cause"])
+            and (first or row["from_label"] is not None)
+        ]
+        found = log.changes(store, label=label, cause=cause, first=first)
+        assert found["user"].to_list() == wanted
