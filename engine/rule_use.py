@@ -34,8 +34,8 @@ def reaches(text: str, columns: Mapping[str, pl.DataType], names: Collection[str
         elif isinstance(node, Among):
             operands = (node.operand, *(Literal(value, Type.NUMBER) for value in node.values))
         found = [each for each in operands if isinstance(each, Name) and each.name in names]
-        if found and len(found) + sum(isinstance(each, Literal) for each in operands) == len(operands):
-            direct += len(found)
+        if len(found) == 1 and sum(isinstance(each, Literal) for each in operands) == len(operands) - 1:
+            direct += 1
             bounds = [each.value for each in operands if isinstance(each, Literal)]
             largest = max([largest, *(float(bound) for bound in bounds if not isinstance(bound, str))])
         direct += isinstance(node, Unknown) and isinstance(node.operand, Name) and node.operand.name in names

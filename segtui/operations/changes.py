@@ -64,7 +64,7 @@ def change_frame(
     name, _, label = (segment or "").partition("=")
     number = code = None
     if name:
-        known = definitions(s, position=position).segmentation(name)
+        known = definitions(s, position=position).ever(name)
         if label:
             require_label(known, label)
             code = vocabulary.number(s.store, "label", label)

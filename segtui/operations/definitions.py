@@ -59,6 +59,8 @@ class Segmentation:
     all_labels: tuple[str, ...] = ()
     """Every label it ever had, in the order they came."""
     rule: Rule | None = None
+    defined: int | None = None
+    """The seq of the decision that gave it its rule."""
     model: str | None = None
     promoted: int | None = None
     """The seq of the decision that made the model current."""
@@ -89,6 +91,8 @@ class Segmentation:
 class Definitions:
     """All segmentations and trained models, folded from the decisions."""
 
+    retired: dict[str, Segmentation] = field(default_factory=dict)
+    """As they were when they were retired: nothing decides them, their history is there."""
     segmentations: dict[str, Segmentation] = field(default_factory=dict)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -98,6 +102,10 @@ class Definitions:
             known = ", ".join(sorted(self.segmentations)) or "none yet"
             raise OperationError(f"No segmentation {name!r}: there are {known}.")
         return self.segmentations[name]
+
+    def ever(self, name: str) -> Segmentation:
+        """The segmentation of that name, also a retired one; else a sentence that lists those there are."""
+        return self.retired[name] if name in self.retired else self.segmentation(name)
 
     def in_order(self) -> list[str]:
         """The names, each after those it refers to."""
@@ -139,13 +147,14 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
         if decision.kind == "segmentation_defined":
             labels = tuple(body["labels"])
             found.segmentations[body["name"]] = Segmentation(
-                body["name"], body["kind"], labels, labels, _rule(body)
+                body["name"], body["kind"], labels, labels, _rule(body), decision.seq
             )
+            found.retired.pop(body["name"], None)
         elif decision.kind == "segmentation_edited":
             old = found.segmentations[body["name"]]
-            found.segmentations[body["name"]] = replace(old, rule=_rule(body))
+            found.segmentations[body["name"]] = replace(old, rule=_rule(body), defined=decision.seq)
         elif decision.kind == "segmentation_retired":
-            del found.segmentations[body["name"]]
+            found.retired[body["name"]] = found.segmentations.pop(body["name"])
         elif decision.kind == "model_trained":
             found.models[body["model"]] = body | {"trained_at": decision.recorded_at}
         else:
@@ -181,12 +190,12 @@ def require_segment(s: Session, text: str, *, position: int | None = None) -> tu
     """
     name, equals, label = text.partition("=")
     found = definitions(s, position=position)
-    own = found.segmentations.get(name)
+    own = found.segmentations.get(name) or found.retired.get(name)
     if not equals and own is not None and own.kind != "model":
         return own, "in"
     if not (equals and name and label):
         raise OperationError(f"Segment {text!r} is not of the form SEGMENTATION=LABEL, as in value=high.")
-    segmentation = found.segmentation(name)
+    segmentation = found.ever(name)
     require_label(segmentation, label)
     return segmentation, label
 

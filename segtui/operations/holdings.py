@@ -14,6 +14,7 @@ from engine.features import longest_window
 from engine.membership import causes, due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
+from segtui.operations.recorded import Referred
 
 NONE = -1
 
@@ -137,7 +138,7 @@ class Holdings:
         decider: Decider,
         evidence: Evidence,
         last_events: pl.DataFrame,
-        referred: Sequence[Holdings] = (),
+        referred: Sequence[Referred] = (),
     ) -> Outcome | None:
         """Evaluates the due users; None when nobody was and no time passed.
 
@@ -181,7 +182,7 @@ class Holdings:
         step: Step,
         decider: Decider,
         evidence: Evidence,
-        referred: Sequence[Holdings],
+        referred: Sequence[Referred],
         at: np.ndarray,
         scores: np.ndarray | None,
         decided: np.ndarray,
@@ -219,7 +220,7 @@ class Holdings:
         step: Step,
         decider: Decider,
         evidence: Evidence,
-        referred: Sequence[Holdings],
+        referred: Sequence[Referred],
         users: np.ndarray,
         left: np.ndarray,
         to: np.ndarray,

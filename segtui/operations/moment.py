@@ -63,7 +63,8 @@ def decided_by(s: Session, segmentation: Segmentation, when: Moment) -> tuple[st
         return None, None
     if segmentation.kind != "model":
         return segmentation.kind, None
-    return ("model" if then["model"] else "starter"), then["model"]
+    model: str | None = then.body["model"]
+    return ("model" if model else "starter"), model
 
 
 def refuse_unrecorded(s: Session, when: Moment, field: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -91,8 +90,8 @@ def over(s: Session, *, start: int, to: int, full: bool = False) -> Plan:
 
 def governing_rescore(
     s: Session, segmentation: str, as_of: int, position: int | None = None
-) -> dict[str, Any] | None:
-    """The body of the `rescored` decision that is read for an as-of: of the newest pass over it."""
+) -> log.Decision | None:
+    """The `rescored` decision that is read for an as-of: of the newest pass over it."""
     number = vocabulary.number(s.store, "segmentation", segmentation)
     if number is None:
         return None
@@ -102,4 +101,4 @@ def governing_rescore(
         return None
     seq = read.sort("as_of", "pass", "seq")["seq"][-1]
     (rescored,) = log.decisions(s.store, kinds=("rescored",), position=seq, newest_first=True, limit=1)
-    return rescored.body
+    return rescored

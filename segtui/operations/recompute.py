@@ -68,6 +68,7 @@ class Recomputation:
         self.edits = [each.seq for each in log.decisions(s.store, kinds=KINDS)]
         self.definitions: dict[int, Definitions] = {}
         self.held: dict[str, _Held] = {}
+        self.reading: log.Decision
         self.tally = _Tally()
 
     def check(self, progress: Progress = quiet) -> Check:
@@ -113,6 +114,7 @@ class Recomputation:
         if decider is None:
             self.tally.undecidable.add(body["segmentation"])
             return None
+        self.reading = rescored
         frame, scores, decided = self._decide(decider, held, body)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         numbers = {label: number for number, label in self.labels.items()}
@@ -205,8 +207,16 @@ class Recomputation:
 
     def _read(self, name: str, at: np.ndarray) -> pl.Series:
         """The labels recorded in a segmentation that a rule reads, which was decided before."""
-        held = self.held.get(name)
-        numbers = np.full(len(at), NONE) if held is None else held.shown[at]
+        held, asked = self.held.get(name), self.reading
+        numbers = np.full(len(self.users), NONE)
+        if held is not None and held.as_of <= asked.body["as_of"]:
+            numbers = held.shown
+        elif name in self.segmentations:
+            # A new pass goes over ticks at which a list was as it was recorded then.
+            own = (pl.col("segmentation") == self.segmentations[name]) & (pl.col("seq") < asked.seq)
+            then = projections.fold(self.changes.filter(own & (pl.col("as_of") <= asked.body["as_of"])))
+            numbers[np.searchsorted(self.users, then["user"].to_numpy())] = then["label"].to_numpy()
+        numbers = numbers[at]
         return pl.Series(name, [self.labels.get(number) for number in numbers.tolist()], dtype=pl.String)
 
     def _is_near(

@@ -46,8 +46,8 @@ def replay(
     )
     marks = _marks(s, scored)
     seen = max((at for as_of, (at, _, _) in marks.items() if as_of <= start), default=0)
-    found = definitions(s, position=position).segmentations
-    labels = {name: each.labels for name, each in found.items()}
+    found = definitions(s, position=position)
+    labels = {name: each.labels for name, each in (found.retired | found.segmentations).items()}
     for frame in frames(
         changes,
         ticks,
@@ -100,6 +100,11 @@ def _marks(s: Session, scored: pl.DataFrame) -> dict[int, tuple[int, bool, bool]
     return marks
 
 
+def _others(sizes: dict[str, int], labels: tuple[str, ...]) -> list[str]:
+    """Labels that somebody holds though they are no longer the segmentation's."""
+    return sorted(label for label, users in sizes.items() if users and label not in labels)
+
+
 def _worded(
     s: Session,
     frame: Frame,
@@ -115,10 +120,7 @@ def _worded(
         "changes": frame.changes.height,
         "by_cause": frame.by_cause,
         "sizes": {
-            name: {
-                label: sizes.get(label, 0)
-                for label in [*labels[name], *sorted(set(sizes) - set(labels[name]))]
-            }
+            name: {label: sizes.get(label, 0) for label in [*labels[name], *_others(sizes, labels[name])]}
             for name, sizes in frame.sizes.items()
         },
         "flows": [list(flow) for flow in frame.flows],

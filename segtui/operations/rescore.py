@@ -8,7 +8,7 @@ from typing import Any
 
 from db import projections
 from segtui.operations.errors import OperationError
-from segtui.operations.plans import over, pending
+from segtui.operations.plans import last_rescore, over, pending
 from segtui.operations.progress import Cancelled, Progress, never, quiet
 from segtui.operations.rescoring import Run
 from segtui.operations.session import Session
@@ -64,8 +64,9 @@ def rescore_range(
 ) -> Iterator[dict[str, Any]]:
     """Backfills one rescore per tick with from_ < as_of <= to; one dict per tick, after the commit.
 
-    A range that starts at or before the last recorded as-of opens a new pass and runs on to that as-of; one
-    that starts after it is the pending rescore: the ticks before it are closed too, and nothing is marked.
+    A range that starts at or before the last recorded as-of opens a new pass and runs on to that as-of, after
+    the pending rescore; one that starts after it is the pending rescore: the ticks before it are closed too,
+    and nothing is marked.
     """
     now = s.require_as_of()
     start = s.ticks.at_or_after(from_)
@@ -77,9 +78,13 @@ def rescore_range(
         )
     with s.store.transaction(actor=s.actor, source="rescore") as tx:
         run = Run(s, tx, progress, cancelled)
-        run.walk(over(s, start=start, to=end, full=full))
+        plan = over(s, start=start, to=end, full=full)
+        if plan.opens_pass and last_rescore(s) is not None:
+            run.walk(pending(s, to=plan.as_ofs[-1]), keep=start)
+        before = len(run.steps)
+        run.walk(plan)
         run.finish()
-    return iter([_worded(s, step) for step in run.steps if step["as_of"] > start])
+    return iter([_worded(s, step) for step in run.steps[before:] if step["as_of"] > start])
 
 
 def _worded(s: Session, step: dict[str, Any]) -> dict[str, Any]:

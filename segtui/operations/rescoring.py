@@ -24,6 +24,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings, Outcome, Step
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
+from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.rule_deciders import ListDecider, RuleDecider
 from segtui.operations.session import Session
 from segtui.operations.times import iso
@@ -58,6 +59,7 @@ class Run:
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
         self._kept: dict[str, Holdings] = {}
+        self._recorded: dict[str, Recorded] = {}
         self._erased = forgetting.erased(s.store)
         self._endings: list[pl.DataFrame] = []
 
@@ -83,6 +85,7 @@ class Run:
             )
         for name in names:
             self._hold(name, plan)
+        self._recorded = self._played(found, names, plan)
         evidence = self._evidence(plan, edit)
         before = plan.before
         for index, as_of in enumerate(plan.as_ofs):
@@ -96,6 +99,8 @@ class Run:
                 if index > 0:
                     held.close()
                 held.begin()
+            for recorded in self._recorded.values():
+                recorded.advance(as_of)
             for name in names:
                 held = self.holdings[name]
                 edited = self._edited(found, name, plan, edit) if index == 0 else None
@@ -170,6 +175,9 @@ class Run:
         if plan.only is None and value is not None and not value.decided:
             self._fit_starter(found, value, plan.as_ofs[-1])
         names = [name for name in found.in_order() if found.segmentations[name].decided]
+        if plan.opens_pass:
+            # Who was listed when is known from the record alone: there is nothing to decide again.
+            names = [name for name in names if found.segmentations[name].kind != "list"]
         if plan.only is not None:
             names = [name for name in names if name in plan.only]
         for name in names:
@@ -208,13 +216,19 @@ class Run:
     def _edited(self, found: Definitions, name: str, plan: Plan, edit: Edit | None) -> tuple[str, int] | None:
         """Cause and seq of what made the first step decide otherwise than what the labels come from."""
         if edit is not None:
-            own = edit.segmentation not in found.segmentations or name in found.dependents(edit.segmentation)
+            own = name == edit.segmentation
+            if edit.segmentation in found.segmentations:
+                own = name in found.dependents(edit.segmentation)
             return (edit.cause, edit.seq) if own else None
         segmentation = found.segmentation(name)
-        if not plan.opens_pass or plan.held_at is None or segmentation.promoted is None:
+        if not plan.opens_pass or plan.held_at is None:
             return None
         then = governing_rescore(self.s, name, plan.held_at)
-        if then is None or then["model"] == segmentation.model:
+        if then is None:
+            return None
+        if segmentation.rule is not None and segmentation.defined is not None:
+            return ("definition", segmentation.defined) if segmentation.defined > then.seq else None
+        if segmentation.promoted is None or then.body["model"] == segmentation.model:
             return None
         return "model", segmentation.promoted
 
@@ -264,8 +278,21 @@ class Run:
         if earlier.labels != decider.labels:
             earlier.relabel(decider.labels, numbers)
 
-    def _referred(self, found: Definitions, name: str, plan: Plan) -> Holdings:
+    def _played(self, found: Definitions, names: list[str], plan: Plan) -> dict[str, Recorded]:
+        """What the segmentations walked read besides, as recorded over the ticks of a new pass."""
+        if not plan.opens_pass:
+            return {}
+        read = {other for name in names for other in self._deciders[name].refers} - set(names)
+        users = self.last_events["user"].to_numpy()
+        return {
+            name: Recorded(self.s, name, found.segmentation(name).all_labels, users, plan.held_at or 0)
+            for name in sorted(read)
+        }
+
+    def _referred(self, found: Definitions, name: str, plan: Plan) -> Referred:
         """The labels of a segmentation that another one reads."""
+        if name in self._recorded:
+            return self._recorded[name]
         if name not in self.holdings:
             labels = found.segmentation(name).labels
             numbers = {label: self.tx.number("label", label) for label in labels}

@@ -26,7 +26,7 @@ from segtui.operations.rule_deciders import IN, ListDecider, Nobody, RuleDecider
 from segtui.operations.session import Session
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-GROWING = ("recency_days", "silence_days", "tenure_days", "customer_days", "btyd_age_days")
+GROWING = ("overdue", "recency_days", "silence_days", "tenure_days", "customer_days", "btyd_age_days")
 """Features that grow with time alone; features cap them one day past the longest window."""
 ALL_TIME = 3_660
 SPARED = ("item", "category", "platform", "device", "session", "quantity", "rating", "duration")
@@ -356,7 +356,12 @@ def _rule(s: Session, found: Definitions, name: str, where: str) -> Rule:
     spec = narrowed(replace(whole.spec, windows=tuple(windows)), used)
     growing = [each for each in names if each in GROWING]
     if growing:
-        furthest = reaches(where, whole.columns(), growing)
+        # How overdue someone is grows with recency, but is not compared with days.
+        furthest = None if "overdue" in growing else reaches(where, whole.columns(), growing)
+        if furthest is not None and furthest > ALL_TIME:
+            raise OperationError(
+                f"{name!r} compares days with {furthest:g}: days are counted up to {ALL_TIME}, use less."
+            )
         if furthest is None or furthest > spec.windows[-1]:
             spec = replace(spec, windows=(*(days for days in spec.windows if days < ALL_TIME), ALL_TIME))
     return Rule(where, _slim(spec, used), refers)

@@ -42,9 +42,22 @@ def segments(s: Session, *, at: int | None = None, position: int | None = None) 
             "position": s.store.head() if position is None else min(position, s.store.head()),
             "counts": "exact",
             "segmentations": [
-                _segmentation(s, each, found, axis, at, position) for each in found.segmentations.values()
+                _segmentation(s, each, found, axis, at, position)
+                for each in (*found.segmentations.values(), *_still_held(s, found, as_of, position))
             ],
         }
+
+
+def _still_held(
+    s: Session, found: Definitions, as_of: int | None, position: int | None
+) -> list[Segmentation]:
+    """The segmentations, retired since, that somebody held a label of at a past as-of."""
+    held = []
+    for each in found.retired.values():
+        number = vocabulary.number(s.store, "segmentation", each.name)
+        if number is not None and projections.sizes(s.store, number, as_of=as_of, position=position):
+            held.append(each)
+    return held
 
 
 @dataclass(frozen=True)

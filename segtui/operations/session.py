@@ -147,6 +147,7 @@ class Session:
         known = {row[0] for row in self.store.rows("SELECT DISTINCT user FROM behaviour")} & numbered
         named = [text for text in texts if not (text.startswith("#") and text[1:].isdigit())]
         found = set(self.store.vault.known(named).values()) if named else set()
+        known -= set(forgetting.erased(self.store))
         return known | found, len(texts) - len(known) - len(found)
 
     def events(

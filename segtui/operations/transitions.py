@@ -16,7 +16,7 @@ def transitions(
 
     The label null stands for holding none (yet). Users who hold none at both ends are not counted.
     """
-    known = definitions(s, position=position).segmentation(segmentation)
+    known = definitions(s, position=position).ever(segmentation)
     labels: list[str | None] = [*known.labels, None]
     number = vocabulary.number(s.store, "segmentation", segmentation)
     start, end = s.ticks.at_or_after(from_), s.ticks.at_or_after(to)

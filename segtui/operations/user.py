@@ -102,7 +102,7 @@ class _Held:
 def _held(s: Session, surrogate: int, at: int | None, position: int | None) -> dict[str, _Held]:
     """What the user holds per segmentation."""
     labels = vocabulary.texts(s.store, "label")
-    found = definitions(s, position=position).segmentations
+    found = definitions(s, position=position)
     held = {}
     for number, name in vocabulary.texts(s.store, "segmentation").items():
         when = moment(s, number, at, position)
@@ -116,7 +116,7 @@ def _held(s: Session, surrogate: int, at: int | None, position: int | None) -> d
                 probability=row["probability"],
                 margin=row["margin"],
                 since=row["since"],
-                model=decided_by(s, found[name], when)[1],
+                model=decided_by(s, found.ever(name), when)[1],
                 when=when,
             )
     return held

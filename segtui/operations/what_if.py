@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from db import log, projections, vocabulary
-from segtui.operations.deciders import Decider, Evidence, Scored
+from db import projections, vocabulary
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import backfill
@@ -17,7 +15,6 @@ from segtui.operations.progress import Cancelled, Progress, Stopped, never, quie
 from segtui.operations.promotion import promotion
 from segtui.operations.replay import replay
 from segtui.operations.rescoring import Edit, Run
-from segtui.operations.rule_deciders import nothing
 from segtui.operations.segment import rule_decision
 from segtui.operations.session import Session
 
@@ -60,13 +57,8 @@ def what_if(
             if changed is not None:
                 name, cause, decision = changed
                 edit = Edit(cause, tx.append_decision(*decision), name)
-            found = definitions(s)
-            names, read = _affected(found, edit)
-            plan = backfill(s, start=start, to=end, full=bool(read), only=names | read.keys())
-            deciders: Mapping[str, Decider] = {
-                name: Recorded(s, name, labels, plan.held_at or 0, position) for name, labels in read.items()
-            }
-            run.walk(plan, edit=edit, deciders=deciders)
+            names = _affected(definitions(s), edit)
+            run.walk(backfill(s, start=start, to=end, only=names), edit=edit)
             run.finish()
             told = _beside(s, start, end, position, sorted(names), feed=feed)
             raise Stopped
@@ -91,13 +83,13 @@ def _changed(
     return None
 
 
-def _affected(found: Definitions, edit: Edit | None) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
-    """The segmentations decided again, and the labels of those they read besides."""
-    if edit is None:
-        return frozenset(name for name, each in found.segmentations.items() if each.decided), {}
-    names = found.dependents(edit.segmentation)
-    read = {other for name in names for other in found.segmentations[name].refers} - names
-    return names, {name: found.segmentations[name].all_labels for name in sorted(read)}
+def _affected(found: Definitions, edit: Edit | None) -> frozenset[str]:
+    """The segmentations decided again."""
+    if edit is not None:
+        return found.dependents(edit.segmentation)
+    return frozenset(
+        name for name, each in found.segmentations.items() if each.decided and each.kind != "list"
+    )
 
 
 def _beside(
@@ -138,47 +130,3 @@ def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:
     )
     everyone = np.union1d(*(np.concatenate([none, *state.values()]) for state in (one, other)))
     return len(everyone) - same
-
-
-class Recorded:
-    """The labels that the log recorded, tick by tick."""
-
-    model: str | None = None
-    known_from: int | None = None
-    refers: tuple[str, ...] = ()
-    keeps = False
-
-    def __init__(self, s: Session, name: str, labels: tuple[str, ...], start: int, position: int) -> None:
-        self.labels = labels
-        self.spec = nothing(s.ticks.zone)
-        number = vocabulary.number(s.store, "segmentation", name)
-        texts = vocabulary.texts(s.store, "label")
-        self._codes = {code: labels.index(text) for code, text in texts.items() if text in labels}
-        held = pl.DataFrame(schema=projections.MEMBERSHIPS)
-        self._changes = pl.DataFrame(schema=log.CHANGES)
-        if number is not None:
-            held = projections.memberships(s.store, number, as_of=start, position=position)
-            self._changes = log.changes(s.store, segmentation=number, as_of_from=start, position=position)
-        self._held = dict(zip(held["user"].to_list(), held["label"].to_list(), strict=True))
-        self._read = 0
-
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
-        """The label recorded for `as_of`; as-ofs ascend from call to call."""
-        upto = int((self._changes["as_of"] <= as_of).sum())
-        new = self._changes[self._read : upto]
-        self._held.update(zip(new["user"].to_list(), new["to_label"].to_list(), strict=True))
-        self._read = upto
-        codes = [self._codes.get(self._held.get(user) or 0, -1) for user in frame["user"].to_list()]
-        return None, np.array(codes, np.int32)
-
-    def reasons(
-        self,
-        before: tuple[Evidence, int],
-        after: tuple[Evidence, int],
-        users: np.ndarray,
-        moved_from: np.ndarray,
-        moved_to: np.ndarray,
-        labels: tuple[pl.DataFrame, pl.DataFrame],
-    ) -> list[str]:
-        """Why is in the log; here it is only read."""
-        return ["recorded"] * len(users)

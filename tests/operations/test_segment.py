@@ -9,15 +9,19 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from db import projections, vocabulary
+from db import log, projections, vocabulary
 from engine.errors import EngineError
 from segtui.operations.changes import changes
 from segtui.operations.errors import OperationError
 from segtui.operations.members import members
+from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, edit, from_file, retire
 from segtui.operations.segments import segments
+from segtui.operations.transitions import transitions
+from segtui.operations.user import user
 from segtui.operations.verify import verify
+from segtui.operations.what_if import what_if
 
 SLOW = settings(
     max_examples=40 if os.environ.get("SEGTUI_SOAK") else 5,
@@ -293,3 +297,101 @@ def test_a_hostile_rule_is_refused_before_anything_is_read(shop, where):
         print(f"refused in {1000 * (time.perf_counter() - started):.0f} ms")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+def test_a_range_leaves_lists_as_they_were_recorded(shop, tmp_path):
+    shop.at(60.5)
+    crowd(shop)
+    path = tmp_path / "listed.txt"
+    path.write_text("u1\nu2\n")
+    with shop.open() as s:
+        rescore(s)
+        from_file(s, "listed", path)
+        define(s, "both", "listed AND recency_days < 400")
+    shop.at(64.5)
+    with shop.open() as s:
+        rescore(s)
+        assert within(s, "both") == {"u1", "u2"}
+        list(rescore_range(s, shop.instant(55)))
+        assert within(s, "listed") == within(s, "both") == {"u1", "u2"}
+        told = verify(s, deep=True)
+        assert told["ok"], told["checks"]
+        assert {tuple(each["differs"].items()) for each in what_if(s, from_=shop.instant(61))} == {
+            (("both", 0), ("value", 0))
+        }
+    shop.at(66.5)
+    path.write_text("u3\n")
+    with shop.open() as s:
+        from_file(s, "listed", path)
+        list(rescore_range(s, shop.instant(62)))
+        number = vocabulary.number(s.store, "segmentation", "both")
+        code = vocabulary.number(s.store, "label", "in")
+        then = projections.memberships(s.store, number, as_of=shop.instant(64))
+        names = s.external(then.filter(pl.col("label") == code)["user"].to_list())
+        assert set(names.values()) == {"u1", "u2"}, "as listed then"
+        assert within(s, "both") == {"u3"}
+        assert verify(s, deep=True)["ok"]
+
+
+def test_a_range_after_an_edit_names_the_edit(shop):
+    shop.at(60.5)
+    crowd(shop)
+    with shop.open() as s:
+        rescore(s)
+        define(s, "lately", "recency_days < 30")
+    shop.at(64.5)
+    with shop.open() as s:
+        edit(s, "lately", "recency_days < 3")
+        (edited,) = (each.seq for each in log.decisions(s.store, kinds=("segmentation_edited",)))
+        list(rescore_range(s, shop.instant(61)))
+        moves = [each for each in changes(s, segment="lately") if each["as_of"][:10] == shop.day(62)]
+        assert moves
+        assert {(each["cause"], each["cause_seq"]) for each in moves} == {("definition", edited)}
+
+
+def test_a_retired_segment_can_be_looked_back_at(shop, tmp_path):
+    shop.at(60.5)
+    crowd(shop)
+    with shop.open() as s:
+        rescore(s)
+        define(s, "lately", "recency_days < 5")
+        known = within(s, "lately")
+    shop.at(63.5)
+    with shop.open() as s:
+        retire(s, "lately")
+        assert within(s, "lately") == set()
+        listed = members(s, "lately", at=shop.instant(61), limit=None)["members"]
+        assert {each["user"] for each in listed} == known
+        assert len(list(changes(s, segment="lately", first=True))) > 10
+        frames = list(replay(s))
+        assert frames[0]["sizes"]["lately"]["in"] == len(known)
+        assert frames[-1]["sizes"]["lately"] == {"in": 0, "out": 0}
+        someone = user(s, min(known), at=shop.instant(61))
+        assert "lately=in" in someone["tags"]
+        assert "lately=in" not in user(s, min(known))["tags"]
+        then = segments(s, at=shop.instant(61))["segmentations"]
+        assert {each["name"]: each["labels"][0]["users"] for each in then}["lately"] == len(known)
+        assert transitions(s, shop.instant(61), shop.instant(64), segmentation="lately")["total"] == 10
+        define(s, "lately", "recency_days < 500")
+        assert len(within(s, "lately")) == 10
+        assert verify(s, deep=True)["ok"]
+
+
+@pytest.mark.parametrize(
+    ("where", "same"),
+    [
+        ("recency_days < tenure_days", "recency_days - tenure_days < 0"),
+        ("overdue > 6 OR tenure_days = recency_days", "(overdue > 6) OR (tenure_days - recency_days = 0)"),
+    ],
+)
+def test_features_that_grow_are_compared_uncapped(shop, where, same):
+    shop.events([("ann", 0.2, "purchase", 5.0), ("ann", 5.2, "purchase", 5.0), ("bob", 0.3, "purchase", 5.0)])
+    shop.at(500.5)
+    shop.events([("zoe", 500.1, "purchase", 5.0), ("ann", 40.0, "purchase", 5.0)])
+    with shop.open() as s:
+        rescore(s)
+        define(s, "one", where)
+        define(s, "two", same)
+        assert within(s, "one") == within(s, "two")
+        with pytest.raises(OperationError, match="up to 3660"):
+            define(s, "three", "recency_days > 5000")

@@ -1,0 +1,69 @@
+"""Labels played from the record, for what a new pass reads but does not decide again."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from db import log, projections, vocabulary
+from segtui.operations.session import Session
+
+NONE = -1
+
+
+class Referred(Protocol):
+    """A segmentation that another one reads, at the as-of being decided."""
+
+    def texts(self, users: np.ndarray, *, earlier: bool = False) -> pl.Series:
+        """The label of each user now, or before this as-of; null for none."""
+        ...
+
+    def moved(self) -> np.ndarray:
+        """The users whose label this as-of changed, ascending."""
+        ...
+
+
+class Recorded:
+    """Who held which label, tick by tick."""
+
+    def __init__(self, s: Session, name: str, labels: tuple[str, ...], users: np.ndarray, start: int) -> None:
+        """`users`: all there are, ascending. `start`: the as-of that the first `advance` comes from."""
+        self.name = name
+        self.users = users
+        self.labels = labels
+        self.shown = np.full(len(users), NONE, np.int32)
+        self.earlier = self.shown
+        self._changes = pl.DataFrame(schema=log.CHANGES)
+        self._read = 0
+        texts = vocabulary.texts(s.store, "label")
+        self._codes = {code: labels.index(text) for code, text in texts.items() if text in labels}
+        number = vocabulary.number(s.store, "segmentation", name)
+        if number is not None:
+            held = projections.memberships(s.store, number, as_of=start)
+            self._put(held["user"], held["label"])
+            self._changes = log.changes(s.store, segmentation=number, as_of_from=start)
+
+    def advance(self, as_of: int) -> None:
+        """Goes on to an as-of; they ascend from call to call."""
+        self.earlier = self.shown.copy()
+        upto = int((self._changes["as_of"] <= as_of).sum())
+        new = self._changes[self._read : upto].unique("user", keep="last", maintain_order=True)
+        self._put(new["user"], new["to_label"])
+        self._read = upto
+
+    def _put(self, users: pl.Series, labels: pl.Series) -> None:
+        codes = [NONE if label is None else self._codes.get(label, NONE) for label in labels.to_list()]
+        self.shown[np.searchsorted(self.users, users.to_numpy())] = codes
+
+    def texts(self, users: np.ndarray, *, earlier: bool = False) -> pl.Series:
+        """The label of each user now, or before this as-of; null for none."""
+        codes = (self.earlier if earlier else self.shown)[np.searchsorted(self.users, users)]
+        names = pl.Series([*self.labels, None], dtype=pl.String)
+        return names.gather(np.where(codes == NONE, len(self.labels), codes)).alias(self.name)
+
+    def moved(self) -> np.ndarray:
+        """The users whose label this as-of changed, ascending."""
+        moved: np.ndarray = self.users[self.earlier != self.shown]
+        return moved
