@@ -19,8 +19,12 @@ TOP_SHARES = (1, 5, 10, 20)
 """Per cent of the users, those with the highest probability of the label that is worth most."""
 RESAMPLES = 1_000
 QUARTERS = (0.25, 0.5, 0.75)
+QUINTILES = (0.2, 0.4, 0.6, 0.8)
 RECENCY = ("recency_days", "silence_days")
 FREQUENCY = ("orders", "active_days")
+MONETARY = ("spend",)
+# Users of the average shares that a cell is thought to hold besides its own: 125 cells may be nearly empty.
+BORROWED = 5
 # A probability of zero for what then happens would be an infinite loss.
 LEAST = 1e-7
 
@@ -107,15 +111,17 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
 
 
 def baselines(learnt: Sample, judged: Sample, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """The metrics on the `judged` users of three plain models fitted on the `learnt` ones.
+    """The metrics on the `judged` users of four plain models fitted on the `learnt` ones.
 
     majority: everyone gets the shares among the learnt. recency_frequency: the shares within their quarters
-    of recency and frequency. logistic: scikit-learn's logistic regression on the standard encoding (scaled
-    logarithms). The two frames have the same columns; every label is an index into `names`.
+    of recency and frequency. rfm_quintiles: those within their fifths of recency, frequency and spend, as
+    shops have long cut their customers. logistic: scikit-learn's logistic regression on the standard encoding
+    (scaled logarithms). The two frames have the same columns; every label is an index into `names`.
     """
     given = {
         "majority": _majority(learnt, judged, len(names)),
-        "recency_frequency": _recency_frequency(learnt, judged, len(names)),
+        "recency_frequency": _cells(learnt, judged, (RECENCY, FREQUENCY), QUARTERS, len(names)),
+        "rfm_quintiles": _cells(learnt, judged, (RECENCY, FREQUENCY, MONETARY), QUINTILES, len(names)),
         "logistic": _logistic(learnt, judged, len(names)),
     }
     return {name: metrics(judged.labels, each, judged.value, names) for name, each in given.items()}
@@ -188,18 +194,27 @@ def _shares(labels: np.ndarray, n_labels: int) -> np.ndarray:
     return shares
 
 
-def _recency_frequency(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
+def _cells(
+    learnt: Sample,
+    judged: Sample,
+    measures: Sequence[Sequence[str]],
+    cuts: Sequence[float],
+    n_labels: int,
+) -> np.ndarray:
+    """The shares of the labels within each cell: users in the same quantiles of every measure there is."""
     known, asked = (np.zeros(len(sample.labels), int) for sample in (learnt, judged))
-    for choices in (RECENCY, FREQUENCY):
+    for choices in measures:
         name = next((each for each in choices if each in learnt.frame.columns), None)
         if name is None:
             continue
-        edges = np.quantile(_numbers(learnt.frame, name), QUARTERS)
-        known = known * 4 + np.digitize(_numbers(learnt.frame, name), edges)
-        asked = asked * 4 + np.digitize(_numbers(judged.frame, name), edges)
+        edges = np.quantile(_numbers(learnt.frame, name), cuts)
+        known = known * (len(cuts) + 1) + np.digitize(_numbers(learnt.frame, name), edges)
+        asked = asked * (len(cuts) + 1) + np.digitize(_numbers(judged.frame, name), edges)
     given = np.zeros((len(asked), n_labels))
+    borrowed = BORROWED * _shares(learnt.labels, n_labels)
     for cell in np.unique(asked):
-        given[asked == cell] = _shares(learnt.labels[known == cell], n_labels)
+        counts = np.bincount(learnt.labels[known == cell], minlength=n_labels) + borrowed
+        given[asked == cell] = counts / counts.sum()
     return given
 
 

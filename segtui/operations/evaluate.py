@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import polars as pl
 
 from db import log
 from engine.labels import apply_outcome, future_value
+from engine.schema import canonical
 from segtui.operations.compilation import use_cache
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.definitions import Definitions, definitions
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 MEANS = ("log_loss", "brier", "accuracy")
 """Metrics that are means over users, so that two models can be compared user by user."""
+TENURES = (0, 30, 90, 365, math.inf)
+MIN_PER_SLICE = 50
+DAY = 86_400_000_000
 
 
 def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None) -> dict[str, Any]:
@@ -77,6 +83,7 @@ class _Judged:
             known |= np.isin(users, there)
         self.sample = everyone.only(~seen)
         self.newcomers = int((~known).sum())
+        self.tenure = _tenure(evidence, self.at, users[~seen])
         self.given = []
         for model in self.models:
             frame = evidence.features(self.at, model.feature_spec, users[~seen])
@@ -84,7 +91,7 @@ class _Judged:
 
     def told(self, which: int) -> dict[str, Any]:
         """What `evaluate` says of one of the models."""
-        from engine.evaluation import baselines, calibration, confusion
+        from engine.evaluation import baselines, calibration, confusion, each_users, interval
 
         names = self.models[which].labels
         labels, given = self.sample.labels, self.given[which]
@@ -99,7 +106,28 @@ class _Judged:
             "baselines": baselines(self.learnt[which], self.sample, names),
             "confusion": confusion(labels, given, names),
             "calibration": calibration(labels, given, names),
+            "intervals": {metric: list(interval(each)) for metric, each in each_users(labels, given).items()},
+            "slices": self._slices(which),
         }
+
+    def _slices(self, which: int) -> list[dict[str, Any]]:
+        """log_loss and its 95 % interval by how long the users had been known, where they are enough."""
+        from engine.evaluation import interval, losses
+
+        lost = losses(self.sample.labels, self.given[which])
+        found = []
+        for low, high in pairwise(TENURES):
+            chosen = (self.tenure >= low) & (self.tenure < high)
+            if chosen.sum() >= MIN_PER_SLICE:
+                found.append(
+                    {
+                        "tenure_days": [low, None if math.isinf(high) else high],
+                        "users": int(chosen.sum()),
+                        "log_loss": float(lost[chosen].mean()),
+                        "interval": list(interval(lost[chosen])),
+                    }
+                )
+        return found
 
     def beside(self) -> dict[str, Any]:
         """The second model's name and metrics."""
@@ -130,6 +158,16 @@ class _Judged:
         body, sample = self.bodies[which], self.sample
         told = metrics(sample.labels, self.given[which], sample.value, self.models[which].labels)
         return {"model": body["model"], "name": body["name"], "metrics": told}
+
+
+def _tenure(evidence: Evidence, at: int, users: np.ndarray) -> np.ndarray:
+    """Whole days of 24 hours since each user's first event, int[users]."""
+    past = evidence.events.filter(pl.col("occurred_at") < at)
+    past = past.with_columns(canonical(past, evidence.identity).alias("user"))
+    firsts = past.group_by("user").agg(pl.col("occurred_at").min())
+    asked = pl.DataFrame({"user": users}).join(firsts, on="user", how="left", maintain_order="left")
+    tenure: np.ndarray = (at - 1 - asked["occurred_at"].to_numpy()) // DAY
+    return tenure
 
 
 def _require_future(body: dict[str, Any], model: Model) -> None:

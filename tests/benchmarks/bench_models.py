@@ -144,7 +144,7 @@ def plain(case, seed, shares):
 
 def quality(title, case, kinds, seeds, shares=(0.70, 0.15, 0.15)):
     """A line per model over the same splits; differences are paired with the logistic baseline's."""
-    told = {name: [] for name in ("majority", "recency_frequency", "logistic")}
+    told = {name: [] for name in ("majority", "recency_frequency", "rfm_quintiles", "logistic")}
     for seed in seeds:
         for name, each in plain(case, seed, shares).items():
             told[name].append(each)

@@ -151,6 +151,7 @@ def test_the_better_baseline_is_the_better_one():
     assert losses == sorted(losses, reverse=True)
     assert losses[0] - losses[1] > 0.1
     assert losses[1] - losses[2] > 0.01
+    assert told["logistic"]["log_loss"] < told["rfm_quintiles"]["log_loss"] < told["majority"]["log_loss"]
     captures = [told[name]["value_capture_10"] for name in ("majority", "logistic")]
     assert captures[0] < 0.2 < captures[1]
 
@@ -188,4 +189,15 @@ def test_a_table_without_recency_has_the_majority_for_it():
         Sample(each.frame.select("user", "noise"), each.labels) for each in (shop(), shop(seed=1))
     )
     told = baselines(learnt, judged, NAMES)
-    assert told["recency_frequency"] == told["majority"]
+    for name in ("recency_frequency", "rfm_quintiles"):
+        assert told[name]["log_loss"] == pytest.approx(told["majority"]["log_loss"], abs=1e-4)
+
+
+def test_a_cell_is_told_by_its_own_users_and_borrows_from_all():
+    """A thousand users in two cells of recency: each gets its own shares, nearly."""
+    recency = np.repeat([1, 300], 500)
+    labels = np.where(recency == 1, np.arange(1000) % 2, 2)
+    sample = Sample(pl.DataFrame({"user": range(1000), "recency_days": recency}), labels)
+    told = baselines(sample, sample, NAMES)
+    for name in ("recency_frequency", "rfm_quintiles"):
+        assert told[name]["log_loss"] == pytest.approx(np.log(2) / 2, abs=0.02)

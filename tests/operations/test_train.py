@@ -206,6 +206,28 @@ def test_baselines_know_what_the_model_knew(s):
     assert judged["window"]["users"] == (~np.isin(known, learnt)).sum()
 
 
+def test_slices_are_told_apart_and_add_up(s):
+    trained(s, cutoff=days_ago(s, 70), horizon="30d", name="early")
+    told = evaluate(s, model="early")
+    for metric, (low, high) in told["intervals"].items():
+        assert low <= told["metrics"][metric] <= high
+    slices = told["slices"]
+    assert len(slices) >= 2
+    users = sum(each["users"] for each in slices)
+    assert users <= told["window"]["users"] < users + 50
+    mean = sum(each["log_loss"] * each["users"] for each in slices) / users
+    assert mean == pytest.approx(told["metrics"]["log_loss"], abs=0.03)
+    at = s.instant(told["window"]["cutoff"])
+    events = s.events(before=at)
+    young = (
+        events.group_by("user")
+        .agg(pl.col("occurred_at").min())
+        .filter(pl.col("occurred_at") >= s.ticks.days_before(at, 30))
+    )
+    assert slices[0]["tenure_days"] == [0, 30]
+    assert slices[0]["users"] <= young.height
+
+
 def test_two_models_side_by_side(s):
     cutoff = days_ago(s, 70)
     trained(s, cutoff=cutoff, horizon="30d", name="good", options={"epochs": "30"})
