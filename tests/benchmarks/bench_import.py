@@ -98,31 +98,30 @@ def once(data, folder):
     print(json.dumps({"rows": told["accepted"], "seconds": seconds, "cpu": cpu, "peak": peak}))
 
 
-def imported(data):
-    """What `once` tells, from a process of its own."""
-    with tempfile.TemporaryDirectory(dir=data.parent) as folder:
-        done = subprocess.run(
-            [sys.executable, __file__, "--once", str(data), folder],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def bare(data):
-    """Seconds and CPU seconds of an ADBC ingest of the file's columns into a new SQLite file."""
+def bare(data, folder):
+    """An ADBC ingest of the file's columns into a new SQLite file; prints seconds and CPU seconds."""
     import adbc_driver_sqlite.dbapi
 
     table = pl.read_parquet(data).to_arrow()
-    with tempfile.TemporaryDirectory(dir=data.parent) as folder:
-        began, used = time.perf_counter(), time.process_time()
-        with (
-            adbc_driver_sqlite.dbapi.connect(str(Path(folder) / "bare.db"), autocommit=True) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.adbc_ingest("rows", table, mode="create")
-        return time.perf_counter() - began, time.process_time() - used
+    began, used = time.perf_counter(), time.process_time()
+    with (
+        adbc_driver_sqlite.dbapi.connect(str(folder / "bare.db"), autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.adbc_ingest("rows", table, mode="create")
+    print(json.dumps({"seconds": time.perf_counter() - began, "cpu": time.process_time() - used}))
+
+
+STEPS = {"make": make, "import": once, "bare": bare}
+
+
+def apart(step, path, *more):
+    """Takes a step in a process of its own, whose peak of memory is then not this one's; what it printed."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        rest = more or (folder,)
+        command = [sys.executable, __file__, "--step", step, path, *rest]
+        done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1]) if done.stdout else None
 
 
 def main():
@@ -133,21 +132,22 @@ def main():
     )
     parser.add_argument("--users", type=int, default=200_000)
     parser.add_argument("--runs", type=int, default=3, help="the best of so many counts, on both sides")
-    parser.add_argument("--once", nargs=2, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     told = parser.parse_args()
-    if told.once:
-        once(*told.once)
+    if told.step:
+        step, path, *rest = told.step
+        STEPS[step](Path(path), *(int(each) if each.isdigit() else Path(each) for each in rest))
         return
     with tempfile.TemporaryDirectory() as folder:
         parquet, csv = Path(folder) / "events.parquet", Path(folder) / "events.csv"
         for path in (parquet, csv):
-            make(path, told.rows, told.users)
+            apart("make", path, told.rows, told.users)
         peers, ours = [], {parquet: [], csv: []}
         for _ in range(told.runs):
-            peers.append(bare(parquet))
+            peers.append(apart("bare", parquet))
             for path, runs in ours.items():
-                runs.append(imported(path))
-        peer = told.rows / min(seconds for seconds, _ in peers)
+                runs.append(apart("import", path))
+        peer = told.rows / min(run["seconds"] for run in peers)
         small = max(run["peak"] for runs in ours.values() for run in runs) / 1e6
         rows = [
             (
@@ -159,11 +159,11 @@ def main():
             for path, runs in ours.items()
         ]
         used = min(run["cpu"] for run in ours[parquet])
-        rows.append(("processor time, parquet", used, min(cpu for _, cpu in peers), "s"))
+        rows.append(("processor time, parquet", used, min(run["cpu"] for run in peers), "s"))
         if told.large:
             csv.unlink()
-            make(parquet, told.large, told.users)
-            large = imported(parquet)
+            apart("make", parquet, told.large, told.users)
+            large = apart("import", parquet)
             rows += [
                 (f"import, {told.large:,} rows, parquet", large["rows"] / large["seconds"], peer, "rows/s"),
                 (f"peak memory, {told.large:,} rows against {told.rows:,}", large["peak"] / 1e6, small, "MB"),

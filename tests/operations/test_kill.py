@@ -115,7 +115,7 @@ def dead(process):
 
 
 @pytest.mark.parametrize(
-    ("kills", "rows"), [(20, 3_000), pytest.param(200, 30_000, marks=pytest.mark.soak)], ids=str
+    ("kills", "rows"), [(20, 3_000), pytest.param(200, 12_000, marks=pytest.mark.soak)], ids=str
 )
 @pytest.mark.timeout(3_600)
 def test_an_import_that_is_killed_leaves_all_of_it_or_nothing(tmp_path, monkeypatch, nursery, kills, rows):
