@@ -114,6 +114,7 @@ ACTIONS: tuple[Action, ...] = (
         bar=7,
     ),
     Action("notices", ("exclamation_mark",), "notices", "What was said so far.", (EVERYWHERE,)),
+    Action("imports", ("Q",), "imports", "What each import met, rule by rule.", (EVERYWHERE,)),
     Action("help", ("question_mark",), "help", "This page.", (EVERYWHERE,), bar=1),
     Action(
         "interrupt",
@@ -228,7 +229,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("marker(-1)", ("N",), "mark before", "To the marker before.", ("replay",)),
     Action("label", ("l",), "label", "Draw the next label's size over time.", ("replay",), bar=7),
     # Dialogs
-    Action("cancel", ("escape",), "cancel", "Close without doing anything.", ("prompt", "confirm", "text")),
+    Action(
+        *("cancel", ("escape",), "cancel", "Close without doing anything."),
+        ("prompt", "confirm", "text", "import"),
+    ),
+    Action("step(-1)", ("comma",), "older", "The import before.", ("import",)),
+    Action("step(1)", ("full_stop",), "newer", "The import after.", ("import",)),
     Action("yes", ("y", "enter"), "yes", "Go ahead.", ("confirm",), bar=1),
     Action("no", ("n",), "no", "Leave it.", ("confirm",), bar=2),
 )

@@ -25,6 +25,7 @@ from segtui.tui.palette import ActionCommands, Palette, PlaceCommands
 from segtui.tui.screens.changes import ChangesPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
+from segtui.tui.screens.imports import ImportReport
 from segtui.tui.screens.members import MembersPage
 from segtui.tui.screens.page import Page
 from segtui.tui.screens.replay import ReplayPage
@@ -223,6 +224,9 @@ class SegtuiApp(App[None], inherit_bindings=False):
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
+
+    def action_imports(self) -> None:
+        self.push_screen(ImportReport(lambda number: self.data.quality(number)))
 
     def action_help(self) -> None:
         self.push_screen(Reading("Help", help_text(self.page.PAGE)))

@@ -23,6 +23,7 @@ from segtui.operations.members import members
 from segtui.operations.models import models
 from segtui.operations.moment import shown_as_of
 from segtui.operations.progress import Cancelled, Progress
+from segtui.operations.quality import quality
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore
 from segtui.operations.segments import segments
@@ -59,6 +60,11 @@ class Data:
         """What is in the store, and how fresh it is."""
         with open_session(self.path) as s:
             return status(s)
+
+    def quality(self, number: int | None) -> dict[str, Any]:
+        """What an import met, None for the newest."""
+        with open_session(self.path) as s:
+            return quality(s, number)
 
     def tick_at(self, text: str) -> int | None:
         """The as-of that a person's text names; None when that is the present or later."""

@@ -145,7 +145,10 @@ class Shop:
             keys = pl.Series([external(n) for n in range(USERS)])
             self.users = dict(enumerate(tx.surrogates(keys).to_list()))
             self.import_events(tx, [(event, None) for event in history] + self.events_of(backfilled))
-            tx.append_decision("imported", {"source": "shop", "accepted": len(history), "quarantined": 3})
+            counts = {"accepted": len(history), "quarantined": 3, "rows": len(history) + 3}
+            nothing = dict.fromkeys(("duplicates", "changed", "suppressed", "late"), 0)
+            told = {"source": "shop", "format": "events", "reasons": {"no kind": 1, "no time": 2}}
+            tx.append_decision("imported", told | counts | nothing)
         with self.transaction("train") as tx:
             self.promote(tx, 0, None)
             for t in range(BACKFILLED):

@@ -13,9 +13,10 @@ from segtui.tui.app import SegtuiApp
 from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import SIGNS, help_text
+from segtui.tui.screens.imports import ImportReport
 from segtui.tui.widgets.virtual_list import VirtualList
 
-DIALOGS = {"prompt": Prompt, "confirm": Confirm, "text": Reading}
+DIALOGS = {"prompt": Prompt, "confirm": Confirm, "text": Reading, "import": ImportReport}
 HELP_WIDTH = 52
 
 
