@@ -132,7 +132,7 @@ def _walked(store: Store) -> list[Check]:
     copies = {stream: segments.held(store, stream) for stream in segments.STREAMS}
     fault: str | None = None
     differing: Path | None = None
-    for block, rows in _read(store, commits):
+    for block, rows in _read(store, commits, redactions.proven_rest(store)):
         if isinstance(rows, str):
             fault = fault or f"{_named(block[0])}: {rows}"
             continue
@@ -164,17 +164,19 @@ def _walked(store: Store) -> list[Check]:
     ]
 
 
-def _read(store: Store, commits: list[Commit]) -> Iterator[tuple[list[Commit], _Rows | str]]:
+def _read(
+    store: Store, commits: list[Commit], rest: dict[int, bytes]
+) -> Iterator[tuple[list[Commit], _Rows | str]]:
     """Blocks of commits with their rows, or with what is wrong where they cannot even be encoded."""
     for block in _blocks(commits):
         try:
-            yield block, _Rows(store, block)
+            yield block, _Rows(store, block, rest)
         except UNREADABLE as error:
             if len(block) == 1:
                 yield block, f"its rows {unreadable(error)}"
                 continue
             for commit in block:
-                yield from _read(store, [commit])
+                yield from _read(store, [commit], rest)
 
 
 def _blocks(commits: list[Commit]) -> Iterator[list[Commit]]:
@@ -196,7 +198,8 @@ def _blocks(commits: list[Commit]) -> Iterator[list[Commit]]:
 class _Rows:
     """The rows of a block of commits, encoded, and what is wrong with them."""
 
-    def __init__(self, store: Store, block: list[Commit]) -> None:
+    def __init__(self, store: Store, block: list[Commit], rest: dict[int, bytes]) -> None:
+        """`rest`: see redactions.proven_rest."""
         self.leaves: dict[str, int] = {}
         span = _span(block, "behaviour")
         self.attributes = encoding.attribute_records(
@@ -219,7 +222,8 @@ class _Rows:
             "SELECT seq FROM redactions WHERE seq BETWEEN ? AND ? ORDER BY seq", span, {"seq": pl.Int64()}
         )["seq"]
         self.kept = redactions.kept_leaves(store, block[0].id, block[-1].id)
-        """The leaves of purged rows, by commit."""
+        """The leaves some or all of whose rows were cut, by commit."""
+        self.rest = rest
         self.texts = {
             "decisions": store.rows(
                 "SELECT seq, kind, body FROM decisions WHERE seq BETWEEN ? AND ? ORDER BY seq",
@@ -285,11 +289,19 @@ class _Rows:
             start, end = self.bounds[name][commit.id]
             attributes = _between(self.attributes, first, last) if name == "behaviour" else None
             own = self.records[name][start:end]
-            found = encoding.leaves(name, own, attributes, encoding=commit.encoding)
-            if name == "behaviour":
+            kept = self.kept.get(commit.id) if name == "behaviour" else None
+            if kept is not None and attributes is not None:
                 if end - start + self._purged(name, first, last) != last - first + 1:
                     return None
-                found = np.concatenate([found, self.kept.get(commit.id, found[:0])])
+                cut = np.isin(own["user"], kept["user"])
+                left, carried = own[cut], np.isin(attributes["seq"], own["seq"][cut])
+                rest = encoding.leaves(name, left, attributes[carried], encoding=commit.encoding)
+                if (encoding.stream_digest(rest) if rest.size else None) != self.rest.get(commit.id):
+                    return None
+                own, attributes = own[~cut], attributes[~carried]
+            found = encoding.leaves(name, own, attributes, encoding=commit.encoding)
+            if kept is not None:
+                found = np.concatenate([found, kept])
         self.leaves[name] = int(found.size)
         return encoding.stream_digest(found)
 

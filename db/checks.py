@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import content, forgetting, keys, log, projections, rebuilding, seals, snapshots, summary, vocabulary
+from db import (
+    content,
+    forgetting,
+    keys,
+    log,
+    projections,
+    rebuilding,
+    retention,
+    seals,
+    snapshots,
+    summary,
+    vocabulary,
+)
 from db.errors import StoreError
 from db.migrate import TRIGGERS, made_objects, objects
 
@@ -152,10 +164,11 @@ def _erased(store: Store) -> Check:
     if held is not None:
         return Check("erased", False, f"#{held} was erased and is still a member: {REBUILD}")
     decided = sum(each.body["purged"] for each in log.decisions(store, kinds=(forgetting.DECISION,)))
+    decided += sum(each.body["events"] for each in log.decisions(store, kinds=(retention.DECISION,)))
     purged = store.rows("SELECT count(*) FROM redactions")[0][0]
     if decided != purged:
-        return Check("erased", False, f"{purged:,} events were purged, by decisions {decided:,}")
-    return Check("erased", True, f"{len(erased):,} persons, {purged:,} of their events purged")
+        return Check("erased", False, f"{purged:,} events were cut, by decisions {decided:,}")
+    return Check("erased", True, f"{len(erased):,} persons; {purged:,} events cut")
 
 
 # --- sums over the whole log -------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def forget(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int |
         summary.scan(store).save(store)
     persons = len(users) if persons is None else persons
     told = {"persons": persons, "identities": identities, "events": events, "purged": purged}
-    seq = tx.append_decision(DECISION, told)
+    seq = tx.append_decision(DECISION, told | {"rest": redactions.rest(store)})
     end_memberships(tx, users, seq)
     store.connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(user,) for user in users])
     store.connection.execute("INSERT OR REPLACE INTO meta VALUES ('to_wipe', 1)")

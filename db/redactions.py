@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -18,52 +18,102 @@ if TYPE_CHECKING:
     from db.store import Store
 
 GUARDED = ("behaviour", "attributes")
+CUTTING = ("retained", "users_erased")
+"""The decisions that cut rows."""
+CHUNK = 10_000
 
 
 def purge(store: Store, users: Sequence[int]) -> int:
-    """Removes the users' behaviour and its attributes inside the open transaction; returns how many events.
+    """Removes the users' behaviour and its attributes inside the open transaction; returns how many rows."""
+    rows = log.behaviour(store, users=users, columns=["seq", "user"])
+    cut(store, rows)
+    return rows.height
+
+
+def cut(store: Store, rows: pl.DataFrame) -> None:
+    """Removes behaviour rows (seq, user) and their attributes inside the open transaction.
 
     The copies that hold them go first: a reader must never find in a copy what the log no longer has. The
     triggers that refuse deletion are back before the transaction ends.
     """
-    rows = log.behaviour(store, users=users)
     if rows.is_empty():
-        return 0
-    seqs = rows["seq"]
-    segments.remove(store, "behaviour", seqs)
-    _keep_leaves(store, rows, log.attributes(store, users=users).select("seq", "name", "value"))
-    connection, wanted = store.connection, (json.dumps(seqs.to_list()),)
+        return
+    segments.remove(store, "behaviour", rows["seq"])
+    for commit in log.commits(store):
+        if commit.behaviour_first is not None and commit.behaviour_last is not None:
+            own = rows.filter(pl.col("seq").is_between(commit.behaviour_first, commit.behaviour_last))
+            _keep_leaves(store, commit, own["user"].unique())
+    connection = store.connection
     guards = [f"{table}_no_delete" for table in GUARDED]
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     for guard in guards:
         connection.execute(f"DROP TRIGGER {guard}")
-    for table in GUARDED:
-        connection.execute(f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", wanted)
+    for part in rows["seq"].to_frame().iter_slices(CHUNK):
+        wanted = (json.dumps(part["seq"].to_list()),)
+        for table in GUARDED:
+            connection.execute(f"DELETE FROM {table} WHERE seq IN (SELECT value FROM json_each(?))", wanted)
+        connection.execute("INSERT INTO redactions SELECT value FROM json_each(?)", wanted)
     for guard in guards:
         connection.execute(triggers()[guard])
-    connection.execute("INSERT INTO redactions SELECT value FROM json_each(?)", wanted)
-    return rows.height
 
 
-def _keep_leaves(store: Store, rows: pl.DataFrame, attributes: pl.DataFrame) -> None:
-    """Writes down the leaves of rows, by commit and user, while they can still be computed."""
-    commits = [each for each in log.commits(store) if each.behaviour_first is not None]
-    starts = pl.Series([each.behaviour_first for each in commits], dtype=pl.Int64)
-    place = starts.search_sorted(rows["seq"], side="right").cast(pl.Int64) - 1
-    for (at,), part in rows.with_columns(place.alias("at")).partition_by("at", as_dict=True).items():
-        commit = commits[at]
-        carried = attributes.filter(pl.col("seq").is_in(part["seq"].implode()))
-        own = part.drop("at")
-        leaves = encoding.leaves(
-            "behaviour",
-            encoding.behaviour_records(own, encoding.by_user(own)),
-            encoding.attribute_records(carried),
-            encoding=commit.encoding,
-        )
-        store.connection.executemany(
-            "INSERT INTO leaves VALUES (?, 'behaviour', ?, ?)",
-            [(commit.id, int(user), bytes(digest)) for user, digest in leaves.tolist()],
-        )
+def _keep_leaves(store: Store, commit: log.Commit, users: pl.Series) -> None:
+    """Writes down a commit's leaves of these users, while they can still be computed."""
+    if users.is_empty():
+        return
+    found = _leaves(store, commit, users)
+    # A leaf that was kept already is that of all the rows there were.
+    store.connection.executemany(
+        "INSERT OR IGNORE INTO leaves VALUES (?, 'behaviour', ?, ?)",
+        [(commit.id, int(user), bytes(digest)) for user, digest in found.tolist()],
+    )
+
+
+def _leaves(store: Store, commit: log.Commit, users: pl.Series) -> Records:
+    """The leaves of a commit's behaviour that is in the log, of these users only."""
+    assert commit.behaviour_first is not None
+    assert commit.behaviour_last is not None
+    span = (commit.behaviour_first, commit.behaviour_last)
+    rows = log.stored_behaviour(store, *span).filter(pl.col("user").is_in(users.implode()))
+    carried = store.frame(
+        "SELECT seq, name, value FROM attributes WHERE seq BETWEEN ? AND ? ORDER BY seq, name",
+        span,
+        dict.fromkeys(("seq", "name", "value"), pl.Int64()),
+    ).filter(pl.col("seq").is_in(rows["seq"].implode()))
+    return encoding.leaves(
+        "behaviour",
+        encoding.behaviour_records(rows, encoding.by_user(rows)),
+        encoding.attribute_records(carried),
+        encoding=commit.encoding,
+    )
+
+
+def rest(store: Store) -> list[list[Any]]:
+    """[commit, digest in hex] of the rows that are left of leaves some of whose rows were cut.
+
+    The digest is that of a stream with these leaves alone; the decision that cuts rows tells it, so that the
+    rows left are still proven.
+    """
+    with_leaves = {commit for (commit,) in store.rows('SELECT DISTINCT "commit" FROM leaves')}
+    told: list[list[Any]] = []
+    for commit in log.commits(store):
+        if commit.id in with_leaves:
+            users = store.frame(
+                "SELECT user FROM leaves WHERE \"commit\" = ? AND stream = 'behaviour'",
+                (commit.id,),
+                {"user": pl.Int64()},
+            )["user"]
+            found = _leaves(store, commit, users)
+            if found.size:
+                told.append([commit.id, encoding.stream_digest(found).hex()])
+    return told
+
+
+def proven_rest(store: Store) -> dict[int, bytes]:
+    """What `rest` was when rows were last cut, by commit, as the newest decision tells it."""
+    for decision in log.decisions(store, kinds=CUTTING, newest_first=True, limit=1):
+        return {commit: bytes.fromhex(digest) for commit, digest in decision.body["rest"]}
+    return {}
 
 
 def kept_leaves(store: Store, first: int, last: int) -> dict[int, Records]:

@@ -20,6 +20,8 @@ def _tell_sizes(kind: str, body: Body) -> Body:
         return {"sizes": None} | body
     if kind == "exported":
         return {"as_of": None, "position": None} | body
+    if kind == "users_erased":
+        return {"rest": []} | body
     return body
 
 

@@ -91,6 +91,40 @@ def erase(
     out.next("segtui erase --help" if dry_run else "segtui verify")
 
 
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui retain --keep 3y --dry-run")
+def retain(
+    context: typer.Context,
+    keep: Annotated[
+        str, typer.Option(metavar="LENGTH", help="How long events are kept: 3y, 400d, 60w before now.")
+    ],
+    dry_run: Annotated[bool, flag("--dry-run", text="Tell what would go, change nothing.")] = False,
+    yes: Annotated[bool, flag("--yes", "-y", text="Do not ask.")] = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cuts older events for good, forgets whom nothing is left of, and rescores the rest."""
+    from segtui.operations.retain import retain as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        if not (yes or dry_run) and sys.stdin.isatty():
+            found = operation(s, keep, dry_run=True)
+            typer.confirm(
+                f"Cut {found['events']:,} events before {found['before']} and forget {found['persons']:,} "
+                "persons, for good?",
+                abort=True,
+                err=True,
+            )
+        with out.progress() as progress:
+            result = operation(s, keep, dry_run=dry_run, progress=progress)
+    _show(out, result, ("before", "events", "persons", "changed", "seq"))
+    for aside in result["asides"]:
+        out.message(f"{aside} still holds the old events: delete it when it is no longer needed.")
+    out.next("segtui retain --help" if dry_run else "segtui verify --deep")
+
+
 def _ask(found: dict[str, Any]) -> None:
     """Asks the person at the terminal; raises typer.Abort for anything but a yes."""
     who = "1 person" if found["persons"] == 1 else f"{found['persons']:,} persons"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from db import retention
 from db.erasures import Erasures
 from segtui import sources
 from segtui.operations import words
@@ -61,7 +62,8 @@ class Read:
 class Reading:
     """One pass over the files: `rows`, `accepted` and `suppressed` grow with each batch.
 
-    Rows of erased persons are counted and left out; not even their words get into the vocabulary.
+    Rows of erased persons, and those older than a cut, are counted and left out; not even their words get
+    into the vocabulary.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Reading:
         self.accepted = 0
         self.suppressed = 0
         self.erasures = Erasures(s.store)
+        self._origin = retention.origin(s.store)
         self._aliases = Aliases(s)
         self.currencies = sources.Currencies(currency, rates)
         self.settles_currency = currency is None
@@ -109,6 +112,10 @@ class Reading:
     def _kept(self, batch: sources.Batch) -> sources.Batch:
         """The batch without rows of erased persons, at the time that tables are told for."""
         accepted, rejected = suppress(self.erasures, batch.accepted, batch.rejected, batch.aliases)
+        if self._origin is not None:
+            # What a cut took away does not come back with a file that still has it.
+            passed = (pl.col("time") < self._origin.before) & ~pl.col("kind").is_in(retention.LASTING)
+            accepted = accepted.filter(~passed)
         self.suppressed += batch.rows - accepted.height - rejected.height
         self.accepted += accepted.height
         attributes = batch.attributes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from db import log, projections, vocabulary
+from db import log, projections, retention, vocabulary
 from db.checks import Check
 from db.passes import left_by
 from segtui.operations.deciders import Decider, Evidence, ModelDecider, StarterDecider, model_decider
@@ -43,6 +43,7 @@ class _Tally:
 
     rescores: int = 0
     labels: int = 0
+    cut: int = 0
     undecidable: set[str] = field(default_factory=set)
     near: list[str] = field(default_factory=list)
 
@@ -65,6 +66,9 @@ class Recomputation:
         self.erased = np.isin(self.users, erased.to_numpy())
         self.segmentations = {name: key for key, name in vocabulary.texts(s.store, "segmentation").items()}
         self.labels = vocabulary.texts(s.store, "label")
+        origin = retention.origin(s.store)
+        self.origin = 0 if origin is None else origin.seq
+        """Rescores before this decision saw events that were cut since."""
         self.edits = [each.seq for each in log.decisions(s.store, kinds=KINDS)]
         self.definitions: dict[int, Definitions] = {}
         self.held: dict[str, _Held] = {}
@@ -100,6 +104,8 @@ class Recomputation:
         told = [f"{tally.labels:,} of {tally.rescores:,} rescores are decided the same again"]
         if self.erased.any():
             told.append(f"{int(self.erased.sum()):,} erased persons are left out")
+        if tally.cut:
+            told.append(f"{tally.cut:,} rescores before events were cut are left out")
         if tally.undecidable:
             told.append(f"not decided again: {', '.join(sorted(tally.undecidable))}")
         if tally.near:
@@ -110,6 +116,9 @@ class Recomputation:
         body = rescored.body
         held = self._before(body)
         self._apply(held, moved)
+        if rescored.seq < self.origin:
+            self.tally.cut += 1
+            return None
         decider = self._decider(body, rescored.seq)
         if decider is None:
             self.tally.undecidable.add(body["segmentation"])

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from db import projections
+from db import projections, retention
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import last_rescore, over, pending
 from segtui.operations.progress import Cancelled, Progress, never, quiet
@@ -71,6 +71,11 @@ def rescore_range(
     now = s.require_as_of()
     start = s.ticks.at_or_after(from_)
     end = now if to is None else min(s.ticks.at_or_after(to), now)
+    origin = retention.origin(s.store)
+    if origin is not None and start < origin.before:
+        raise OperationError(
+            f"Events before {s.iso(origin.before)} were cut by 'segtui retain': start at or after that."
+        )
     if start >= end:
         raise OperationError(
             f"The range from {iso(start, s.settings.timezone)} to {iso(end, s.settings.timezone)} "

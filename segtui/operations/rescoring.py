@@ -36,11 +36,11 @@ EVERYTHING_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Edit:
-    """The decision that ran a rescore, and which segmentation it touched."""
+    """The decision that ran a rescore, and which segmentation it touched; None for all."""
 
     cause: str
     seq: int
-    segmentation: str
+    segmentation: str | None
 
 
 class Run:
@@ -216,8 +216,8 @@ class Run:
     def _edited(self, found: Definitions, name: str, plan: Plan, edit: Edit | None) -> tuple[str, int] | None:
         """Cause and seq of what made the first step decide otherwise than what the labels come from."""
         if edit is not None:
-            own = name == edit.segmentation
-            if edit.segmentation in found.segmentations:
+            own = edit.segmentation in (name, None)
+            if edit.segmentation is not None and edit.segmentation in found.segmentations:
                 own = name in found.dependents(edit.segmentation)
             return (edit.cause, edit.seq) if own else None
         segmentation = found.segmentation(name)

@@ -85,7 +85,7 @@ def _changed(
 
 def _affected(found: Definitions, edit: Edit | None) -> frozenset[str]:
     """The segmentations decided again."""
-    if edit is not None:
+    if edit is not None and edit.segmentation is not None:
         return found.dependents(edit.segmentation)
     return frozenset(
         name for name, each in found.segmentations.items() if each.decided and each.kind != "list"

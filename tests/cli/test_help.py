@@ -41,6 +41,7 @@ COMMANDS = {
     "rebuild",
     "backup",
     "restore",
+    "retain",
     "log",
     "undo",
     "demo",

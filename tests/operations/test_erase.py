@@ -194,7 +194,7 @@ def test_a_membership_ends_with_the_decision_that_names_nobody(peopled) -> None:
         told = erase(s, [WHO])
         (decision,) = log.decisions(s.store, kinds=("users_erased",))
         assert decision.seq == told["seq"]
-        assert decision.body == {"persons": 1, "identities": 1, "events": 6, "purged": 0}
+        assert decision.body == {"persons": 1, "identities": 1, "events": 6, "purged": 0, "rest": []}
         (change,) = changes(s, cause="erasure")
         assert (change["user"], change["to"], change["cause_seq"]) == (f"#{gone}", None, told["seq"])
         assert change["reason"] == "forgotten on request"
