@@ -21,7 +21,7 @@ from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.times import iso
 from segtui.tui import words
 from segtui.tui.actions import EVERYWHERE, bindings
-from segtui.tui.palette import ActionCommands, Palette, PlaceCommands
+from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.screens.changes import ChangesPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
@@ -220,10 +220,6 @@ class SegtuiApp(App[None], inherit_bindings=False):
 
     def action_palette(self) -> None:
         self.action_command_palette()
-
-    def action_command_palette(self) -> None:
-        if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
 
     def action_imports(self) -> None:
         self.push_screen(ImportReport(lambda number: self.data.quality(number)))

@@ -5,21 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.widgets import Input
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from segtui.tui.actions import EVERYWHERE, Action, in_scope
 from segtui.tui.screens.page import Page
 
 if TYPE_CHECKING:
     from segtui.tui.app import SegtuiApp
-
-
-class Palette(CommandPalette):
-    """Textual's palette; its cursor stands still where nothing else moves."""
-
-    def on_mount(self) -> None:
-        self.query_one(Input).cursor_blink = self.app.animation_level != "none"
 
 
 class ActionCommands(Provider):

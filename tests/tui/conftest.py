@@ -302,11 +302,13 @@ class Shop:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same key, colours and pace everywhere; a member is looked up as soon as the cursor is on it."""
+    """The same key, colours, pace and cursor everywhere; a member is looked up as soon as chosen."""
     monkeypatch.setenv("SEGTUI_KEY", KEY)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(members, "REST_SECONDS", 0.01)
+    # Turning its blinking off may come between a tick of its timer and what the tick does: off for good then.
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
 
 
 @pytest.fixture(scope="session")

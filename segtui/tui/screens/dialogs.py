@@ -43,9 +43,6 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
                 )
             )
 
-    def on_mount(self) -> None:
-        self.query_one(Input).cursor_blink = self.app.animation_level != "none"
-
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
         self.ask("check", lambda _cancelled: self.check(text), self._accept)
