@@ -95,6 +95,9 @@ def _sequence(store: Store) -> Check:
                     "sequence", False, f"{_named(commit)} starts its vocabulary at {first}, not {words}"
                 )
             words = last + 1
+    both = store.rows("SELECT min(seq) FROM redactions WHERE seq IN (SELECT seq FROM behaviour)")[0][0]
+    if both is not None:
+        return Check("sequence", False, f"seq {both} is listed as cut, and is there")
     purged = store.rows("SELECT count(*) FROM redactions")[0][0]
     totals["behaviour"] -= purged
     for stream, table in TABLES.items():
