@@ -71,17 +71,31 @@ def _newest(store: Store) -> int:
 
 
 def leave_out(store: Store, users: Sequence[int]) -> None:
-    """Takes some users' rows off the kept sum, while their ids are still known, inside the open transaction.
+    """Makes the kept sum what it is once some users are forgotten, inside the open transaction.
 
-    Raises KeyMissing.
+    To be called while their ids are still known: their own rows leave the sum, and rows of others that name
+    them (aliases) stay in it without the name. Raises KeyMissing.
     """
     store.vault.require()
     total, position = _kept(store)
-    rows = log.behaviour(store, position=position, users=users, columns=["seq", "user", *HASHED])
-    if rows.height:
-        carried = log.carried(store, int(rows["seq"][0]), int(rows["seq"][-1]))
-        carried = carried.filter(pl.col("seq").is_in(rows["seq"].implode()))
-        _keep(store, (total - _sum(rows, _words(store, rows, carried))) % MODULUS, position)
+    links = log.links(store, position=position)
+    naming = links.filter(pl.col("other").is_in(users), ~pl.col("user").is_in(users))
+    columns = ["seq", "user", *HASHED]
+    own = log.behaviour(store, position=position, users=users, columns=columns)
+    others = log.behaviour(store, position=position, users=naming["user"].to_list(), columns=columns)
+    others = others.filter(pl.col("seq").is_in(naming["seq"].implode()))
+    if not own.height + others.height:
+        return
+    for rows in (own, others):
+        total -= _sum(rows, _words(store, rows, _carried_by(store, rows)))
+    total += _sum(others, _words(store, others, _carried_by(store, others), without=users))
+    _keep(store, total % MODULUS, position)
+
+
+def _carried_by(store: Store, rows: pl.DataFrame) -> pl.DataFrame:
+    """seq, name, value of what the rows, which are by seq, carry."""
+    first, last = (int(rows["seq"][0]), int(rows["seq"][-1])) if rows.height else (0, -1)
+    return log.carried(store, first, last).filter(pl.col("seq").is_in(rows["seq"].implode()))
 
 
 def _summed(store: Store, after: int, last: int) -> int:
@@ -170,12 +184,13 @@ def _words(
     attributes: pl.DataFrame,
     users: Digested | None = None,
     texts: Digested | None = None,
+    without: Sequence[int] = (),
 ) -> Words:
-    """What is not among the digests at hand is read from the store."""
-    others = _others(store, attributes)
+    """What is not among the digests at hand is read from the store; `without`: users taken as unknown."""
+    others, hidden = _others(store, attributes), set(without)
     asked = pl.concat([rows["user"], others["value"]]).unique()
     external = store.vault.external_ids(asked.to_list() if users is None else _unknown(asked, users))
-    known = {user: _sha(text) for user, text in external.items()}
+    known = {user: _sha(text) for user, text in external.items() if user not in hidden}
     persons = _Digests(known, users)
     return Words(persons, _Digests(_texts(store, rows, texts), texts), _carried(store, attributes, persons))
 

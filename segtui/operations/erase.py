@@ -11,6 +11,7 @@ from typing import Any
 from db import forgetting, log, lookups
 from db.asides import forget_aside
 from db.erasures import ERASED, LIFTED, PURGED, Erasures
+from engine.identity import identity_at
 from segtui.operations import mentions
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
@@ -117,17 +118,22 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     _refuse_unknown(s, ids, set(rest), "known in")
     # What an erased person did can still be purged, by number; nothing else of theirs is left.
     found.already += 0 if purge else len(gone.intersection(there.values()))
-    found.users = _aliases(s, {user for user in there.values() if purge or user not in gone}, found)
+    spared = set() if purge else gone
+    found.users = _aliases(s, set(there.values()) - spared, spared, found)
     found.ids += sorted({text for _, _, text in vault.entries(found.users)})
     return found
 
 
-def _aliases(s: Session, users: set[int], found: _Persons) -> list[int]:
-    """Every number of the persons behind some of them; counts the persons."""
-    canonical = dict(s.identity().select("user", "canonical").iter_rows())
+def _aliases(s: Session, users: set[int], gone: set[int], found: _Persons) -> list[int]:
+    """Every number, those `gone` left out, of the persons behind some of them; counts the persons.
+
+    Aliases that hold today tell who is one person: an id that was taken back from somebody is another's.
+    """
+    canonical = dict(identity_at(log.links(s.store)).iter_rows())
     persons = {canonical.get(user, user) for user in users}
     found.count += len(persons)
-    return sorted(persons | {user for user, person in canonical.items() if person in persons})
+    numbers = persons | {user for user, person in canonical.items() if person in persons}
+    return sorted(numbers - gone)
 
 
 def _cleaned(ids: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from db import log
 from db.content import content_digest
+from db.erasures import Erasures
 from segtui.operations.erase import erase
 from segtui.operations.ingest import import_files
 from segtui.operations.session import Session
@@ -152,6 +153,26 @@ def test_an_alias_of_an_erased_person_is_suppressed(shop, give):
         erase(s, ["anon-2"])
     found = give(alias("zoe", "anon-2", 9), alias("ann", "anon-3", 9), name="tonight")
     assert (found["accepted"], found["suppressed"]) == (1, 1)
+
+
+@pytest.mark.parametrize("asked", ["ann", "anon-1", "anon-0"])
+def test_erasing_one_id_of_a_person_erases_all_of_them(shop, give, asked):
+    ids = ["ann", "anon-1", "anon-0"]
+    give(alias("ann", "anon-1", 1), alias("anon-1", "anon-0", 2), alias("bob", "anon-2", 1))
+    with shop.open() as s:
+        assert erase(s, [asked])["persons"] == 1
+        assert s.store.vault.known(ids) == {}
+        assert set(Erasures(s.store).states([*ids, "bob", "anon-2"])) == set(ids)
+        assert verify(s)["ok"]
+
+
+@pytest.mark.parametrize("purge", [False, True])
+def test_erasing_an_id_that_was_taken_back_leaves_the_user_and_a_sound_store(shop, give, purge):
+    give(alias("ann", "anon-1", 1), alias("ann", "anon-1", 4, "unalias"), alias("ann", "anon-2", 5))
+    with shop.open() as s:
+        assert erase(s, ["anon-1"], purge=purge)["persons"] == 1
+        assert set(s.store.vault.known(["ann", "anon-1", "anon-2"])) == {"ann", "anon-2"}
+        assert verify(s)["ok"]
 
 
 def test_a_dry_run_finds_the_same_contradictions(give):
