@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from db import keys
 from db.copies import PRIVATE, draft_of, put_in_place
-from db.errors import KeyMissing, KeyWrong, StoreDamaged, StoreError
+from db.errors import KeyMissing, KeyWrong, StoreDamaged
 from db.sqlite import explained
 from db.vault import NONCE_BYTES, Vault
 
@@ -113,13 +113,6 @@ class Erasures:
                 if state:
                     found[text] = max(found.get(text, LIFTED), STATES[state], key=STATES.index)
         return found
-
-    def refuse_changed(self) -> None:
-        """Raises StoreError when somebody was erased or let in again since this was read."""
-        if Erasures(self._store)._lines != self._lines:
-            raise StoreError(
-                f"Somebody was erased from {self._store.path} meanwhile: nothing was done, run it again."
-            )
 
     def record(self, ids: Sequence[str], state: str, at: int) -> None:
         """Notes a state of some ids as of `at` (µs UTC); it is on the disk when this returns."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ STEPS = {"read": 0.4, "sift": 0.4, "write": 0.2}
 
 class _OtherCurrency(Exception):
     """Most rows turned out to be in another currency than those of the first batch."""
+
+    def __init__(self, currency: str | None) -> None:
+        super().__init__()
+        self.currency = currency
 
 
 def import_files(
@@ -58,21 +63,22 @@ def import_files(
     if not dry_run:
         # External ids cannot go into the vault without its key: said before any work.
         s.store.vault.require()
-    currency = s.settings.currency
+    guess: str | None = None
     while True:
         pace = Pace(progress, **STEPS)
-        reading = Reading(s, found, timezone, currency, exchange, pace)
+        read = partial(Reading, s, found, timezone, guess, exchange, pace)
         rejected = Quarantine(s.store.path, name, time.time_ns() // 1000, dry_run=dry_run)
         try:
             if dry_run:
+                reading = read()
                 result = _dry_run(reading, rejected)
             else:
-                counts = _import(s, reading, rejected, name, pace, min_accepted, max_quarantine)
+                reading, counts = _import(s, read, rejected, name, pace, min_accepted, max_quarantine)
                 result = asdict(counts) | {"quarantine_file": str(rejected.file) if rejected.file else None}
             break
-        except _OtherCurrency:
+        except _OtherCurrency as other:
             rejected.discard()
-            currency = reading.currencies.main
+            guess = other.currency
         except OperationError:
             rejected.close()
             raise
@@ -100,21 +106,22 @@ def import_files(
 
 def _import(
     s: Session,
-    reading: Reading,
+    read: Callable[[], Reading],
     rejected: Quarantine,
     source: str,
     pace: Pace,
     min_accepted: int | None,
     max_quarantine: float | None,
-) -> Counts:
+) -> tuple[Reading, Counts]:
     """One commit of everything that is read and new."""
     with s.store.transaction(actor=s.actor, source=source) as tx:
-        reading.erasures.refuse_changed()
+        # Only now: another writer may have settled the currency or erased somebody while this one waited.
+        reading = read()
         arrivals = Arrivals(s, tx, source)
         pace.step("read")
-        for read in reading:
-            rejected.add(read.path, read.batch.rejected)
-            arrivals.take(read.batch, read.file)
+        for each in reading:
+            rejected.add(each.path, each.batch.rejected)
+            arrivals.take(each.batch, each.file)
         rejected.close()
         _check_currency(reading)
         _check_quarantine(reading, rejected, max_quarantine)
@@ -127,12 +134,12 @@ def _import(
             )
         if counts.first_seq is not None:
             _decide(s, tx, reading, rejected, source, counts)
-    return counts
+    return reading, counts
 
 
 def _check_currency(reading: Reading) -> None:
     if reading.currencies.chosen != reading.currencies.main and reading.settles_currency:
-        raise _OtherCurrency
+        raise _OtherCurrency(reading.currencies.main)
 
 
 def _check_quarantine(reading: Reading, rejected: Quarantine, limit: float | None) -> None:

@@ -63,7 +63,8 @@ class Reading:
     """One pass over the files: `rows`, `accepted` and `suppressed` grow with each batch.
 
     Rows of erased persons, and those older than a cut, are counted and left out; not even their words get
-    into the vocabulary.
+    into the vocabulary. A reading holds what the store settled when it was made; `guess` is the currency to
+    try while it has settled none.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Reading:
         s: Session,
         files: Files,
         timezone: str | None,
-        currency: str | None,
+        guess: str | None,
         rates: sources.Rates | None,
         pace: Pace,
     ) -> None:
@@ -80,9 +81,10 @@ class Reading:
         self.rows = 0
         self.accepted = 0
         self.suppressed = 0
-        self.erasures = Erasures(s.store)
+        self._erasures = Erasures(s.store)
         self._origin = retention.origin(s.store)
         self._aliases = Aliases(s)
+        currency = settings.currency or guess
         self.currencies = sources.Currencies(currency, rates)
         self.settles_currency = currency is None
         self._pace = pace
@@ -111,7 +113,7 @@ class Reading:
 
     def _kept(self, batch: sources.Batch) -> sources.Batch:
         """The batch without rows of erased persons, at the time that tables are told for."""
-        accepted, rejected = suppress(self.erasures, batch.accepted, batch.rejected, batch.aliases)
+        accepted, rejected = suppress(self._erasures, batch.accepted, batch.rejected, batch.aliases)
         if self._origin is not None:
             # What a cut took away does not come back with a file that still has it.
             passed = (pl.col("time") < self._origin.before) & ~pl.col("kind").is_in(retention.LASTING)

@@ -16,7 +16,7 @@ from db import content, log, redactions, summary
 from db.chain import verify
 from db.content import content_digest
 from db.erasures import ERASED, LIFTED, PURGED, Erasures, carry_erasures, erasures_path
-from db.errors import KeyMissing, StoreDamaged, StoreError
+from db.errors import KeyMissing, StoreDamaged
 from db.forgetting import erased, forget, to_wipe
 from db.segments import SEGMENT_ROWS, held
 from db.store import Store
@@ -89,14 +89,6 @@ def test_a_file_that_is_no_list_is_refused(store: Store, text: str) -> None:
     erasures_path(store.path).write_text(text)
     with pytest.raises(StoreDamaged, match="not a list of erased persons"):
         Erasures(store)
-
-
-def test_whoever_read_the_list_before_somebody_was_erased_must_read_it_again(store: Store) -> None:
-    before = Erasures(store)
-    before.refuse_changed()
-    Erasures(store).record(["ann"], ERASED, 10)
-    with pytest.raises(StoreError, match="meanwhile: nothing was done, run it again"):
-        before.refuse_changed()
 
 
 # --- purged rows -------------------------------------------------------------------------------------

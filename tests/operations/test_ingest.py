@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db import log, spill, vocabulary
-from segtui.operations import ingest_rows, reading, sifting
+from segtui.operations import ingest, ingest_rows, reading, sifting
+from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
 from segtui.operations.ingest import import_files
 from segtui.operations.init import init
+from segtui.operations.quarantine import Quarantine
 from segtui.operations.rescore import rescore
 from segtui.operations.session import open_session
 from segtui.operations.status import status
@@ -192,6 +194,35 @@ def test_a_session_keeps_its_ordinal_when_a_grown_file_comes(store, tmp_path):
         assert import_files(s, [lines(tmp_path / "b.ndjson", first + more)], format="events")["accepted"] == 3
         rows = log.behaviour(s.store, columns=["user", "occurred_at", "session"]).sort("user", "occurred_at")
     assert rows["session"].to_list() == [3, 1, 2, 2, 1, 2, 2]
+
+
+@pytest.fixture
+def before_the_lock(monkeypatch):
+    """before_the_lock(other): the next import calls it when it is about to wait for the writer's lock."""
+
+    def hook(other):
+        waiting = [other]
+
+        def quarantine(*arguments, **options):
+            if waiting:
+                waiting.pop()()
+            return Quarantine(*arguments, **options)
+
+        monkeypatch.setattr(ingest, "Quarantine", quarantine)
+
+    return hook
+
+
+def test_what_another_writer_settled_while_an_import_waited_counts(store, tmp_path, before_the_lock):
+    euros = lines(tmp_path / "euros.ndjson", [purchase("ann", 5)])
+    dollars = lines(tmp_path / "dollars.ndjson", [purchase("bob", 6, currency="USD")])
+    with open_session(store) as s, open_session(store) as other:
+        before_the_lock(lambda: import_files(other, [euros], format="events"))
+        told = import_files(s, [dollars], format="events")
+        assert (told["accepted"], told["quarantined"], told["currency"]) == (0, 1, "EUR")
+        before_the_lock(lambda: erase(other, ["ann"]))
+        told = import_files(s, [lines(tmp_path / "more.ndjson", [purchase("ann", 7)])], format="events")
+        assert (told["accepted"], told["suppressed"]) == (0, 1)
 
 
 def test_the_currency_of_most_rows_wins_whatever_comes_first(store, tmp_path, monkeypatch):
