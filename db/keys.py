@@ -11,7 +11,10 @@ import base64
 import binascii
 import hmac
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,7 @@ KEY_VARIABLE = "SEGTUI_KEY"
 NEW_KEY_VARIABLE = "SEGTUI_NEW_KEY"
 KEY_BYTES = 32
 SERVICE = "segtui"
+DRAFT = ".draft"
 FILE, KEYRING = "file", "keyring"
 
 
@@ -75,17 +79,21 @@ def told_key(variable: str) -> bytes | None:
 
 
 def write_key(path: Path, key: bytes) -> None:
-    """Writes a key file, mode 0600, never over another; it is on the disk when this returns."""
+    """Writes a key file, mode 0600, never over another; it is whole and on the disk when this returns."""
+    descriptor, draft = tempfile.mkstemp(prefix=f"{path.name}.", suffix=DRAFT, dir=path.parent)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # A rename would replace a key that came meanwhile.
+        os.link(draft, path)
     except FileExistsError as error:
         raise StoreExists(
             f"{path} is there already and may be the only key to another store: move it away first."
         ) from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    finally:
+        Path(draft).unlink()
     sync_folder(path)
 
 
@@ -118,8 +126,11 @@ def _candidates(store: Path, check: bytes, *, keyring: bool) -> Iterator[tuple[s
     if told is not None:
         yield KEY_VARIABLE, told
     # The next one first: whoever does not find it there any more finds it under its final name.
-    beside = [] if told is not None else [next_path(store), key_path(store)]
-    for path in (*beside, kept_path(store, check)):
+    if told is None:
+        proposed = _proposed(store)
+        if proposed is not None:
+            yield str(next_path(store)), proposed
+    for path in (*([] if told is not None else [key_path(store)]), kept_path(store, check)):
         found = _read(path)
         if found is not None:
             yield str(path), found
@@ -137,6 +148,13 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
+def _proposed(store: Path) -> bytes | None:
+    """The key of a rotation that has not ended, None where there is none, or none that was written whole."""
+    with suppress(KeyWrong):
+        return _read(next_path(store))
+    return None
+
+
 # --- a new key in place of the old one -------------------------------------------------------------------
 
 
@@ -148,7 +166,8 @@ def propose(store: Path, key: bytes, place: str) -> None:
     if place == KEYRING:
         put_in_keyring(store, key)
         return
-    next_path(store).unlink(missing_ok=True)
+    for left in (next_path(store), *store.parent.glob(f"{escape(next_path(store).name)}.*{DRAFT}")):
+        left.unlink(missing_ok=True)
     write_key(next_path(store), key)
 
 
@@ -159,11 +178,9 @@ def settle(store: Path, check: bytes, place: str) -> None:
     """
     if place == KEYRING:
         retire(store)
-    proposed = _read(next_path(store))
-    if proposed is None:
-        return
-    if not hmac.compare_digest(key_check(proposed), check):
-        next_path(store).unlink()  # the store never took it
+    proposed = _proposed(store)
+    if proposed is None or not hmac.compare_digest(key_check(proposed), check):
+        next_path(store).unlink(missing_ok=True)  # the store never took it
         return
     retire(store)
     next_path(store).replace(key_path(store))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from keyring.errors import KeyringLocked
 from db import keys
 from db.chain import verify
 from db.content import content_digest
-from db.errors import KeyMissing, KeyWrong
+from db.errors import KeyMissing, KeyWrong, StoreFull
 from db.store import Store
 
 OLD, NEW = bytes(range(32)), bytes(range(1, 33))
@@ -127,6 +129,29 @@ def test_a_key_that_was_never_taken_is_removed(tmp_path: Path) -> None:
     keys.settle(store, CHECK, keys.FILE)
     assert [path.name for path in tmp_path.iterdir()] == ["shop.db.key"]
     assert find(store, OLD) == OLD
+
+
+@pytest.mark.parametrize("torn", ["", "QUJD"])
+def test_a_key_that_was_not_written_whole_was_never_taken(tmp_path: Path, torn: str) -> None:
+    store = tmp_path / "shop.db"
+    keys.write_key(keys.key_path(store), OLD)
+    keys.next_path(store).write_text(torn)
+    assert find(store, OLD) == OLD
+    keys.settle(store, CHECK, keys.FILE)
+    assert [path.name for path in tmp_path.iterdir()] == ["shop.db.key"]
+    Path(f"{keys.next_path(store)}.killed.draft").touch()
+    keys.propose(store, NEW, keys.FILE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.db.key", "shop.db.key.new"]
+
+
+def test_a_key_that_cannot_be_written_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreFull):
+        Store.create(tmp_path / "shop.db")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_went_to_the_keyring_leaves_its_file_to_the_backups(
