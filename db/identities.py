@@ -134,7 +134,10 @@ class Identities(ABC):
         connection, former = self._store.connection, "former_identities"
         sql = self._store.rows("SELECT sql FROM sqlite_schema WHERE name = ?", (self.table,))[0][0]
         connection.execute("PRAGMA secure_delete = ON").fetchall()
+        # Or else a view that somebody made over the table follows it, and the next renaming fails over it.
+        connection.execute("PRAGMA legacy_alter_table = ON")
         connection.execute(f"ALTER TABLE {self.table} RENAME TO {former}")
+        connection.execute("PRAGMA legacy_alter_table = OFF")
         connection.execute(sql)
         yield former
         connection.execute(f"DROP TABLE {former}")

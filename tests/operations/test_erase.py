@@ -309,6 +309,22 @@ def test_all_aliases_of_a_person_are_forgotten(peopled, write) -> None:
         assert Erasures(s.store).states(["customer-1"]) == {"customer-1": "purged"}
 
 
+@pytest.mark.parametrize("vault", [True, False])
+def test_a_view_over_the_identities_stays_what_it_is(tmp_path: Path, write, vault: bool) -> None:
+    path = tmp_path / "shop.db"
+    init(path, currency="EUR", clock="wall", vault=vault)
+    with open_session(path) as s:
+        import_files(s, [write([purchase(name, 0, 5) for name in "abc"])], format="events")
+        table = s.store.vault.table
+        s.store.connection.execute(f"CREATE VIEW who AS SELECT user FROM {table}")
+        for gone, left in (("a", 2), ("b", 1)):
+            erase(s, [gone])
+            assert s.store.rows("SELECT count(*) FROM who") == [(left,)]
+        if vault:
+            rotate(s)
+            assert s.store.rows("SELECT count(*) FROM who") == [(1,)]
+
+
 def test_what_they_did_can_be_purged_by_number_later(peopled) -> None:
     with peopled.open() as s:
         gone = s.user(WHO)
