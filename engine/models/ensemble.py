@@ -26,7 +26,7 @@ class Ensemble(nnx.Module):
         return jnp.stack([m(features, sequences, k) for m, k in zip(self.members, keys, strict=True)])
 
     def __call__(
-        self, features: jax.Array | None, sequences: jax.Array | None, key: jax.Array | None = None
+        self, features: jax.Array | None, sequences: jax.Array | None = None, key: jax.Array | None = None
     ) -> jax.Array:
         """Logits float32[n, labels] whose softmax is the mean of the members' probabilities."""
         logarithms = jax.nn.log_softmax(self.each(features, sequences, key))

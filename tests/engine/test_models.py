@@ -108,6 +108,11 @@ def test_fused_reads_both():
     assert not np.allclose(plain, module(FEATURES, SEQUENCES + 1, None))
 
 
+def test_features_alone_are_enough_where_nothing_else_is_read():
+    for kind in ("logistic", "mlp"):
+        assert np.array_equal(built(kind)(FEATURES), built(kind)(FEATURES, SEQUENCES, None))
+
+
 @pytest.mark.parametrize("kind", DRAWN)
 def test_an_ensemble_says_the_mean_of_its_members_probabilities(kind):
     module = built(kind, members=3)
