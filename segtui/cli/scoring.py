@@ -149,6 +149,7 @@ def score(
     context: typer.Context,
     model: Model = None,
     at: At = None,
+    position: Position = None,
     out_file: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file instead.")
     ] = None,
@@ -163,7 +164,7 @@ def score(
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
         with out.progress():
-            results = operation(s, model=model, at=tick_if(s, at), out=out_file)
+            results = operation(s, model=model, at=tick_if(s, at), position=position, out=out_file)
             first = next(iter_results := iter(results), None)
         if out_file is not None and first is not None:
             out.document(first) if json else out.facts(list(first.items()))

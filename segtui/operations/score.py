@@ -17,13 +17,19 @@ from segtui.operations.session import Session
 
 
 def score(
-    s: Session, *, model: str | None = None, at: int | None = None, out: Path | None = None
+    s: Session,
+    *,
+    model: str | None = None,
+    at: int | None = None,
+    position: int | None = None,
+    out: Path | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One dict per user, or (with `out`) one that says what was written: user, label, p_LABEL columns.
 
-    The label is the most likely one; the switching margin belongs to memberships, not to scores.
+    `position`: from the events the log held then, with the model promoted then. The label is the most likely
+    one; the switching margin belongs to memberships, not to scores.
     """
-    found = definitions(s)
+    found = definitions(s, position=position)
     if model is None:
         promoted = [each.model for each in found.segmentations.values() if each.model]
         if not promoted:
@@ -33,7 +39,9 @@ def score(
         digest = found.find_model(model)["model"]
     decider = model_decider(s.store, digest)
     as_of = s.tick_at(at)
-    evidence = Evidence(s.events(before=as_of), s.identity(), s.attributes())
+    evidence = Evidence(
+        s.events(before=as_of, position=position), s.identity(), s.attributes(position=position)
+    )
     frame = evidence.features(as_of, decider.spec)
     nobody = np.full(frame.height, -1, np.int32)
     scores, labels = decider.decide(frame, evidence, as_of, nobody)
