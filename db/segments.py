@@ -28,6 +28,19 @@ SEGMENT_ROWS = 10_000
 MOST_ROWS = 4_000_000
 CHUNK_ROWS = 500_000
 GROUP_ROWS = 1 << 16
+DISTINCT = (
+    "seq",
+    "user",
+    "occurred_at",
+    "order",
+    "source_id",
+    "amount",
+    "duration",
+    "probability",
+    "cause_seq",
+)
+"""Columns in which a value seldom comes again: a dictionary of them costs time and room."""
+
 LAST_SEQ = 2**63 - 1
 STREAMS = ("behaviour", "changes")
 _NAME = re.compile(r"(behaviour|changes)-c(\d+)-c(\d+)-s(\d+)-s(\d+)-([0-9a-f]{16})\.parquet")
@@ -265,7 +278,13 @@ class _Writer:
 
         table = rows.to_arrow()
         if self._parquet is None:
-            self._parquet = ParquetWriter(self._file, table.schema, compression="lz4", store_schema=True)
+            self._parquet = ParquetWriter(
+                self._file,
+                table.schema,
+                compression="lz4",
+                use_dictionary=[name for name in rows.columns if name not in DISTINCT],
+                store_schema=True,
+            )
         self._parquet.write_table(table, row_group_size=GROUP_ROWS)
 
     def finish(self, commits: tuple[int, int], seqs: tuple[int, int]) -> None:

@@ -190,7 +190,9 @@ def _user(judge: MappedJudge, mapping: Mapping) -> None:
     """The user column; where it is empty, says nobody, or is not there, the trimmed lower-case e-mail."""
     given = pl.lit(None, dtype=pl.String)
     if "user" in mapping.columns:
-        ids = [numbers.plain_id(cell) for cell in judge.cells("user")]
+        # The judge makes ids plain, at the cost of a look at each only where one needs it.
+        as_meant = numbers.plain_id if mapping.nobody else numbers.trimmed
+        ids = [as_meant(cell) for cell in judge.cells("user")]
         if mapping.nobody:
             ids = [pl.when(~one.is_in(list(mapping.nobody))).then(one) for one in ids]
         given = pl.coalesce(ids)
