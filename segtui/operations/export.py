@@ -10,7 +10,7 @@ import polars as pl
 
 from engine.exact import quotient
 from segtui.operations.errors import OperationError
-from segtui.operations.files import write_frame
+from segtui.operations.files import frame_beside, write_frame
 from segtui.operations.members import member_frame
 from segtui.operations.session import Session
 
@@ -31,7 +31,8 @@ def export(
     """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says who as of when.
 
     Pseudonymous (`#12`) unless `identified`, which needs the vault's key. The file is there whole or not
-    at all; without it nothing is logged. What goes to stdout is logged before it goes.
+    at all; without it nothing is logged, and it is not there where logging fails. What goes to stdout is
+    logged before it goes.
     """
     chosen = list(columns or COLUMNS)
     unknown = [name for name in chosen if name not in COLUMNS]
@@ -64,13 +65,13 @@ def export(
     }
     if str(out) == "-":
         # Recorded first: a reader who leaves halfway has seen members all the same.
-        _record(s, about | {"rows": table.height, "file_digest": None})
+        with s.store.transaction(actor=s.actor, source="export") as tx:
+            tx.append_decision("exported", about | {"rows": table.height, "file_digest": None})
         return write_frame(table, Path(out))
-    result = write_frame(table, Path(out))
-    _record(s, about | {"rows": result["rows"], "file_digest": result["file_digest"]})
-    return result
-
-
-def _record(s: Session, body: dict[str, Any]) -> None:
-    with s.store.transaction(actor=s.actor, source="export") as tx:
-        tx.append_decision("exported", body)
+    with (
+        frame_beside(table, Path(out)) as (told, place),
+        s.store.transaction(actor=s.actor, source="export") as tx,
+    ):
+        tx.append_decision("exported", about | {name: told[name] for name in ("rows", "file_digest")})
+        place()
+    return told

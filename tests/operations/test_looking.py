@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db import log
+from db.errors import StoreLocked
+from db.lock import writer_lock
+from db.transaction import Transaction
 from segtui.operations.changes import changes
 from segtui.operations.errors import OperationError
 from segtui.operations.export import export
@@ -114,6 +117,28 @@ def test_the_log_keeps_which_members_left_the_house(lived, tmp_path):
         now, then = (each.body for each in log.decisions(s.store, kinds=("exported",)))
         assert (now["as_of"], now["position"]) == (s.as_of(), seen)
         assert (then["as_of"], then["position"]) == (instant(25), seen + 1)
+
+
+def test_an_export_that_cannot_be_logged_leaves_no_file(lived, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGTUI_WAIT", "0")
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    def fail(self):
+        raise OSError("no more")
+
+    with lived.open() as s:
+        with writer_lock(lived.path), pytest.raises(StoreLocked):
+            export(s, "value=high", folder / "members.csv", identified=True)
+        assert list(folder.iterdir()) == []
+        with monkeypatch.context() as patched:
+            patched.setattr(Transaction, "finish", fail)
+            with pytest.raises(OSError, match="no more"):
+                export(s, "value=high", folder / "members.csv", identified=True)
+        assert list(folder.iterdir()) == []
+        assert log.decisions(s.store, kinds=("exported",)) == []
+        export(s, "value=high", folder / "members.csv", identified=True)
+        assert [path.name for path in folder.iterdir()] == ["members.csv"]
 
 
 def test_a_column_is_exported_once(lived, tmp_path):
