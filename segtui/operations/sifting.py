@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from db import content, log, projections, vocabulary
+from db import content, forgetting, log, projections, vocabulary
 from db.store import Transaction
 from segtui.operations import deduplication
 from segtui.operations.deduplication import CONTENT
@@ -59,6 +59,7 @@ class Sieve:
     def __init__(self, s: Session, tx: Transaction, source: str) -> None:
         self._s, self._tx = s, tx
         self._newcomer = s.store.vault.next_user()
+        self._erased = forgetting.erased(s.store)
         self._ranges = [
             (commit.behaviour_first, commit.behaviour_last or 0)
             for commit in log.commits(s.store)
@@ -223,7 +224,10 @@ class Sieve:
         return pl.concat(parts)
 
     def _logged_ids(self, ids: pl.Series) -> pl.DataFrame:
-        """The logged rows under these source ids, by seq: seq, source_id, session and CONTENT."""
+        """The logged rows under these source ids, by seq: seq, source_id, session and CONTENT.
+
+        An erased person's are left out: once that is lifted, what they did comes again, under a new number.
+        """
         columns = ["seq", "source_id", "session", *CONTENT]
         parts = [pl.DataFrame(schema={name: log.BEHAVIOUR[name] for name in columns})]
         wanted = ids.to_frame("source_id")
@@ -232,6 +236,7 @@ class Sieve:
             seqs = seqs.join(wanted, on="source_id", how="semi", maintain_order="left")
             if seqs.height:
                 found = log.behaviour(self._s.store, after_seq=start, position=end, columns=columns)
+                found = found.filter(~pl.col("user").is_in(self._erased))
                 parts.append(found.join(seqs.select("seq"), on="seq", how="semi", maintain_order="left"))
         return pl.concat(parts)
 

@@ -257,6 +257,16 @@ def test_lifting_lets_them_in_again_under_a_new_number(peopled, write) -> None:
         sound(s)
 
 
+def test_lifting_lets_in_again_what_they_did_under_the_same_ids_once(peopled, first) -> None:
+    with peopled.open() as s:
+        erase(s, [WHO])
+        lift(s, [WHO])
+        assert import_files(s, [first], format="events")["accepted"] == DAYS
+        assert s.events(users=[s.user(WHO)]).height == DAYS
+        assert import_files(s, [first], format="events")["accepted"] == 0
+        sound(s)
+
+
 def test_a_rotation_leaves_the_list_as_true_as_it_was(peopled, first) -> None:
     def sealed() -> set[str]:
         return {line for line in erasures_path(peopled.path).read_text().splitlines() if "sealed" in line}
