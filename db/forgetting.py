@@ -25,13 +25,17 @@ DECISION = "users_erased"
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What an erasure took: persons, their entries in the vault, their events, those of them purged."""
+    """What an erasure took: persons, their entries in the vault, their events, those of them purged.
+
+    `ended`: the changes (columns of log.CHANGES without seq) that end their memberships.
+    """
 
     persons: int
     identities: int
     events: int
     purged: int
     seq: int
+    ended: pl.DataFrame
 
 
 def forget(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int | None = None) -> Forgotten:
@@ -41,6 +45,13 @@ def forget(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int |
     What is left of the persons in the write-ahead log goes when the transaction has ended, see `wipe`.
     `persons`: how many they are, by default one for each number. Raises KeyMissing.
     """
+    done = take(tx, users, purge=purge, persons=persons)
+    tx.append_changes(done.ended)
+    return done
+
+
+def take(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int | None = None) -> Forgotten:
+    """As `forget`, but leaves `ended` for the caller to append, after the commit's other decisions."""
     store = tx.store
     users = sorted({int(user) for user in users})
     condition, value = log.among("user", users)
@@ -54,15 +65,19 @@ def forget(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int |
     persons = len(users) if persons is None else persons
     told = {"persons": persons, "identities": identities, "events": events, "purged": purged}
     seq = tx.append_decision(DECISION, told | {"rest": redactions.rest(store)})
-    end_memberships(tx, users, seq)
+    ended = end_memberships(tx, users, seq)
     store.connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(user,) for user in users])
     store.connection.execute("INSERT OR REPLACE INTO meta VALUES ('to_wipe', 1)")
-    return Forgotten(persons, identities, events, purged, seq)
+    return Forgotten(persons, identities, events, purged, seq, ended)
 
 
-def end_memberships(tx: Transaction, users: list[int], seq: int) -> None:
-    """Moves the users to no label in every segmentation, at its last scored tick; the cause is `seq`."""
+def end_memberships(tx: Transaction, users: list[int], seq: int) -> pl.DataFrame:
+    """Moves the users to no label in every segmentation, at its last scored tick; the cause is `seq`.
+
+    Returns the changes (columns of log.CHANGES without seq), which are still to be appended.
+    """
     store = tx.store
+    ended = [pl.DataFrame(schema=CHANGES).drop("seq")]
     condition, value = log.among("user", users)
     for (segmentation,) in store.rows("SELECT DISTINCT segmentation FROM members"):
         held = store.frame(
@@ -74,7 +89,7 @@ def end_memberships(tx: Transaction, users: list[int], seq: int) -> None:
             continue
         newest = rescores(store, segmentation).sort("pass", "as_of").row(-1, named=True)
         number, as_of = newest["pass"], newest["as_of"]
-        tx.append_changes(ending(tx, held, segmentation, number, as_of, seq))
+        ended.append(ending(tx, held, segmentation, number, as_of, seq))
         gone = {name: pl.lit(None) for name in MEMBERS if name != "user"}
         tx.save_members(segmentation, held.select("user").with_columns(**gone))
         store.connection.executemany(
@@ -85,6 +100,7 @@ def end_memberships(tx: Transaction, users: list[int], seq: int) -> None:
                 for label, count in held.group_by("label").len().iter_rows()
             ],
         )
+    return pl.concat(ended)
 
 
 def ending(

@@ -40,33 +40,31 @@ def retain(
     """
     now = s.require_as_of()
     before = _before(s, keep, now)
-    origin = retention.origin(s.store)
-    rows = retention.older(s.store, before)
-    if rows.is_empty() or (origin is not None and before <= origin.before):
-        raise OperationError(f"Nothing is older than {s.iso(before)}: there is nothing to cut.")
-    decided = last_rescore(s) is not None
-    gone = _gone(s, rows, before)
-    if gone:
+    if _gone(s, _older(s, before), before):
         s.store.vault.require()
-    if not dry_run:
-        if decided:
-            rescore(s, progress=progress, cancelled=cancelled)
-        if gone:
-            progress("forgetting persons of whom nothing is left", None)
-            with s.store.transaction(actor=s.actor, source="retain") as tx:
-                forgetting.forget(tx, gone, purge=True)
-    own = rows.filter(~pl.col("user").is_in(gone))
+    if last_rescore(s) is not None and not dry_run:
+        rescore(s, progress=progress, cancelled=cancelled)
     told: dict[str, Any] = {"seq": None, "changed": 0, "by_cause": {}}
     try:
         with s.store.transaction(actor=s.actor, source="retain") as tx:
+            # Who is gone is known under the lock alone: an import before it may have brought somebody back.
+            rows = _older(s, before)
+            gone = _gone(s, rows, before)
+            ended: pl.DataFrame | None = None
+            if gone:
+                progress("forgetting persons of whom nothing is left", None)
+                ended = forgetting.take(tx, gone, purge=True).ended
             progress("cutting", None)
+            own = rows.filter(~pl.col("user").is_in(gone))
             seq = retention.cut(tx, before, own, {"keep": keep, "persons": len(gone)})
-            if decided:
+            if last_rescore(s) is not None:
                 run = Run(s, tx, progress, cancelled)
                 plan = Plan([now], now, s.ticks.previous(now), s.store.head(), full=True)
                 run.walk(plan, edit=Edit("decision", seq, None))
                 totals = run.finish()
                 told |= {"changed": totals["changed"], "by_cause": totals["by_cause"]}
+            if ended is not None:
+                tx.append_changes(ended)
             if dry_run:
                 raise Stopped
             told["seq"] = seq
@@ -81,6 +79,15 @@ def retain(
         "dry_run": dry_run,
         "asides": [str(path) for path in kept_before(s.store.path)],
     }
+
+
+def _older(s: Session, before: int) -> pl.DataFrame:
+    """seq, user of the events to cut; raises OperationError for none."""
+    origin = retention.origin(s.store)
+    rows = retention.older(s.store, before)
+    if rows.is_empty() or (origin is not None and before <= origin.before):
+        raise OperationError(f"Nothing is older than {s.iso(before)}: there is nothing to cut.")
+    return rows
 
 
 def _before(s: Session, keep: str, now: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from db import log, projections, vocabulary
+from db import forgetting, log, projections, vocabulary
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
 from segtui.operations.ingest import import_files
@@ -112,6 +112,33 @@ def test_a_second_cut_and_a_purge_after_it_are_proven_too(old: Any) -> None:
         rescore(s)
         assert failed(s) == []
         assert s.store.vault.surrogate("s1") is not None
+
+
+def test_who_comes_back_before_the_cut_has_the_store_is_kept(
+    old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def and_s1_buys(s: Any, **options: Any) -> None:
+        rescore(s, **options)
+        old.events([("s1", 99, "purchase", 5.0)])
+
+    monkeypatch.setattr("segtui.operations.retain.rescore", and_s1_buys)
+    with old.open() as s:
+        assert retain(s, "40d")["persons"] == 4
+        assert s.store.vault.surrogate("s1") is not None
+        assert failed(s) == []
+
+
+def test_nobody_is_forgotten_without_the_cut(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with old.open() as s:
+        monkeypatch.setattr("db.retention.cut", killed)
+        with pytest.raises(KeyboardInterrupt):
+            retain(s, "40d")
+        assert None not in {s.store.vault.surrogate(f"s{n}") for n in range(5)}
+        assert log.decisions(s.store, kinds=(forgetting.DECISION,)) == []
+        assert failed(s) == []
 
 
 def test_an_import_does_not_bring_back_what_was_cut(old: Any) -> None:
