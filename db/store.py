@@ -243,8 +243,6 @@ class Store:
                 with explained(self.path):
                     tx.finish()
                     self.connection.execute("COMMIT")
-                with suppress(StoreError, OSError):
-                    tx.copy()
             except BaseException as error:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
@@ -253,6 +251,10 @@ class Store:
                 if story is not None:
                     raise story from error
                 raise
+            else:
+                # The commit stands, whatever becomes of its copies: they are disposable.
+                with suppress(StoreError, sqlite3.Error, OSError, pl.exceptions.PolarsError):
+                    tx.copy()
             finally:
                 self.open_transaction = None
                 if tx is not None:

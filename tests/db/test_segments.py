@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,6 +183,17 @@ def test_a_snapshot_older_than_a_copy_does_not_see_it(store: Store, events: Fram
         append(store, events, 40)
         assert spans(store) == [(1, 71)]
         assert log.behaviour(reader).height == 30
+
+
+def test_a_copy_that_cannot_be_sealed_does_not_fail_the_commit(
+    store: Store, events: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(seals, "keep", full)
+    append(store, events, 30)
+    assert log.behaviour(store).height == 30
 
 
 def test_a_copy_that_cannot_be_written_does_not_fail_the_commit(store: Store, events: Frame) -> None:
