@@ -17,7 +17,7 @@ from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.files import refuse_unwritable, write_text
 from segtui.operations.progress import Progress, quiet
-from segtui.operations.session import Session
+from segtui.operations.session import Session, is_text, numbered
 
 
 @dataclass
@@ -98,8 +98,7 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     known = vault.known([each for spellings in wanted.values() for each in spellings])
     gone, entered, there = set(forgetting.erased(s.store)), set(known.values()), {}
     for line, spellings in wanted.items():
-        number = int(line[1:]) if line.startswith("#") and line[1:].isdigit() else None
-        user = next((known[each] for each in spellings if each in known), number)
+        user = next((known[each] for each in spellings if each in known), numbered(line))
         if user is not None and (user in gone or user in entered or next(vault.entries([user]), None)):
             there[line] = user
     rest = {line: spellings for line, spellings in wanted.items() if line not in there}
@@ -144,7 +143,9 @@ def _cleaned(ids: Sequence[str]) -> list[str]:
 
 
 def _spellings(line: str) -> list[str]:
-    """How the person may be known: as written, and e-mails in lower case."""
+    """How the person may be known: as written, and e-mails in lower case; not at all by what is no text."""
+    if not is_text(line):
+        return []
     return list(dict.fromkeys([line, line.lower()] if "@" in line else [line]))
 
 

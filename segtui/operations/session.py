@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from engine.exact import quotient
 from engine.ticks import Ticks
 from segtui.operations.errors import OperationError
 from segtui.operations.times import iso, parse_time
+
+SURROGATE = re.compile("#([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,21 @@ def actor() -> str:
     except (KeyError, OSError):
         # A container's user often has no name.
         return f"uid-{os.getuid()}"
+
+
+def numbered(text: str) -> int | None:
+    """The surrogate that `#12` names; None for every other text."""
+    found = SURROGATE.fullmatch(text)
+    return int(found[1]) if found else None
+
+
+def is_text(text: str) -> bool:
+    """Whether an argument was UTF-8: what was not is nobody's id, and cannot be looked up."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Session:
@@ -130,11 +148,12 @@ class Session:
 
     def user(self, text: str) -> int:
         """The surrogate behind an external id or a `#12`."""
-        if text.startswith("#") and text[1:].isdigit():
-            if int(text[1:]) in forgetting.erased(self.store):
+        number = numbered(text)
+        if number is not None:
+            if number in forgetting.erased(self.store):
                 raise OperationError(f"User {text} was erased: 'segtui changes --cause erasure' says when.")
-            return int(text[1:])
-        found = self.store.vault.surrogate(text)
+            return number
+        found = self.store.vault.surrogate(text) if is_text(text) else None
         if found is None:
             raise OperationError(
                 f"No user {text!r} in {self.store.path}: check the id, or use #NUMBER for a surrogate."
@@ -143,9 +162,10 @@ class Session:
 
     def surrogates(self, texts: Sequence[str]) -> tuple[set[int], int]:
         """The surrogates behind external ids or `#12`s, and how many of them are no user's."""
-        numbered = {int(text[1:]) for text in texts if text.startswith("#") and text[1:].isdigit()}
-        known = {row[0] for row in self.store.rows("SELECT DISTINCT user FROM behaviour")} & numbered
-        named = [text for text in texts if not (text.startswith("#") and text[1:].isdigit())]
+        numbers = {text: numbered(text) for text in texts}
+        users = {row[0] for row in self.store.rows("SELECT DISTINCT user FROM behaviour")}
+        known = users.intersection(number for number in numbers.values() if number is not None)
+        named = [text for text in texts if numbers[text] is None and is_text(text)]
         found = set(self.store.vault.known(named).values()) if named else set()
         known -= set(forgetting.erased(self.store))
         return known | found, len(texts) - len(known) - len(found)

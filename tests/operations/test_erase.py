@@ -297,6 +297,15 @@ def test_who_is_asked_for_is_never_told(peopled) -> None:
     assert not erasures_path(peopled.path).exists()
 
 
+@pytest.mark.parametrize("odd", ["#²", "#٣", "#" + "9" * 30, "caf\udce9"])
+def test_an_odd_id_is_nobodys_and_no_failure(peopled, odd: str) -> None:
+    with peopled.open() as s:
+        for ask in (lambda: erase(s, [odd]), lambda: lift(s, [odd]), lambda: s.user(odd)):
+            with pytest.raises(OperationError, match=r"This is nobody|No user"):
+                ask()
+        assert s.surrogates([odd, WHO]) == ({s.user(WHO)}, 1)
+
+
 def test_several_at_once_however_they_are_named(peopled) -> None:
     with peopled.open() as s:
         number = s.user("customer-3")
