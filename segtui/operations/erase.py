@@ -53,19 +53,22 @@ def erase(
     if receipt is not None:
         refuse_unwritable(receipt)
     s.store.vault.require()
-    found = _find(s, ids, purge=purge)
-    told = _counted(s, found, purge=purge)
     if dry_run:
-        return told | {"dry_run": True}
-    if told["persons"]:
-        progress("forgetting", None)
-        with s.store.transaction(actor=s.actor, source="erase") as tx:
+        return _counted(s, _find(s, ids, purge=purge), purge=purge) | {"dry_run": True}
+    progress("forgetting", None)
+    with s.store.transaction(actor=s.actor, source="erase") as tx:
+        # Only now: an import before this one had the store may have brought more of them.
+        found = _find(s, ids, purge=purge)
+        told = _counted(s, found, purge=purge)
+        if told["persons"]:
             # First the list: killed after it, nobody comes back who was asked to go.
             Erasures(s.store).record(found.ids, PURGED if purge else ERASED, tx.recorded_at)
             told["quarantined"] = mentions.remove(s.store.path, found.ids)
             told["removed"] = [str(path) for path in forget_aside(s.store, found.ids, purge=purge)]
             done = forgetting.forget(tx, found.users, purge=purge, persons=found.count)
-        told |= {"purged": done.purged, "seq": done.seq, "pending": forgetting.to_wipe(s.store)}
+            told |= {"purged": done.purged, "seq": done.seq}
+    # Ending a transaction wipes what an erasure before this one had to leave to a reader.
+    told["pending"] = forgetting.to_wipe(s.store)
     if receipt is not None:
         about = {"store": str(s.store.path), "at": s.iso(s.wall())}
         proof = {"chain_digest": s.store.chain_digest().hex()}

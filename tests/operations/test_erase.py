@@ -374,6 +374,34 @@ def test_somebody_who_is_only_in_quarantine_is_forgotten_too(shop, write) -> Non
         sound(s)
 
 
+def test_what_comes_in_before_they_are_forgotten_is_forgotten_too(shop, write) -> None:
+    rows = write([purchase("c-1", 0, 1), {"user": "c-2", "time": "when?", "kind": "view"}])
+    late = write([purchase("c-2", 1, 1)], "late.ndjson")
+
+    def arrives(*_: Any) -> None:
+        with shop.open() as other:
+            import_files(other, [late], format="events")
+
+    with shop.open() as s:
+        import_files(s, [rows], format="events")
+        told = erase(s, ["c-2"], progress=arrives)
+        assert (told["persons"], told["identities"], told["events"]) == (1, 1, 1)
+        assert s.store.vault.surrogate("c-2") is None
+        sound(s)
+
+
+def test_a_rerun_ends_and_tells_what_a_reader_held_up(peopled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.sqlite.BUSY_SECONDS", 0.1)
+    with peopled.open() as s, peopled.open() as other:
+        with other.store.reading():
+            other.store.rows("SELECT count(*) FROM vault")
+            assert erase(s, [WHO])["pending"]
+            told = erase(s, [WHO])
+            assert (told["already"], told["pending"]) == (1, True)
+        assert not erase(s, [WHO])["pending"]
+        assert not forgetting.to_wipe(s.store)
+
+
 def test_a_dry_run_tells_and_changes_nothing(peopled) -> None:
     def files() -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in peopled.path.parent.rglob("*.ndjson")}
