@@ -274,6 +274,9 @@ class _Rows:
                     continue
                 copy = segments.load(segment, start, end)
                 stored = self.frames[stream].filter(pl.col("seq").is_between(start, end))
+                if copy is None and not segment.path.exists():
+                    # A writer merged or removed it since; a copy that is gone says nothing.
+                    continue
                 if copy is None or not copy.equals(stored):
                     return segment.path
         return None

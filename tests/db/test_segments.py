@@ -144,6 +144,20 @@ def test_a_copy_removed_while_reading_is_read_around(
     assert log.behaviour(store).height == 30
 
 
+def test_a_copy_removed_while_verifying_is_no_fault(
+    store: Store, events: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(store, events, 30)
+    load = segments.load
+
+    def removed(segment: segments.Segment, first: int, last: int) -> pl.DataFrame | None:
+        segment.path.unlink()
+        return load(segment, first, last)
+
+    monkeypatch.setattr(segments, "load", removed)
+    assert [check for check in verify(store) if not check.ok] == []
+
+
 def test_copies_of_another_chain_are_ignored_and_removed(store: Store, events: Frame, tmp_path: Path) -> None:
     append(store, events, 30)
     with Store.create(tmp_path / "other.db") as other:
