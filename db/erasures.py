@@ -115,17 +115,26 @@ class Erasures:
         return found
 
     def record(self, ids: Sequence[str], state: str, at: int) -> None:
-        """Notes a state of some ids as of `at` (µs UTC); it is on the disk when this returns."""
+        """Notes a state of some ids as of `at` (µs UTC); it is on the disk when this returns.
+
+        It counts from now on: where the clock stepped back, `at` is put right after the newest state held.
+        """
         name = min({*self._sealed, *self._open}, default=None)
         if name is None:
             name = self._begin()
-        entries = [
-            {"list": each, "hash": _hash(self._key(each), text), "at": at, "state": state}
+        hashes = [
+            (each, _hash(self._key(each), text))
             # Lifting must reach every list there is, erasing only one of them.
             for each in ({*self._sealed, *self._open} if state == LIFTED else {name})
             for text in ids
         ]
-        self._add(entries)
+        newest = {key: self._states[key][0] for key in hashes if key in self._states}
+        self._add(
+            [
+                {"list": key[0], "hash": key[1], "at": max(at, newest.get(key, at - 1) + 1), "state": state}
+                for key in hashes
+            ]
+        )
 
     def reseal(self, master: bytes) -> None:
         """Seals every list's key under another master key too, until `drop_old` ends it."""

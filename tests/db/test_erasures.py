@@ -44,6 +44,12 @@ def test_the_newest_state_of_somebody_counts(store: Store) -> None:
     assert stat.S_IMODE(erasures_path(store.path).stat().st_mode) == 0o600
 
 
+def test_a_clock_that_steps_back_undoes_no_erasure(store: Store) -> None:
+    for state, at in ((ERASED, 100), (LIFTED, 200), (ERASED, 150)):
+        Erasures(store).record(["ann"], state, at)
+    assert Erasures(store).states(["ann"]) == {"ann": ERASED}
+
+
 def test_a_list_is_neither_a_list_of_ids_nor_of_look_up_hashes(store: Store) -> None:
     Erasures(store).record(["ann"], ERASED, 10)
     text = erasures_path(store.path).read_text()
