@@ -259,6 +259,9 @@ def attributes(
 
 def links(store: Store, *, position: int | None = None) -> pl.DataFrame:
     """Aliases and their ends, by seq: seq, occurred_at, user, other, and whether the row joins the two."""
+    if not vocabulary.texts(store, "attribute:other"):
+        # Most logs have none, and the attributes of a large table are many to look through.
+        return pl.DataFrame(schema=LINKS | {"joins": pl.Boolean()})
     kinds = vocabulary.texts(store, "kind").items()
     joins = {number: text == "alias" for number, text in kinds if text in vocabulary.LINKING}
     rows = store.frame(

@@ -70,6 +70,7 @@ _WHOLE = {
     "rule": "the rule's answer changed",
     "definition": "another definition decides",
     "erasure": "forgotten on request",
+    "identity": "other users turned out to be the same person, or not to be",
 }
 
 _WINDOW = re.compile(r"(.+)_([1-9][0-9]{0,3})d")

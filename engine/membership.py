@@ -86,12 +86,14 @@ def causes(
     previous_as_of: int | None,
     new_events: pl.DataFrame,
     edit: tuple[str, int] | None,
+    joined: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The cause of each user's move: frame of user, cause, cause_seq, in the order of `users`.
 
     `new_events` (user, seq, occurred_at, late) are what counts for the first time since the last rescore, at
     `previous_as_of`; those at or after `as_of` are left out. `edit` is the decision (cause, seq) that ran
-    this rescore, when one did. A late event is one flagged so that falls before `previous_as_of`. Clock has
+    this rescore, when one did. `joined` (user, seq) are those whom an alias, or the end of one, has touched
+    since. A late event is one flagged so that falls before `previous_as_of`. Clock has
     no seq.
     """
     frame = pl.DataFrame({"user": np.asarray(users, np.int64)})
@@ -113,17 +115,21 @@ def causes(
             event_seq=pl.col("seq").filter(~late).max().cast(pl.Int64),
         )
     )
+    links = pl.DataFrame(schema={"user": pl.Int64, "seq": pl.Int64}) if joined is None else joined
     return (
         frame.lazy()
         .join(newest, on="user", how="left", maintain_order="left")
+        .join(links.lazy().select("user", joined_seq="seq"), on="user", how="left", maintain_order="left")
         .select(
             "user",
-            cause=pl.when(pl.col("late_seq").is_not_null())
+            cause=pl.when(pl.col("joined_seq").is_not_null())
+            .then(pl.lit("identity"))
+            .when(pl.col("late_seq").is_not_null())
             .then(pl.lit("late_event"))
             .when(pl.col("event_seq").is_not_null())
             .then(pl.lit("event"))
             .otherwise(pl.lit("clock")),
-            cause_seq=pl.coalesce("late_seq", "event_seq"),
+            cause_seq=pl.coalesce("joined_seq", "late_seq", "event_seq"),
         )
         .collect()
     )

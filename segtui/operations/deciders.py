@@ -11,6 +11,7 @@ from db.store import Store
 from engine.features import FeatureSpec, Prepared, Unfilled, features, prepare
 from engine.labels import VALUE_LABELS, Starter, starter_labels
 from segtui.operations.errors import OperationError
+from segtui.operations.persons import Persons
 
 if TYPE_CHECKING:
     from engine.model import Model
@@ -22,27 +23,30 @@ Scored = tuple["np.ndarray | None", np.ndarray]
 class Evidence:
     """What is known of some users: their events, who they are, their attributes; read at any as-of."""
 
-    def __init__(self, events: pl.DataFrame, identity: pl.DataFrame, attributes: pl.DataFrame | None) -> None:
+    def __init__(self, events: pl.DataFrame, identity: Persons, attributes: pl.DataFrame | None) -> None:
         self.events = events
         self.identity = identity
         self.attributes = attributes
-        self._prepared: dict[FeatureSpec, Prepared | Unfilled] = {}
+        self._prepared: dict[tuple[FeatureSpec, int], Prepared | Unfilled] = {}
 
     def features(self, as_of: int, spec: FeatureSpec, users: np.ndarray | None = None) -> pl.DataFrame:
-        """One row of features per user, sorted by user; the events are laid out once per spec."""
-        if spec not in self._prepared:
-            self._prepared[spec] = prepare(self.events, self.identity, spec, self.attributes)
-        return features(self._prepared[spec], None, as_of, spec, users=users)
+        """One row of features per canonical user, ascending; the events are laid out once per spec and
+        identity."""
+        key = (spec, self.identity.epoch(as_of))
+        if key not in self._prepared:
+            who = self.identity.at(as_of)
+            self._prepared[key] = prepare(self.events, who, spec, self.attributes)
+        return features(self._prepared[key], None, as_of, spec, users=users)
 
     def only(self, users: np.ndarray, *, position: int | None = None) -> Evidence:
         """The same for fewer users, and for events up to a position."""
-        kept = pl.col("user").is_in(users.tolist())
+        kept = pl.col("user").is_in(self.identity.kin(users).tolist())
         if position is not None:
             kept &= pl.col("seq") <= position
         attributes = self.attributes
         if attributes is not None:
             attributes = attributes.filter(kept)
-        return Evidence(self.events.filter(kept), self.identity, attributes)
+        return Evidence(self.events.filter(kept), self.identity.until(position), attributes)
 
 
 class Decider(Protocol):
@@ -146,7 +150,8 @@ class ModelDecider:
         from engine.sequences import sequences
 
         spec = self.artefact.sequence_spec
-        return None if spec is None else sequences(evidence.events, evidence.identity, as_of, spec, users)
+        who = evidence.identity.at(as_of)
+        return None if spec is None else sequences(evidence.events, who, as_of, spec, users)
 
     def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
         """Probabilities in millionths, and argmax held back by the margin."""

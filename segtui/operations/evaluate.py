@@ -163,7 +163,7 @@ class _Judged:
 def _tenure(evidence: Evidence, at: int, users: np.ndarray) -> np.ndarray:
     """Whole days of 24 hours since each user's first event, int[users]."""
     past = evidence.events.filter(pl.col("occurred_at") < at)
-    past = past.with_columns(canonical(past, evidence.identity).alias("user"))
+    past = past.with_columns(canonical(past, evidence.identity.at(at)).alias("user"))
     firsts = past.group_by("user").agg(pl.col("occurred_at").min())
     asked = pl.DataFrame({"user": users}).join(firsts, on="user", how="left", maintain_order="left")
     tenure: np.ndarray = (at - 1 - asked["occurred_at"].to_numpy()) // DAY
@@ -244,7 +244,8 @@ def _upto(evidence: Evidence, position: int) -> Evidence:
     """What the log told at `position`."""
     assert evidence.attributes is not None
     told = pl.col("seq") <= position
-    return Evidence(evidence.events.filter(told), evidence.identity, evidence.attributes.filter(told))
+    persons = evidence.identity.until(position)
+    return Evidence(evidence.events.filter(told), persons, evidence.attributes.filter(told))
 
 
 def _sample(s: Session, model: Model, evidence: Evidence, at: int) -> Sample:
@@ -253,6 +254,7 @@ def _sample(s: Session, model: Model, evidence: Evidence, at: int) -> Sample:
 
     until = s.ticks.days_before(at, -int(model.policy["horizon_days"]))
     frame = evidence.features(at, model.feature_spec)
-    outcomes = future_value(evidence.events, evidence.identity, at, until, frame["user"].to_numpy())
+    who = evidence.identity.at(at)
+    outcomes = future_value(evidence.events, who, at, until, frame["user"].to_numpy())
     labels = apply_outcome(model.policy["label"], outcomes, model.policy["thresholds"])
     return Sample(frame, labels, outcomes["spend"].to_numpy())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,40 +14,9 @@ from engine.membership import causes, due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
 from segtui.operations.recorded import Referred
+from segtui.operations.steps import Outcome, Step
 
 NONE = -1
-
-
-@dataclass(frozen=True)
-class Step:
-    """One as-of of a run."""
-
-    as_of: int
-    before: int | None
-    """The as-of scored before; None at the very beginning."""
-    everyone: bool
-    fresh: pl.DataFrame
-    """user, seq, occurred_at, late of the events that count now and did not before."""
-    seen: int | None
-    """The position the scores before were made at; None when they saw what is seen now."""
-    edit: tuple[str, int] | None
-    backfilled: bool
-
-    @property
-    def clock_moved(self) -> bool:
-        """Whether time passed since the scores before."""
-        return self.before != self.as_of
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a step did."""
-
-    due: int
-    evaluated: int
-    changes: pl.DataFrame
-    by_cause: dict[str, int]
-    hindsight: bool
 
 
 class Holdings:
@@ -146,11 +114,16 @@ class Holdings:
         them is due here.
         """
         eligible = last_events.filter(pl.col("first") < step.as_of)
+        if step.who is not None:
+            eligible = step.who.persons(eligible)
         if step.everyone:
             asked, wanted = eligible.height, None
         else:
             assert step.before is not None
             touched = step.fresh["user"].unique().to_numpy()
+            if step.who is not None:
+                joined = step.who.touched.filter(pl.col("user").is_in(eligible["user"].implode()))
+                touched = np.union1d(touched, joined["user"].to_numpy())
             for other in referred:
                 touched = np.union1d(touched, other.moved())
             if step.clock_moved:
@@ -163,19 +136,39 @@ class Holdings:
                 return None
         frame = evidence.features(step.as_of, decider.spec, wanted)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
-        held = (self.shown if decider.keeps else self.closed)[at]
+        held = (self._inherited(step) if decider.keeps else self.closed)[at]
         closed = np.where(held < len(self.labels), held, NONE).astype(np.int32)
         frame = frame.with_columns(other.texts(frame["user"].to_numpy()) for other in referred)
         scores, decided = decider.decide(frame, evidence, step.as_of, closed)
         if scores is not None:
             self.scores[at] = scores
             self.scored[at] = True
-        self._evaluated[at] = True
+        gone = self._gone(step, eligible)
+        self.scored[gone] = False
+        self._evaluated[at] = self._evaluated[gone] = True
         self.unscored = False
-        changes = self._changes(step, decider, evidence, referred, at, scores, decided)
+        changes = self._changes(step, decider, evidence, referred, at, scores, decided, gone)
         by_cause = dict(changes.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         return Outcome(asked, frame.height, changes, by_cause, hindsight)
+
+    def _inherited(self, step: Step) -> np.ndarray:
+        """The labels shown, a person's being the first of those that any part of the person holds."""
+        if step.who is None:
+            return self.shown
+        part, whole = (np.searchsorted(self.users, each.to_numpy()) for each in step.who.identity)
+        last = len(self._numbers)
+        first = np.where(self.shown == NONE, last, self.shown)
+        np.minimum.at(first, whole, first[part])
+        return np.where(first == last, NONE, first)
+
+    def _gone(self, step: Step, eligible: pl.DataFrame) -> np.ndarray:
+        """Those who hold a label and are no person of their own: part of another, or nobody any more."""
+        if step.who is None:
+            return np.zeros(0, np.int64)
+        held = np.flatnonzero(self.shown != NONE)
+        gone: np.ndarray = held[~np.isin(self.users[held], eligible["user"].to_numpy())]
+        return gone
 
     def _changes(
         self,
@@ -186,24 +179,31 @@ class Holdings:
         at: np.ndarray,
         scores: np.ndarray | None,
         decided: np.ndarray,
+        gone: np.ndarray,
     ) -> pl.DataFrame:
         moved = decided != self.shown[at]
-        where, to = at[moved], decided[moved].astype(np.int32)
+        where = np.concatenate([at[moved], gone])
+        to = np.concatenate([decided[moved], np.full(len(gone), NONE)]).astype(np.int32)
         left = self.shown[where]
         users = self.users[where]
-        probability: list[int | None] | np.ndarray = (
-            [None] * len(where) if scores is None else scores[moved, to].astype(np.int64)
-        )
-        caused = causes(users, step.as_of, step.before, step.fresh, step.edit)
+        stay = int(moved.sum())
+        probability = pl.Series([None] * len(where), dtype=pl.Int64)
+        if scores is not None:
+            own = pl.Series(scores[moved, to[:stay]].astype(np.int64), dtype=pl.Int64)
+            probability = pl.concat([own, probability[stay:]])
+        joined = None if step.who is None else step.who.touched
+        caused = causes(users, step.as_of, step.before, step.fresh, step.edit, joined)
+        if len(gone):
+            caused = _by_identity(caused, self.users[gone], step)
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         rows = pl.DataFrame({"user": users}, schema={"user": pl.Int64}).with_columns(
             pl.lit(self.number, dtype=pl.Int64).alias("segmentation"),
             self._label_numbers(left).alias("from_label"),
             self._label_numbers(to).alias("to_label"),
-            pl.Series("probability", probability, dtype=pl.Int64),
+            probability.alias("probability"),
             pl.lit(step.as_of, dtype=pl.Int64).alias("as_of"),
             pl.lit(self.pass_number, dtype=pl.Int64).alias("pass"),
-            self._reasons(step, decider, evidence, referred, users, left, to).alias("reason"),
+            self._reasons(step, decider, evidence, referred, users, left, to, caused).alias("reason"),
             pl.lit(int(step.backfilled), dtype=pl.Int64).alias("backfilled"),
             pl.lit(int(hindsight), dtype=pl.Int64).alias("hindsight"),
         )
@@ -224,14 +224,17 @@ class Holdings:
         users: np.ndarray,
         left: np.ndarray,
         to: np.ndarray,
+        caused: pl.DataFrame,
     ) -> pl.Series:
         """Vocabulary numbers of the reason codes."""
         codes = np.full(len(users), "first", dtype=object)
         if step.edit is not None:
             codes[left != NONE] = step.edit[0]
         elif step.before is not None:
-            known = (left != NONE) & (left < len(self.labels))
+            joined = (caused["cause"] == "identity").to_numpy()
+            known = (left != NONE) & (left < len(self.labels)) & ~joined
             codes[left >= len(self.labels)] = "label"
+            codes[(left != NONE) & joined] = "identity"
             if known.any():
                 movers = users[known]
                 codes[known] = decider.reasons(
@@ -352,3 +355,18 @@ class Holdings:
         return pl.select(
             pl.when(pl.Series(codes != NONE)).then(pl.Series(numbers, dtype=pl.Int64))
         ).to_series()
+
+
+def _by_identity(caused: pl.DataFrame, gone: np.ndarray, step: Step) -> pl.DataFrame:
+    """The causes, with that of those who are gone: the newest alias behind it, whatever else ran the step."""
+    assert step.who is not None
+    latest = step.who.latest.select("user", latest="seq")
+    ended = pl.col("user").is_in(gone.tolist())
+    return (
+        caused.join(latest, on="user", how="left", maintain_order="left")
+        .with_columns(
+            cause=pl.when(ended).then(pl.lit("identity")).otherwise("cause"),
+            cause_seq=pl.when(ended).then("latest").otherwise("cause_seq"),
+        )
+        .drop("latest")
+    )

@@ -111,5 +111,6 @@ def _unseen(current: Model, task: Task) -> np.ndarray:
     if cutoff is None:
         return held_out
     before = task.evidence.events.filter(pl.col("occurred_at") < cutoff)
-    held_out |= ~np.isin(task.users, canonical(before, task.evidence.identity).unique().to_numpy())
+    known = canonical(before, task.evidence.identity.at(task.as_of))
+    held_out |= ~np.isin(task.users, known.unique().to_numpy())
     return held_out

@@ -128,7 +128,8 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
     for name in names:
         refuse_unrecorded(s, when, name)
     asked = frame["user"].to_numpy()
-    known = features(events, s.identity(), as_of, narrowed(spec, names), attributes, users=asked)
+    who = s.identity(position=when.position).at(as_of)
+    known = features(events, who, as_of, narrowed(spec, names), attributes, users=asked)
     table = frame.join(known, on="user", how="left", maintain_order="left").with_columns(
         quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
     )

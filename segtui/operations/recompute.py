@@ -60,7 +60,7 @@ class Recomputation:
         events = s.events()
         self.evidence = Evidence(events, s.identity(), s.attributes())
         self.changes = log.changes(s.store, governing=False)
-        known = [events["user"].to_numpy(), self.changes["user"].to_numpy()]
+        known = [events["user"].to_numpy(), self.changes["user"].to_numpy(), self.evidence.identity.named()]
         self.users = np.unique(np.concatenate(known)).astype(np.int64)
         erased = self.changes.filter(pl.col("cause") == "erasure")["user"].unique()
         self.erased = np.isin(self.users, erased.to_numpy())
@@ -139,6 +139,17 @@ class Recomputation:
                 continue
             who = f"user #{self.users[at[place]]} holds {self.labels.get(recorded)} in {body['segmentation']}"
             return f"{who}, is given {self.labels[again]}"
+        return self._joined(held, body)
+
+    def _joined(self, held: _Held, body: dict[str, Any]) -> str | None:
+        """Whoever is part of another person holds nothing."""
+        moved = self.evidence.identity.until(body["position"]).at(body["as_of"])["user"].to_numpy()
+        at = np.searchsorted(self.users, moved)
+        for place in at[(held.shown[at] != NONE) & ~self.erased[at]]:
+            label = self.labels.get(held.shown[place])
+            return (
+                f"user #{self.users[place]} holds {label} in {body['segmentation']}, and is another's alias"
+            )
         return None
 
     def _before(self, body: dict[str, Any]) -> _Held:
@@ -186,6 +197,7 @@ class Recomputation:
         as_of, position = body["as_of"], body["position"]
         unknown = (pl.col("seq") > position) & (pl.col("occurred_at") < as_of)
         late = self.evidence.events.filter(unknown)["user"].unique().sort().to_numpy()
+        late = self.evidence.identity.kin(late)
         if not len(late):
             frame = self.evidence.features(as_of, decider.spec)
             return frame, *self._labels(decider, held, frame, self.evidence, as_of)

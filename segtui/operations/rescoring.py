@@ -12,21 +12,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from db import forgetting, log, projections, vocabulary
 from db.store import Transaction
 from engine.features import features, longest_window
 from engine.labels import fit_starter
+from engine.schema import canonical
 from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider, starter_spec
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
-from segtui.operations.holdings import Holdings, Outcome, Step
+from segtui.operations.holdings import Holdings
+from segtui.operations.persons import Persons
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.rule_deciders import ListDecider, RuleDecider
 from segtui.operations.session import Session
+from segtui.operations.steps import Outcome, Step, Who
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
@@ -94,6 +98,9 @@ class Run:
             self.progress(f"rescoring {iso(as_of, self.s.ticks.zone)}", index / len(plan.as_ofs))
             started = time.monotonic()
             fresh = self._fresh(evidence.events, plan, index, before, as_of)
+            who = self._who(evidence.identity, fresh, before, as_of)
+            if who is not None:
+                fresh = fresh.with_columns(canonical(fresh, who.identity).alias("user"))
             outcomes: list[Outcome] = []
             for held in self.holdings.values():
                 if index > 0:
@@ -117,6 +124,7 @@ class Run:
                     seen=plan.position if index == 0 and not plan.opens_pass else None,
                     edit=edited,
                     backfilled=plan.backfilled,
+                    who=who,
                 )
                 outcome = held.step(step, decider, evidence, self.last_events, referred)
                 if outcome is None:
@@ -166,6 +174,12 @@ class Run:
             self._last_events = self.s.last_events()
         return self._last_events
 
+    def _everyone(self) -> np.ndarray:
+        """Everyone who can hold a label, ascending: whoever has an event, or is one person with somebody."""
+        own: np.ndarray = self.last_events["user"].to_numpy()
+        named = self.s.identity().named()
+        return np.union1d(own, named).astype(np.int64) if len(named) else own
+
     def _names(self, found: Definitions, plan: Plan, given: Mapping[str, Decider]) -> list[str]:
         """The segmentations that something decides, each after those it refers to.
 
@@ -191,7 +205,7 @@ class Run:
         if not (events["kind"].cast(pl.String) == "purchase").any():
             return
         spec = starter_spec(self.s.ticks.zone)
-        starter = fit_starter(features(events, self.s.identity(), as_of, spec))
+        starter = fit_starter(features(events, self.s.identity().at(as_of), as_of, spec))
         self.tx.append_decision(
             "starter_fitted",
             {
@@ -242,12 +256,20 @@ class Run:
             assert plan.before is not None
             since = self.s.ticks.days_before(plan.before, self._longest_window() + 1)
             due = self.last_events.filter((pl.col("last") >= since) | (pl.col("newest_seq") > plan.position))
-            if due.height < EVERYTHING_SHARE * self.last_events.height:
-                return Evidence(self.s.events(users=due["user"].to_list()), identity, attributes)
+            users = identity.kin(due["user"].to_numpy())
+            if len(users) < EVERYTHING_SHARE * self.last_events.height:
+                return Evidence(self.s.events(users=users.tolist()), identity, attributes)
         return Evidence(self.s.events(), identity, attributes)
 
     def _longest_window(self) -> int:
         return max((longest_window(each.spec) for each in self._deciders.values()), default=STARTER_WINDOW)
+
+    def _who(self, persons: Persons, fresh: pl.DataFrame, before: int | None, as_of: int) -> Who | None:
+        """Who is one person at `as_of`, and whom links have touched that count for the first time."""
+        if not persons:
+            return None
+        seqs = None if before is None else fresh["seq"]
+        return Who(persons.at(as_of), persons.touched(as_of, seqs), persons.touched(as_of))
 
     def _fresh(
         self, events: pl.DataFrame, plan: Plan, index: int, before: int | None, as_of: int
@@ -283,7 +305,7 @@ class Run:
         if not plan.opens_pass:
             return {}
         read = {other for name in names for other in self._deciders[name].refers} - set(names)
-        users = self.last_events["user"].to_numpy()
+        users = self._everyone()
         return {
             name: Recorded(self.s, name, found.segmentation(name).all_labels, users, plan.held_at or 0)
             for name in sorted(read)
@@ -317,7 +339,7 @@ class Run:
             number=number,
             labels=labels,
             numbers=numbers,
-            users=self.last_events["user"].to_numpy(),
+            users=self._everyone(),
             shown=shown,
             closed=closed,
             pass_number=max(passes) if passes else int(not plan.opens_pass),

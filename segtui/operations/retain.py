@@ -113,8 +113,7 @@ def _years_before(moment: datetime, years: int) -> datetime:
 
 def _gone(s: Session, rows: pl.DataFrame, before: int) -> list[int]:
     """Those of whom the cut leaves nothing, whichever of their numbers they are known by."""
-    canonical = s.identity()
-    person = dict(canonical.select("user", "canonical").iter_rows())
+    person = dict(s.identity().at().iter_rows())
     here = {person.get(user, user) for user in retention.present(s.store, before)}
     erased = set(forgetting.erased(s.store))
     asked = set(rows["user"].to_list()) - erased

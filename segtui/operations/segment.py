@@ -290,7 +290,7 @@ def _labels(s: Session, segmentation: str, as_of: int) -> pl.DataFrame:
 
 
 def _listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
-    """Surrogates of the users a file lists, and how many ids no user has."""
+    """The persons a file lists by any of their ids, and how many ids no user has."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -301,7 +301,8 @@ def _listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
     known, unknown = s.surrogates(ids)
     if not known:
         raise OperationError(f"{path} names {len(ids)} ids, none of a known user: check the file.")
-    return np.array(sorted(known), np.int64), unknown
+    whole = dict(s.identity().at(s.require_as_of()).iter_rows())
+    return np.unique([whole.get(user, user) for user in known]).astype(np.int64), unknown
 
 
 def _refuse_name(s: Session, found: Definitions, name: str) -> None:

@@ -20,6 +20,7 @@ from db.store import Store
 from engine.exact import quotient
 from engine.ticks import Ticks
 from segtui.operations.errors import OperationError
+from segtui.operations.persons import NOBODY, Persons
 from segtui.operations.times import iso, parse_time
 
 SURROGATE = re.compile("#([0-9]{1,18})")
@@ -220,9 +221,13 @@ class Session:
         gone = forgetting.erased(self.store)
         return rows.filter(~pl.col("user").is_in(gone)) if gone else rows
 
-    def identity(self) -> pl.DataFrame:
-        """Which surrogates are one person: nobody, until merges are recorded."""
-        return pl.DataFrame(schema={"user": pl.Int64, "canonical": pl.Int64})
+    def identity(self, *, position: int | None = None) -> Persons:
+        """Which surrogates are one person, as the log told it at a position; erased persons are left out."""
+        links = log.links(self.store, position=position)
+        if links.is_empty():
+            return NOBODY
+        gone = forgetting.erased(self.store)
+        return Persons(links.filter(~pl.col("user").is_in(gone) & ~pl.col("other").is_in(gone)))
 
     def close(self) -> None:
         """Closes the store."""

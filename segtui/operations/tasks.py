@@ -150,8 +150,9 @@ class _History:
 
         until = self.s.ticks.days_before(at, -horizon)
         past = self.events.filter(pl.col("occurred_at") < at)
-        users = canonical(past, self.identity).unique().sort().to_numpy()
-        done = future_value(self.events, self.identity, at, until, users)
+        who = self.identity.at(at)
+        users = canonical(past, who).unique().sort().to_numpy()
+        done = future_value(self.events, who, at, until, users)
         return _Outcomes(at, horizon, until, users, split(users, self.seed), done)
 
     def origins(
@@ -244,8 +245,9 @@ def given_task(s: Session, label: str, segmentation: str, seed: int, choice: Cho
         raise OperationError(f"No user has an attribute {label!r} to learn: there are {known}.")
     others = attributes.filter(pl.col("name") != label)
     spec = choice.spec(s, events, others)
-    frame = features(events, identity, at, spec, others)
-    held = attributes.with_columns(canonical(attributes, identity).alias("user"))
+    who = identity.at(at)
+    frame = features(events, who, at, spec, others)
+    held = attributes.with_columns(canonical(attributes, who).alias("user"))
     targets, labels = given_labels(held, label, frame["user"].to_numpy())
     frame = frame.filter(pl.Series(targets >= 0))
     targets = targets[targets >= 0]

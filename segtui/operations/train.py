@@ -211,7 +211,7 @@ def _fit(
             )
         binned = np.concatenate(
             [
-                sequences(task.evidence.events, task.evidence.identity, as_of, sequence_spec, users)
+                sequences(task.evidence.events, task.evidence.identity.at(as_of), as_of, sequence_spec, users)
                 for as_of, users in (
                     (task.as_of, task.users),
                     *((each.as_of, each.users) for each in task.earlier),

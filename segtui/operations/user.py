@@ -37,13 +37,15 @@ def user(
     as_of = shown_as_of(s, at, position)
     if as_of is None:
         raise OperationError(f"{s.store.path} holds no events yet: import some with 'segtui import FILE'.")
-    timeline = s.events(before=as_of, position=position, users=[surrogate], corrections=True)
-    events = s.events(before=as_of, position=position, users=[surrogate])
+    persons = s.identity(position=position)
+    surrogate, own = persons.canonical(surrogate, as_of), persons.one(surrogate, as_of)
+    timeline = s.events(before=as_of, position=position, users=own, corrections=True)
+    events = s.events(before=as_of, position=position, users=own)
     if events.is_empty():
         known = "" if position is None else f" at position {position}"
         raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}{known}: look at a later --at.")
-    attributes = s.attributes(position=position, users=[surrogate])
-    evidence = Evidence(events, s.identity(), attributes)
+    attributes = s.attributes(position=position, users=own)
+    evidence = Evidence(events, persons, attributes)
     held = _held(s, surrogate, at, position)
     modelled = [each for each in held.values() if each.model]
     chosen = next((each for each in modelled if each.name == "value"), modelled[0] if modelled else None)
@@ -185,9 +187,11 @@ def _explain(
     against = next(code for code in ranked if code != own_code)
     sample = _like(s, held)
     position = held.when.position
-    others = s.events(before=as_of, position=position, users=sample)
-    attributes = s.attributes(position=position, users=sample)
-    typical = features(others, evidence.identity, as_of, decider.spec, attributes)
+    known = evidence.identity.kin(np.array(sample, np.int64)).tolist()
+    others = s.events(before=as_of, position=position, users=known)
+    attributes = s.attributes(position=position, users=known)
+    who = evidence.identity.at(as_of)
+    typical = features(others, who, as_of, decider.spec, attributes, users=sample)
     own = evidence.features(as_of, decider.spec)
     return {
         "label": held.label,

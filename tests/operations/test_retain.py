@@ -183,7 +183,7 @@ def test_lifetime_features_count_from_the_origin(old: Any) -> None:
     def spent(s: Any) -> dict[int, int]:
         events = s.events()
         spec = spec_for(events, "UTC", s.attributes())
-        frame = features(events, s.identity(), s.require_as_of(), spec, s.attributes())
+        frame = features(events, s.identity().at(), s.require_as_of(), spec, s.attributes())
         name = next(each for each in frame.columns if each.startswith("tenure"))
         return dict(frame.select("user", name).iter_rows())
 

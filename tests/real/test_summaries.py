@@ -26,7 +26,7 @@ def sample(tmp_path_factory, data):
         import_files(s, [data("CDNOW_sample.txt.gz")])
         at = s.instant("1997-10-01")
         spec = FeatureSpec(fields=("amount",), families=("btyd",))
-        return features(s.events(before=at), s.identity(), at, spec)
+        return features(s.events(before=at), s.identity().at(at), at, spec)
 
 
 def log_likelihood(x, t_x, age, r, alpha, a, b):
@@ -64,7 +64,7 @@ def test_orders_are_distinct_invoices(new_store, data):
         import_files(s, [path])
         end = s.require_as_of()
         spec = FeatureSpec(zone=s.settings.timezone, fields=("order",))
-        frame = features(s.events(before=end), s.identity(), end, spec)
+        frame = features(s.events(before=end), s.identity().at(end), end, spec)
         names = s.external(frame["user"].to_list())
     sold = pl.read_parquet(path).filter(
         pl.col("CustomerID").is_not_null(), pl.col("Quantity") > 0, pl.col("UnitPrice") > 0
