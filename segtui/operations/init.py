@@ -7,7 +7,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from db import keys
+from db.errors import StoreError, StoreExists
 from db.store import Store
+from db.vault import Vault
 from db.version import SCHEMA_VERSION
 from engine.labels import VALUE_LABELS
 from engine.ticks import Ticks
@@ -31,8 +33,9 @@ def init(
 
     `keyring`: the key goes to the operating system's keyring instead of a file. Without a vault external ids
     stand in clear, for data that is pseudonymous already. Without a currency or a clock the first import
-    decides them. Raises OperationError for an unknown zone, tick, clock or currency, StoreError where the
-    file cannot be created or the keyring not be used.
+    decides them. A store whose init was killed before its first commit is completed. Raises OperationError
+    for an unknown zone, tick, clock or currency, and for a store begun with another place for its ids,
+    StoreError where the file cannot be created or the keyring not be used.
     """
     try:
         ZoneInfo(timezone)
@@ -53,10 +56,13 @@ def init(
     }
     if keyring and not vault:
         raise OperationError("A store without a vault has no key for the keyring: choose one of the two.")
-    store = Store.create(Path(path), place=keys.KEYRING if keyring else keys.FILE, vault=vault)
+    place = keys.KEYRING if keyring else keys.FILE
+    store = _begun(Path(path), place, vault=vault) or Store.create(Path(path), place=place, vault=vault)
     try:
         key = store.vault.key_stands
         with store.transaction(actor=Session(store).actor, source="init") as tx:
+            if tx.next_seq > 1:
+                raise StoreExists(f"{path} is there already: open it, or choose another name.")
             tx.append_decision("store_created", {"version": SCHEMA_VERSION, **settings})
             tx.append_decision(
                 "segmentation_defined", {"name": "value", "kind": "model", "labels": list(VALUE_LABELS)}
@@ -64,3 +70,27 @@ def init(
     finally:
         store.close()
     return {"store": str(path), "version": SCHEMA_VERSION, **settings, "vault": vault, "key": key}
+
+
+def _begun(path: Path, place: str, *, vault: bool) -> Store | None:
+    """The store at `path` when its init ended before the first commit; None for none or a whole one."""
+    if not path.exists():
+        return None
+    try:
+        store = Store.open(path)
+    except StoreError:
+        return None
+    try:
+        if store.head():
+            store.close()
+            return None
+        held = store.vault
+        if isinstance(held, Vault) != vault or (isinstance(held, Vault) and held.place != place):
+            raise OperationError(
+                f"{path} was begun with another choice of vault or keyring: choose the same, or another name."
+            )
+        held.require()
+    except BaseException:
+        store.close()
+        raise
+    return store
