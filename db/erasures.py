@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from db import keys
 from db.copies import PRIVATE, draft_of, put_in_place
-from db.errors import KeyMissing, KeyWrong, StoreDamaged
+from db.errors import KeyMissing, KeyWrong, StoreDamaged, StoreError
 from db.sqlite import explained
 from db.vault import NONCE_BYTES, Vault
 
@@ -113,6 +113,23 @@ class Erasures:
                 if state:
                     found[text] = max(found.get(text, LIFTED), STATES[state], key=STATES.index)
         return found
+
+    def refuse_lost(self) -> None:
+        """Raises StoreError when persons were erased here and there is no list to know them by."""
+        if self._lines:
+            return
+        # Who was forgotten by a cut may come back, and is on no list.
+        erasures = self._store.rows(
+            "SELECT 1 FROM decisions d JOIN commits c "
+            "ON d.seq BETWEEN c.decisions_first AND c.decisions_last "
+            "WHERE d.kind = 'users_erased' AND c.source IS NOT 'retain' LIMIT 1"
+        )
+        if erasures:
+            path = erasures_path(self._store.path)
+            raise StoreError(
+                f"The list of erased persons {path} is missing, an import could bring them back: "
+                "put it back from the newest backup."
+            )
 
     def record(self, ids: Sequence[str], state: str, at: int) -> None:
         """Notes a state of some ids as of `at` (µs UTC); it is on the disk when this returns.

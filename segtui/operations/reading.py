@@ -82,6 +82,7 @@ class Reading:
         self.accepted = 0
         self.suppressed = 0
         self._erasures = Erasures(s.store)
+        self._erasures.refuse_lost()
         self._origin = retention.origin(s.store)
         self._aliases = Aliases(s)
         currency = settings.currency or guess

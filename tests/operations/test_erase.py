@@ -17,7 +17,7 @@ from db.backup import backup
 from db.content import content_digest
 from db.copies import kept_before
 from db.erasures import Erasures, erasures_path
-from db.errors import StoreDamaged
+from db.errors import StoreDamaged, StoreError
 from db.store import Store
 from segtui.operations.changes import changes
 from segtui.operations.erase import erase, lift
@@ -226,6 +226,16 @@ def test_tonights_import_does_not_bring_them_back(peopled, first, write, purge: 
         assert found(peopled.path.parent, WHO.encode(), EMAIL.encode()) == []
         rescore(s)
         sound(s)
+
+
+def test_no_import_without_the_list_of_the_erased(peopled, first) -> None:
+    with peopled.open() as s:
+        erase(s, [WHO])
+        erasures_path(peopled.path).rename(peopled.path.with_name("elsewhere"))
+        with pytest.raises(StoreError, match=r"is missing.* put it back from the newest backup"):
+            import_files(s, [first], format="events")
+        peopled.path.with_name("elsewhere").rename(erasures_path(peopled.path))
+        assert import_files(s, [first], format="events")["accepted"] == 0
 
 
 def test_words_of_suppressed_rows_stay_out_of_the_vocabulary(shop, write) -> None:
