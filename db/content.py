@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db import log, vocabulary
+from db import carried, log, vocabulary
 from db.encoding import SOURCE_ID_BYTES, Integers, Records, canonical
 from db.errors import StoreDamaged, StoreError
 from db.lock import writer_lock
@@ -78,7 +78,7 @@ def leave_out(store: Store, users: Sequence[int]) -> None:
     """
     store.vault.require()
     total, position = _kept(store)
-    links = log.links(store, position=position)
+    links = carried.links(store, position=position)
     naming = links.filter(pl.col("other").is_in(users), ~pl.col("user").is_in(users))
     columns = ["seq", "user", *HASHED]
     own = log.behaviour(store, position=position, users=users, columns=columns)
@@ -95,7 +95,7 @@ def leave_out(store: Store, users: Sequence[int]) -> None:
 def _carried_by(store: Store, rows: pl.DataFrame) -> pl.DataFrame:
     """seq, name, value of what the rows, which are by seq, carry."""
     first, last = (int(rows["seq"][0]), int(rows["seq"][-1])) if rows.height else (0, -1)
-    return log.carried(store, first, last).filter(pl.col("seq").is_in(rows["seq"].implode()))
+    return carried.everything(store, first, last).filter(pl.col("seq").is_in(rows["seq"].implode()))
 
 
 def _summed(store: Store, after: int, last: int) -> int:
@@ -105,7 +105,7 @@ def _summed(store: Store, after: int, last: int) -> int:
         end = min(start + READ_ROWS, last)
         rows = log.behaviour(store, after_seq=start, position=end, columns=["seq", "user", *HASHED])
         if rows.height:
-            total += _sum(rows, _words(store, rows, log.carried(store, start + 1, end)))
+            total += _sum(rows, _words(store, rows, carried.everything(store, start + 1, end)))
     return total
 
 

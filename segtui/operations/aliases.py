@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from db import log
+from db import carried
 from segtui.operations.session import Session
 from segtui.sources import Batch
 from segtui.sources.schema import REJECTED
@@ -104,7 +104,7 @@ class Aliases:
         if self._loaded:
             return
         self._loaded = True
-        links = log.links(self._s.store).sort("occurred_at", "seq")
+        links = carried.links(self._s.store).sort("occurred_at", "seq")
         users = pl.concat([links["user"], links["other"]]).unique().to_list()
         names = self._s.store.vault.external_ids(users)
         for seq, at, user, other, joins in links.iter_rows():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from db import forgetting, log, lookups
+from db import carried, forgetting, log, lookups
 from db.asides import forget_aside
 from db.erasures import ERASED, LIFTED, PURGED, Erasures
 from engine.identity import identity_at
@@ -131,7 +131,7 @@ def _aliases(s: Session, users: set[int], gone: set[int], found: _Persons) -> li
 
     Aliases that hold today tell who is one person: an id that was taken back from somebody is another's.
     """
-    canonical = dict(identity_at(log.links(s.store)).iter_rows())
+    canonical = dict(identity_at(carried.links(s.store)).iter_rows())
     persons = {canonical.get(user, user) for user in users}
     found.count += len(persons)
     numbers = persons | {user for user, person in canonical.items() if person in persons}

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from db import forgetting, log, projections, vocabulary
+from db import carried, forgetting, log, projections, vocabulary
 from db.store import Store
 from engine.exact import quotient
 from engine.ticks import Ticks
@@ -196,7 +196,7 @@ class Session:
 
     def attributes(self, *, position: int | None = None, users: Sequence[int] | None = None) -> pl.DataFrame:
         """Attributes as the engine reads them (engine.schema.ATTRIBUTES)."""
-        raw = self._alive(log.attributes(self.store, position=position, users=users))
+        raw = self._alive(carried.attributes(self.store, position=position, users=users))
         numbers = vocabulary.texts(self.store, "attribute:number")
         texts = vocabulary.texts(self.store, "attribute:text")
         values = vocabulary.texts(self.store, "attribute_value")
@@ -223,7 +223,7 @@ class Session:
 
     def identity(self, *, position: int | None = None) -> Persons:
         """Which surrogates are one person, as the log told it at a position; erased persons are left out."""
-        links = log.links(self.store, position=position)
+        links = carried.links(self.store, position=position)
         if links.is_empty():
             return NOBODY
         gone = forgetting.erased(self.store)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from db import content, forgetting, log, projections, vocabulary
+from db import carried, content, forgetting, log, projections, vocabulary
 from db.store import Transaction
 from segtui.operations import deduplication
 from segtui.operations.deduplication import CONTENT
@@ -72,7 +72,7 @@ class Sieve:
         """Judges rows with an id, in the order they came, base ones too; all of each id are among them."""
         tx, store = self._tx, self._s.store
         logged = self._logged_ids(rows["source_id"].unique())
-        versions = log.versions(store, logged["seq"].to_list())
+        versions = carried.versions(store, logged["seq"].to_list())
         logged = logged.join(versions, on="seq", how="left", maintain_order="left")
         verdicts = deduplication.compare_by_id(
             rows,
@@ -85,17 +85,15 @@ class Sieve:
         fresh = judged.filter(pl.col("verdict") == "new")
         changed = judged.filter(pl.col("verdict") == "changed")
         again = judged.filter(pl.col("verdict") == "duplicate")
-        kept, carried = [fresh.select(names)], pl.DataFrame(schema=ATTRIBUTES)
+        kept, borne = [fresh.select(names)], pl.DataFrame(schema=ATTRIBUTES)
         if changed.height:
             kinds = {name: tx.number("kind", name) for name in ("purchase", "refund", vocabulary.CORRECTION)}
             kept.append(deduplication.compensations(changed, **kinds).select(names))
             name = tx.number("attribute:version", "version")
-            carried = changed.select(
-                "row", "user", pl.lit(name, dtype=pl.Int64).alias("name"), value="version"
-            )
+            borne = changed.select("row", "user", pl.lit(name, dtype=pl.Int64).alias("name"), value="version")
         return Judged(
             rows=pl.concat(kept).with_columns(pl.lit(JUDGED, dtype=pl.Int64).alias("way")),
-            versions=carried,
+            versions=borne,
             sessions=_told(again, logged.filter(pl.col("version").is_null()), ["source_id", "user"]),
             duplicates=again.height,
             begun=int(fresh["base"].sum()),
@@ -104,22 +102,22 @@ class Sieve:
     def part(
         self,
         rows: pl.DataFrame,
-        carried: pl.DataFrame | None,
+        borne: pl.DataFrame | None,
         told: pl.DataFrame | None,
         between: tuple[int, int],
     ) -> Sifted:
         """The new ones among all rows of the users `between`.
 
-        `carried` (ATTRIBUTES) and `told` (SESSIONS) are those of these users.
+        `borne` (ATTRIBUTES) and `told` (SESSIONS) are those of these users.
         """
         rows = rows.sort("user", "row")
-        carried = pl.DataFrame(schema=ATTRIBUTES) if carried is None else carried
+        borne = pl.DataFrame(schema=ATTRIBUTES) if borne is None else borne
         plain = rows.filter(pl.col("way") == PLAIN)
         logged = self._logged_content(plain)
         fresh = deduplication.new_copies(plain, logged)
         kept = [rows.filter(pl.col("way") == JUDGED), plain.filter(fresh)]
-        kept += self._tables(rows, carried, between)
-        kept += self._links(rows, carried)
+        kept += self._tables(rows, borne, between)
+        kept += self._links(rows, borne)
         new = pl.concat(kept)
         duplicates = rows.height - new.height
         if len(kept) > 1 and kept[1].height < new.height:
@@ -131,17 +129,17 @@ class Sieve:
             new = self._with_sessions(new, pl.concat(known))
         late = pl.lit(False) if self._late_before is None else pl.col("occurred_at") < self._late_before
         new = new.with_columns(late.cast(pl.Int64).alias("late"))
-        return Sifted(new.select(APPENDED), _linked(carried, new), duplicates)
+        return Sifted(new.select(APPENDED), _linked(borne, new), duplicates)
 
     def _tables(
-        self, rows: pl.DataFrame, carried: pl.DataFrame, between: tuple[int, int]
+        self, rows: pl.DataFrame, borne: pl.DataFrame, between: tuple[int, int]
     ) -> list[pl.DataFrame]:
         """Rows of tables: those that tell something new of their user, and the first of users not known."""
         bearing, present = (rows.filter(pl.col("way") == way) for way in (TABLE, PRESENT))
         kept = []
         if bearing.height:
-            own = carried.join(bearing.select("row"), on="row", how="semi")
-            held = log.attributes(self._s.store, between=between).select("seq", "user", "name", "value")
+            own = borne.join(bearing.select("row"), on="row", how="semi")
+            held = carried.attributes(self._s.store, between=between).select("seq", "user", "name", "value")
             same = deduplication.same_attributes(own, held)
             kept.append(bearing.filter(~pl.col("row").is_in(same.implode())))
         if present.height:
@@ -153,18 +151,18 @@ class Sieve:
             )
         return kept
 
-    def _links(self, rows: pl.DataFrame, carried: pl.DataFrame) -> list[pl.DataFrame]:
+    def _links(self, rows: pl.DataFrame, borne: pl.DataFrame) -> list[pl.DataFrame]:
         """Aliases and their ends that nobody told before: a second telling says nothing new."""
         linking = rows.filter(pl.col("way") == LINK)
         if linking.is_empty():
             return []
-        named = carried.select("row", pl.col("value").alias("other"))
+        named = borne.select("row", pl.col("value").alias("other"))
         told = linking.join(named, on="row", how="left", maintain_order="left")
         keys = ["user", "other", "occurred_at", "joins"]
         told = told.with_columns((pl.col("kind") == self._tx.number("kind", "alias")).alias("joins"))
         first = told.select(pl.struct(keys).is_first_distinct()).to_series()
         known = told.select(keys).join(
-            log.links(self._s.store).select(*keys, pl.lit(True).alias("known")).unique(),
+            carried.links(self._s.store).select(*keys, pl.lit(True).alias("known")).unique(),
             on=keys,
             how="left",
             maintain_order="left",
@@ -296,7 +294,7 @@ def _told(again: pl.DataFrame, logged: pl.DataFrame, keys: list[str]) -> pl.Data
     )
 
 
-def _linked(carried: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+def _linked(borne: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     """row (index into the new rows), name and value of what they carry."""
     place = new.select("row", pl.int_range(pl.len(), dtype=pl.Int64).alias("index"))
-    return carried.join(place, on="row", how="inner").select(pl.col("index").alias("row"), "name", "value")
+    return borne.join(place, on="row", how="inner").select(pl.col("index").alias("row"), "name", "value")

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from db import content, encoding, log, projections
+from db.carried import attributes as attributes_of
 from db.store import Store
 
 Frame = Callable[..., pl.DataFrame]
@@ -121,7 +122,7 @@ def slow_chain(store: Store) -> bytes:
                     rows.setdefault(row["user"], []).append(
                         record(row, BEHAVIOUR, source_id or bytes(16), source_id is None)
                     )
-            for seq, user, _, name, value in log.attributes(store).iter_rows():
+            for seq, user, _, name, value in attributes_of(store).iter_rows():
                 if commit.behaviour_first <= seq <= commit.behaviour_last:
                     carried.setdefault(user, []).append(struct.pack("<3q", seq, name, value))
             leaves["behaviour"] = slow_leaves(
@@ -196,7 +197,7 @@ def test_the_content_digest_is_the_one_the_document_describes(
     total = 0
     measures = ["occurred_at", "amount", "quantity", "rating", "duration"]
     carried: dict[int, list[list[Any]]] = {}
-    for seq, _, _, name, value in log.attributes(store).iter_rows():
+    for seq, _, _, name, value in attributes_of(store).iter_rows():
         text = kinds[name] == "attribute:text"
         carried.setdefault(seq, []).append([kinds[name], words[name], words[value] if text else value])
     for row in log.behaviour(store).to_dicts():

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from db import log, lookups, segments
+from db import carried, log, lookups, segments
 from db.store import Store
 
 Frame = Callable[..., pl.DataFrame]
@@ -133,9 +133,9 @@ def test_attributes_come_with_their_event(store: Store, events: Frame) -> None:
             events({"user": 3, "occurred_at": 8}, {"user": 4, "occurred_at": 9}),
             pl.DataFrame({"row": [1, 0, 1], "name": [6, 5, 5], "value": [60, 50, 51]}),
         )
-    assert log.attributes(store).rows() == [(1, 3, 8, 5, 50), (2, 4, 9, 5, 51), (2, 4, 9, 6, 60)]
-    assert log.attributes(store, users=[3]).rows() == [(1, 3, 8, 5, 50)]
-    assert log.attributes(store, position=1).height == 1
+    assert carried.attributes(store).rows() == [(1, 3, 8, 5, 50), (2, 4, 9, 5, 51), (2, 4, 9, 6, 60)]
+    assert carried.attributes(store, users=[3]).rows() == [(1, 3, 8, 5, 50)]
+    assert carried.attributes(store, position=1).height == 1
 
 
 @pytest.mark.parametrize("size", [5, 10**9])
@@ -198,8 +198,8 @@ def test_corrections_and_versions_are_bookkeeping(store: Store, events: Frame) -
             pl.DataFrame({"row": [1], "name": [name], "value": [-7]}),
         )
     assert log.last_events(store).rows() == [(1, 5, 5, 1)]
-    assert log.attributes(store).is_empty()
-    assert log.versions(store, [1, 2]).rows() == [(2, -7)]
+    assert carried.attributes(store).is_empty()
+    assert carried.versions(store, [1, 2]).rows() == [(2, -7)]
 
 
 @pytest.mark.parametrize("copied", [False, True])

@@ -11,6 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from db import bulk, content, log, rebuilding, segments, vocabulary, words
+from db.carried import attributes as attributes_of
 from db.chain import verify
 from db.store import Store
 
@@ -135,7 +136,7 @@ def test_small_and_bulk_appends_are_the_same_commit(
             digests.append(store.chain_digest())
             behaviour.append(log.behaviour(store))
             changes.append(log.changes(store))
-            assert log.attributes(store)["seq"].to_list() == [4, 6, 6]
+            assert attributes_of(store)["seq"].to_list() == [4, 6, 6]
             with store.transaction(actor="ann") as tx:
                 rebuilding.rebuild(store, tx)
             assert [check for check in verify(store) if not check.ok] == []

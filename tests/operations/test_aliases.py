@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import log
+from db import carried
 from db.content import content_digest
 from db.erasures import Erasures
 from segtui.operations.erase import erase
@@ -26,7 +26,7 @@ def alias(user, previous, day, kind="alias"):
 
 def told(s: Session):
     """(user, other, day, joins) of every link, by seq."""
-    links = log.links(s.store)
+    links = carried.links(s.store)
     names = s.external([*links["user"], *links["other"]])
     begin = int(START.timestamp()) * 1_000_000
     return [
@@ -63,7 +63,7 @@ def test_an_alias_is_kept_with_whom_it_names(shop, give):
             ("ann", "anon-1", 5, False),
         ]
         assert s.attributes().is_empty()
-        assert log.links(s.store, position=found["first_seq"]).height == 1
+        assert carried.links(s.store, position=found["first_seq"]).height == 1
         assert verify(s)["ok"]
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from segtui.operations.erase import erase
@@ -223,7 +222,7 @@ def swapped(connection: sqlite3.Connection, draw: random.Random) -> Edit:
 
 def rewritten(connection: sqlite3.Connection, draw: random.Random) -> Edit:
     """A commit whose row was forged along with its digests; what follows it still names the old one."""
-    from db import encoding, log
+    from db import carried, encoding, log
     from db.store import Store
 
     path = Path(connection.execute("PRAGMA database_list").fetchone()[2])
@@ -239,9 +238,7 @@ def rewritten(connection: sqlite3.Connection, draw: random.Random) -> Edit:
         (commit,) = [each for each in log.commits(store) if each.id == number]
         before = [each for each in log.commits(store) if each.id == number - 1]
         span = (commit.behaviour_first, commit.behaviour_last)
-        attributes = (
-            log.attributes(store).filter(pl.col("seq").is_between(*span)).select("seq", "name", "value")
-        )
+        attributes = carried.everything(store, *span)
         leaves = encoding.behaviour_leaves(log.stored_behaviour(store, *span), attributes)
         streams = ("behaviour", "decisions", "changes", "vocabulary")
         digests = {name: getattr(commit, f"{name}_digest") for name in streams}
