@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from db import content
-from db.copies import kept_before, sidecars
+from db.copies import beside, kept_before
 from db.errors import NotAStore, StoreDamaged
 from db.sqlite import connect, explained
 from db.store import Store, check_kind
@@ -21,29 +21,26 @@ def forget_aside(store: Store, ids: Sequence[str], *, purge: bool) -> list[Path]
     Raises KeyMissing and KeyWrong for a copy under a key that is not here, StoreDamaged for one that cannot
     be read.
     """
-    _remove_drafts(store.path)
     removed = []
-    kept = kept_before(store.path)
-    beside = {file for path in kept for file in sidecars(path)}
-    for path in (each for each in kept if each not in beside):
+    for path in kept_before(store.path):
         with _opened(path, store.path) as copy:
             users = sorted(set(copy.vault.known(list(ids)).values()))
             if users and not purge:
                 _forget(copy, users)
         if users and purge:
-            for file in (path, *sidecars(path)):
+            for file in (path, *beside(path)):
                 file.unlink(missing_ok=True)
             removed.append(path)
     return removed
 
 
 @contextmanager
-def _opened(path: Path, beside: Path) -> Iterator[Store]:
+def _opened(path: Path, store: Path) -> Iterator[Store]:
     """The copy as it is: opened the usual way, one of an older version would be migrated."""
     try:
         with explained(path), closing(connect(path)) as connection:
             check_kind(connection, path)
-            yield Store(path, connection, beside=beside)
+            yield Store(path, connection, beside=store)
     except (NotAStore, StoreDamaged) as error:
         raise StoreDamaged(
             f"{path} cannot be read, so nobody can be forgotten in it: delete it, and run the command again."
@@ -55,10 +52,3 @@ def _forget(copy: Store, users: Sequence[int]) -> None:
     copy.vault.forget(users)
     content.forget(copy)
     copy.connection.execute("COMMIT")
-
-
-def _remove_drafts(store: Path) -> None:
-    """Removes what a killed restore or migration left: a draft may hold anybody."""
-    for pattern in (f"{store.name}.draft*", f"{store.name}.before-*.draft*"):
-        for left in store.parent.glob(pattern):
-            left.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from db.copies import aside_path, copy_store, draft_of, put_in_place, sidecars
 from db.erasures import carry_erasures
 from db.errors import KeyMissing, KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
 from db.forgetting import obey
+from db.leftovers import noted, sweep
 from db.lock import writer_lock
 from db.migrate import migrate
 from db.schema import APPLICATION_ID
@@ -31,7 +32,7 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     path = Path(path)
     if path.exists():
         raise StoreExists(f"{path} is there already: choose another name for the backup.")
-    with draft_of(path) as draft:
+    with draft_of(path) as draft, noted(store.path, draft):
         with store.reading(), explained(path):
             copy_store(store.connection, draft)
         with Store.open(draft) as copied:
@@ -68,6 +69,7 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
     if not store.parent.is_dir():
         raise StoreMissing(f"There is no folder {store.parent}: make it first.")
     with writer_lock(store, wait), draft_of(store) as draft:
+        sweep(store)
         with explained(path), closing(connect(path)) as source:
             check_kind(source, path)
             copy_store(source, draft)

@@ -6,10 +6,7 @@ The staging file is another file than the store, so a second SQLite library may 
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +16,7 @@ import polars as pl
 
 from db.errors import StoreError
 from db.identities import CLEAR_INDEX
+from db.leftovers import private_name
 from db.schema import CHAINED, CHANGES_INDEXES, VAULT_INDEX, insert_trigger
 from db.sqlite import explain, explained, full
 
@@ -38,24 +36,6 @@ MOST_ATTACHED = 8
 PRAGMAS = ("journal_mode = OFF", "synchronous = OFF")
 # When the disk is full SQLite rolls back by itself; ADBC rolls back again, and tells that error instead.
 ROLLED_BACK = "no transaction is active"
-
-
-def _prefix(store: Path) -> str:
-    return f"{store.name}.staging-"
-
-
-def sweep(store: Path) -> None:
-    """Removes staging files and folders a killed writer left; the caller holds the writer's lock."""
-    for left in store.parent.glob(f"{glob.escape(_prefix(store))}*"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def private_name(store: Path) -> Path:
-    """A name beside the store for something that `sweep` removes should it be left behind."""
-    return store.parent / f"{_prefix(store)}{secrets.token_hex(8)}"
 
 
 class Staging:

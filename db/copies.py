@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,10 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from db.errors import StoreDamaged, StoreMissing
-from db.lock import lock_path
+from db.lock import holder_path, lock_path
 from db.sqlite import connect, explained
 
 PRIVATE = 0o600
+DRAFT = ".draft"
+KEPT = r"\.before-(?:restore|version-[0-9]+)-[0-9]{8}T[0-9]{6}(?:-[0-9]+)?"
+"""How the name of a copy kept aside goes on after the store's: nothing else is taken for one."""
 
 
 def copy_store(source: sqlite3.Connection, path: Path) -> None:
@@ -32,17 +36,28 @@ def draft_of(path: Path) -> Iterator[Path]:
     """A name beside `path` for what becomes `path` once it is proven; whatever is left of it is removed."""
     if not path.parent.is_dir():
         raise StoreMissing(f"There is no folder {path.parent}: make it first.")
-    draft = path.with_name(f"{path.name}.draft")
+    draft = path.with_name(path.name + DRAFT)
     try:
         yield draft
     finally:
-        for left in (draft, *sidecars(draft), lock_path(draft), Path(f"{draft}.erasures")):
-            left.unlink(missing_ok=True)
+        remove_draft(draft)
 
 
-def sidecars(path: Path) -> tuple[Path, Path]:
-    """The files SQLite keeps beside a database in WAL mode."""
-    return Path(f"{path}-wal"), Path(f"{path}-shm")
+def remove_draft(draft: Path) -> None:
+    """Removes a draft and whatever was made beside it."""
+    listed = Path(f"{draft}.erasures")
+    for left in (draft, *beside(draft), listed, listed.with_name(listed.name + DRAFT)):
+        left.unlink(missing_ok=True)
+
+
+def sidecars(path: Path) -> tuple[Path, ...]:
+    """The files SQLite keeps beside a database: in WAL mode, and while it writes without."""
+    return tuple(Path(f"{path}-{each}") for each in ("wal", "shm", "journal"))
+
+
+def beside(path: Path) -> tuple[Path, ...]:
+    """Every file that comes and goes with whoever has a database open."""
+    return (*sidecars(path), lock_path(path), holder_path(path))
 
 
 def put_in_place(draft: Path, path: Path) -> None:
@@ -57,9 +72,12 @@ def put_in_place(draft: Path, path: Path) -> None:
 
 
 def kept_before(store: Path) -> list[Path]:
-    """The copies of the store kept aside before it was migrated or replaced, oldest first."""
-    prefix = _aside_prefix(store)
-    return sorted(path for path in store.parent.iterdir() if path.name.startswith(prefix))
+    """The copies of the store kept aside before it was migrated or replaced, by name.
+
+    What stands beside one that somebody opened, its lock or write-ahead log, is no copy.
+    """
+    kept = re.compile(re.escape(store.name) + KEPT)
+    return sorted(path for path in store.parent.iterdir() if kept.fullmatch(path.name))
 
 
 def keep_aside(connection: sqlite3.Connection, store: Path, why: str) -> Path:
@@ -80,13 +98,9 @@ def keep_aside(connection: sqlite3.Connection, store: Path, why: str) -> Path:
 
 def aside_path(store: Path, why: str) -> Path:
     """A name for a copy of the store kept aside, one that is not there yet."""
-    stem = f"{_aside_prefix(store)}{why}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    stem = f"{store.name}.before-{why}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     path, number = store.with_name(stem), 1
     while path.exists():
         number += 1
         path = store.with_name(f"{stem}-{number}")
     return path
-
-
-def _aside_prefix(store: Path) -> str:
-    return f"{store.name}.before-"

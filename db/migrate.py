@@ -12,6 +12,7 @@ from sqlite_utils import Database
 
 from db.copies import keep_aside
 from db.identities import CLEAR_INDEX, CLEAR_TABLE
+from db.leftovers import sweep
 from db.lock import writer_lock
 from db.schema import migrations
 from db.version import SCHEMA_VERSION
@@ -75,6 +76,7 @@ def migrate(path: Path, connection: sqlite3.Connection, *, keep: bool = True) ->
         found = version_of(connection)
         if found >= SCHEMA_VERSION:
             return
+        sweep(path)
         aside = keep_aside(connection, path, f"version-{SCHEMA_VERSION}") if keep and found else None
         connection.execute("BEGIN IMMEDIATE")
         try:

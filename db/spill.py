@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from db.bulk import private_name
 from db.errors import StoreError
+from db.leftovers import private_name
 from db.sqlite import explain, explained
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 from sqlite_utils import Database
 
-from db import bulk, erasures, forgetting, keys, log, segments, snapshots
+from db import erasures, forgetting, keys, leftovers, log, segments, snapshots
 from db.encoding import GENESIS
 from db.errors import NotAStore, StoreError, StoreExists, StoreMissing, StoreTooNew
 from db.identities import CLEAR_INDEX, CLEAR_TABLE, ClearIdentities, Identities
@@ -229,7 +229,7 @@ class Store:
             raise ValueError("a transaction of this store is open already")
         with writer_lock(self.path, wait):
             with explained(self.path):
-                bulk.sweep(self.path)
+                leftovers.sweep(self.path)
                 if not self.is_copy:
                     self.vault.settle()
                 self.connection.execute("PRAGMA journal_mode = WAL").fetchall()
