@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from db.transaction import Transaction
 
 CAUSE = "erasure"
+ASKED, CUT = "erasure", "retention"
+"""Why somebody is forgotten: they asked, or a cut of older events left nothing of them."""
 DECISION = "users_erased"
+
+
+BECAUSE: dict[str, pl.DataType] = dict.fromkeys(("user", "cause_seq", "reason"), pl.Int64())
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ def forget(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int |
     return done
 
 
-def take(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int | None = None) -> Forgotten:
+def take(
+    tx: Transaction, users: Sequence[int], *, purge: bool, persons: int | None = None, reason: str = ASKED
+) -> Forgotten:
     """As `forget`, but leaves `ended` for the caller to append, after the commit's other decisions."""
     store = tx.store
     users = sorted({int(user) for user in users})
@@ -65,13 +72,13 @@ def take(tx: Transaction, users: Sequence[int], *, purge: bool, persons: int | N
     persons = len(users) if persons is None else persons
     told = {"persons": persons, "identities": identities, "events": events, "purged": purged}
     seq = tx.append_decision(DECISION, told | {"rest": redactions.rest(store)})
-    ended = end_memberships(tx, users, seq)
+    ended = end_memberships(tx, users, seq, reason)
     store.connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(user,) for user in users])
     store.connection.execute("INSERT OR REPLACE INTO meta VALUES ('to_wipe', 1)")
     return Forgotten(persons, identities, events, purged, seq, ended)
 
 
-def end_memberships(tx: Transaction, users: list[int], seq: int) -> pl.DataFrame:
+def end_memberships(tx: Transaction, users: list[int], seq: int, reason: str) -> pl.DataFrame:
     """Moves the users to no label in every segmentation, at its last scored tick; the cause is `seq`.
 
     Returns the changes (columns of log.CHANGES without seq), which are still to be appended.
@@ -89,7 +96,11 @@ def end_memberships(tx: Transaction, users: list[int], seq: int) -> pl.DataFrame
             continue
         newest = rescores(store, segmentation).sort("pass", "as_of").row(-1, named=True)
         number, as_of = newest["pass"], newest["as_of"]
-        ended.append(ending(tx, held, segmentation, number, as_of, seq))
+        because = pl.DataFrame(
+            {"user": held["user"], "cause_seq": seq, "reason": tx.number("reason", reason)},
+            schema=BECAUSE,
+        )
+        ended.append(ending(held, segmentation, number, as_of, because))
         gone = {name: pl.lit(None) for name in MEMBERS if name != "user"}
         tx.save_members(segmentation, held.select("user").with_columns(**gone))
         store.connection.executemany(
@@ -103,19 +114,35 @@ def end_memberships(tx: Transaction, users: list[int], seq: int) -> pl.DataFrame
     return pl.concat(ended)
 
 
+def ending_again(
+    store: Store, held: pl.DataFrame, segmentation: int, number: int, as_of: int
+) -> pl.DataFrame:
+    """Ends in another pass what persons held who were forgotten before, for the same reason.
+
+    `held`, `number` and what is returned: see `ending`.
+    """
+    because = _because(store, held["user"].to_list())
+    return ending(held, segmentation, number, as_of, because, backfilled=True)
+
+
 def ending(
-    tx: Transaction, held: pl.DataFrame, segmentation: int, number: int, as_of: int, seq: int | None = None
+    held: pl.DataFrame,
+    segmentation: int,
+    number: int,
+    as_of: int,
+    because: pl.DataFrame,
+    *,
+    backfilled: bool = False,
 ) -> pl.DataFrame:
     """Changes from the labels `held` (user, label) to none, because of an erasure (columns of log.CHANGES).
 
-    `number`: the pass. `seq`: the decision, by default the one that ended the user's memberships before.
+    `number`: the pass. `because`: user, cause_seq, reason.
     """
-    cause = pl.lit(seq, dtype=pl.Int64) if seq is not None else pl.col("cause_seq")
     if held.is_empty():
         return pl.DataFrame(schema=CHANGES).drop("seq")
     return (
         held.select("user", pl.col("label").alias("from_label"))
-        .join(_erasures_of(tx.store, held["user"].to_list()), on="user", how="left", maintain_order="left")
+        .join(because, on="user", how="left", maintain_order="left")
         .select(
             pl.lit(segmentation, dtype=pl.Int64).alias("segmentation"),
             "user",
@@ -125,22 +152,23 @@ def ending(
             pl.lit(as_of, dtype=pl.Int64).alias("as_of"),
             pl.lit(number, dtype=pl.Int64).alias("pass"),
             pl.lit(CAUSE).alias("cause"),
-            cause.alias("cause_seq"),
-            pl.lit(tx.number("reason", CAUSE), dtype=pl.Int64).alias("reason"),
+            "cause_seq",
+            "reason",
             pl.lit(None, dtype=pl.Int64).alias("model"),
-            pl.lit(int(seq is None), dtype=pl.Int64).alias("backfilled"),
+            pl.lit(int(backfilled), dtype=pl.Int64).alias("backfilled"),
             pl.lit(0, dtype=pl.Int64).alias("hindsight"),
         )
     )
 
 
-def _erasures_of(store: Store, users: Sequence[int]) -> pl.DataFrame:
-    """user, cause_seq: the decision that ended each user's memberships, where there is one."""
+def _because(store: Store, users: Sequence[int]) -> pl.DataFrame:
+    """user, cause_seq, reason: the decision that ended each user's memberships, where there is one."""
     condition, value = log.among("user", users)
     return store.frame(
-        f"SELECT user, max(cause_seq) FROM membership_changes WHERE cause = ? AND {condition} GROUP BY user",
+        "SELECT user, max(cause_seq), reason FROM membership_changes "
+        f"WHERE cause = ? AND {condition} GROUP BY user",
         (CAUSE, value),
-        {"user": pl.Int64(), "cause_seq": pl.Int64()},
+        BECAUSE,
     )
 
 

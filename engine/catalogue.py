@@ -70,6 +70,7 @@ _WHOLE = {
     "rule": "the rule's answer changed",
     "definition": "another definition decides",
     "erasure": "forgotten on request",
+    "retention": "nothing is left of them since older events were cut",
     "identity": "other users turned out to be the same person, or not to be",
 }
 

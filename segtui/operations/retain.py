@@ -53,7 +53,7 @@ def retain(
             ended: pl.DataFrame | None = None
             if gone:
                 progress("forgetting persons of whom nothing is left", None)
-                ended = forgetting.take(tx, gone, purge=True).ended
+                ended = forgetting.take(tx, gone, purge=True, reason=forgetting.CUT).ended
             progress("cutting", None)
             own = rows.filter(~pl.col("user").is_in(gone))
             seq = retention.cut(tx, before, own, {"keep": keep, "persons": len(gone)})

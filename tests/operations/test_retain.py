@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from db import forgetting, log, projections, vocabulary
+from segtui.operations.changes import changes
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
 from segtui.operations.ingest import import_files
@@ -62,6 +63,28 @@ def test_what_is_older_goes_and_the_rest_is_proven_and_rescored(old: Any) -> Non
         caused = log.changes(s.store).filter(pl.col("cause_seq") == told["seq"])
         assert set(caused["cause"]) <= {"decision"}
         assert caused.height == told["changed"]
+
+
+def test_of_whom_nothing_is_left_is_not_said_to_have_asked_for_it(old: Any) -> None:
+    told = "nothing is left of them since older events were cut"
+    old.at(103)
+    with old.open() as s:
+        rescore(s)
+        retain(s, "40d")
+        ended = [each for each in changes(s, cause="erasure") if each["to"] is None]
+        assert {each["reason"] for each in ended} == {told}
+        assert len(ended) == 5
+        erase(s, ["u3"])
+        reasons = [each["reason"] for each in changes(s, cause="erasure")]
+        assert sorted(set(reasons)) == ["forgotten on request", told]
+        newest = s.store.head()
+        list(rescore_range(s, s.require_as_of() - DAY))
+        again = [each for each in changes(s, cause="erasure") if each["seq"] > newest]
+        assert {each["reason"]: each["backfilled"] for each in again} == {
+            "forgotten on request": True,
+            told: True,
+        }
+        assert failed(s) == []
 
 
 def test_whom_the_cut_moves_is_moved_by_the_decision(shop: Any) -> None:
