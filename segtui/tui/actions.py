@@ -6,39 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
-EVERYWHERE = "everywhere"
-LIST = "list"
-PAGES = ("segments", "members", "user", "replay", "changes")
+from segtui.tui.action import EVERYWHERE, LIST, Action
+from segtui.tui.more_actions import MORE_ACTIONS
 
-# Textual's names for keys, as an operator would write them.
-SHOWN = {
-    "enter": "enter",
-    "escape": "esc",
-    "space": "space",
-    "colon": ":",
-    "slash": "/",
-    "question_mark": "?",
-    "exclamation_mark": "!",
-    "comma": ",",
-    "full_stop": ".",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "minus": "-",
-    "plus": "+",
-    "underscore": "_",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "pageup": "PgUp",
-    "pagedown": "PgDn",
-    "home": "Home",
-    "end": "End",
-}
+PAGES = ("segments", "members", "user", "replay", "changes")
+"""The pages with a digit."""
+FURTHER = ("log",)
+"""The pages that are reached by name."""
+
 # The same keys while an input method types full-width characters: they work, and are not shown.
 FULL_WIDTH = {
     "colon": "fullwidth_colon",
@@ -46,40 +24,6 @@ FULL_WIDTH = {
     "question_mark": "fullwidth_question_mark",
     "exclamation_mark": "fullwidth_exclamation_mark",
 }
-
-
-@dataclass(frozen=True)
-class Action:
-    """Something an operator can do, in which scopes, by which keys.
-
-    `bar` orders it in the key bar (0: not there; the smallest numbers stay longest when room is short).
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    label: str
-    help: str
-    scopes: tuple[str, ...]
-    bar: int = 0
-    palette: bool = True
-    priority: bool = False
-    bar_text: tuple[str, str] | None = None
-
-    @property
-    def in_bar(self) -> tuple[str, str]:
-        """Keys and label as the key bar prints them; a pair such as `, .` stands there once."""
-        return self.bar_text or (shown(self.keys[0]), self.label)
-
-    @property
-    def shown(self) -> str:
-        """The keys as help prints them: `j ↓`."""
-        return " ".join(shown(key) for key in self.keys)
-
-
-def shown(key: str) -> str:
-    """Textual's name of a key as an operator would write it."""
-    return SHOWN.get(key, key)
-
 
 ACTIONS: tuple[Action, ...] = (
     # Everywhere
@@ -176,7 +120,7 @@ ACTIONS: tuple[Action, ...] = (
         ("Y",),
         "copy command",
         "Copy the command line that gives the same.",
-        PAGES,
+        (*PAGES, *FURTHER),
     ),
     # Members
     Action("filter", ("slash",), "filter", "Keep the users an expression is true for.", ("members",)),
@@ -237,6 +181,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("step(1)", ("full_stop",), "newer", "The import after.", ("import",)),
     Action("yes", ("y", "enter"), "yes", "Go ahead.", ("confirm",), bar=1),
     Action("no", ("n",), "no", "Leave it.", ("confirm",), bar=2),
+    *MORE_ACTIONS,
 )
 
 
@@ -261,4 +206,5 @@ def bindings(scope: str) -> list[BindingType]:
             priority=action.priority,
         )
         for action in in_scope(scope)
+        if action.keys
     ]

@@ -10,22 +10,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import App
 from textual.content import Content
 from textual.message import Message
 from textual.notifications import SeverityLevel
-from textual.worker import Worker, get_current_worker
+from textual.worker import get_current_worker
 
 from segtui.operations import words as numbers
-from segtui.operations.progress import Cancelled, Progress, Stopped
+from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.times import iso
 from segtui.tui import words
-from segtui.tui.actions import EVERYWHERE, bindings
+from segtui.tui.action import EVERYWHERE
+from segtui.tui.actions import bindings
+from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.screens.changes import ChangesPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
 from segtui.tui.screens.imports import ImportReport
+from segtui.tui.screens.log import LogPage
 from segtui.tui.screens.members import MembersPage
 from segtui.tui.screens.page import Page
 from segtui.tui.screens.replay import ReplayPage
@@ -41,8 +43,6 @@ HEIGHTS = [(0, "-low"), (32, "-tall")]
 HISTORY = 50
 POLL_SECONDS = 0.25
 
-Work = Callable[[Progress, Cancelled], dict[str, Any]]
-
 
 @dataclass(frozen=True)
 class Notice:
@@ -53,8 +53,8 @@ class Notice:
     severity: SeverityLevel
 
 
-class SegtuiApp(App[None], inherit_bindings=False):
-    """The five pages over one store."""
+class SegtuiApp(Jobs, inherit_bindings=False):
+    """The pages over one store."""
 
     TITLE = "segtui"
     CSS_PATH = "segtui.tcss"
@@ -68,6 +68,7 @@ class SegtuiApp(App[None], inherit_bindings=False):
         "user": UserPage,
         "replay": ReplayPage,
         "changes": ChangesPage,
+        "log": LogPage,
     }
 
     class StoreChanged(Message, bubble=False):
@@ -75,26 +76,6 @@ class SegtuiApp(App[None], inherit_bindings=False):
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, SegtuiApp.StoreChanged)
-
-    class JobMoved(Message, bubble=False):
-        """The running job tells how far it is."""
-
-        def __init__(self, what: str, share: float | None) -> None:
-            super().__init__()
-            self.what = what
-            self.share = share
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, SegtuiApp.JobMoved)
-
-    class JobEnded(Message, bubble=False):
-        """The running job is over: a result, or a sentence."""
-
-        def __init__(self, result: dict[str, Any] | None, sentence: str, severity: SeverityLevel) -> None:
-            super().__init__()
-            self.result = result
-            self.sentence = sentence
-            self.severity = severity
 
     def __init__(
         self,
@@ -115,10 +96,6 @@ class SegtuiApp(App[None], inherit_bindings=False):
         self.known_segments: list[str] = []
         self.notices: list[Notice] = []
         self.unread = 0
-        self.job_state: tuple[str, float | None] = ("", None)
-        self._job: Worker[None] | None = None
-        self._job_done: Callable[[dict[str, Any]], str] | None = None
-        self._job_cancelled = threading.Event()
         self._leaving = threading.Event()
         self._history: list[tuple[str, dict[str, Any]]] = []
         self.register_theme(THEME)
@@ -279,7 +256,7 @@ class SegtuiApp(App[None], inherit_bindings=False):
     # Jobs
 
     def action_rescore(self) -> None:
-        if not self._free():
+        if not self.free():
             return
         self.push_screen(
             Confirm(
@@ -294,70 +271,16 @@ class SegtuiApp(App[None], inherit_bindings=False):
     def _rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         return self.data.rescore(progress, cancelled)
 
-    def _free(self) -> bool:
-        """Whether no job runs; says so when one does."""
-        if self._job is not None:
-            self.tell("A job is running: wait for it, or call it off with ctrl+c.", "warning")
-        return self._job is None
-
-    def start(self, what: str, work: Work, done: Callable[[dict[str, Any]], str]) -> None:
-        """Runs a job that writes; `done` turns its result into a notice."""
-        if not self._free():
-            return
-        self._job_cancelled.clear()
-        self._job_done = done
-        self._job_says(what, None)
-        self._job = self.run_worker(lambda: self._work(work), group="job", thread=True)
-
-    def _work(self, work: Work) -> None:
-        from segtui.tui.data import ERRORS
-
-        def progress(what: str, share: float | None) -> None:
-            self.post_message(self.JobMoved(what, share))
-
-        try:
-            result = work(progress, self._job_cancelled.is_set)
-        except Stopped:
-            self.post_message(self.JobEnded(None, "Called off: nothing was written.", "warning"))
-        except ERRORS as error:
-            self.post_message(self.JobEnded(None, str(error), "error"))
-        else:
-            self.post_message(self.JobEnded(result, "", "information"))
-
-    def on_segtui_app_job_moved(self, message: JobMoved) -> None:
-        if not self._nobody_left():
-            self._job_says(message.what, message.share)
-
-    def on_segtui_app_job_ended(self, message: JobEnded) -> None:
-        self._job = None
-        if self._nobody_left():
-            return
-        self._job_says("", None)
-        if message.result is not None and self._job_done is not None:
-            self.tell(self._job_done(message.result))
-            self.changed()
-        else:
-            self.tell(message.sentence, message.severity)
-
-    def _nobody_left(self) -> bool:
-        """Whether the pages are gone: a job may end after the operator has left."""
-        return not any(isinstance(screen, Page) for screen in self.screen_stack)
-
-    def _job_says(self, what: str, share: float | None) -> None:
-        self.job_state = (what, share)
-        self.page.show_job()
-
     # Leaving
 
     async def action_interrupt(self) -> None:
-        if self._job is not None:
-            self._job_cancelled.set()
-            self._job_says("calling off", None)
-        else:
+        if self.idle:
             self.exit()
+        else:
+            self.call_off()
 
     async def action_quit(self) -> None:
-        if self._job is None:
+        if self.idle:
             self.exit()
             return
         self.push_screen(

@@ -19,6 +19,7 @@ from segtui.operations.changes import change_frame, totals, worded
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
 from segtui.operations.export import export
+from segtui.operations.log import log
 from segtui.operations.members import members
 from segtui.operations.models import models
 from segtui.operations.moment import shown_as_of
@@ -29,6 +30,7 @@ from segtui.operations.rescore import rescore
 from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
 from segtui.operations.status import status
+from segtui.operations.undo import undo
 from segtui.operations.user import user as one_user
 from segtui.sources.errors import SourceError
 from segtui.tui.questions import Filter, Moves
@@ -65,6 +67,16 @@ class Data:
         """What an import met, None for the newest."""
         with open_session(self.path) as s:
             return quality(s, number)
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """Every decision of the log, newest first."""
+        with open_session(self.path) as s:
+            return list(log(s))[::-1]
+
+    def undo(self, seq: int, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
+        """Takes a decision back, or tells who would move."""
+        with open_session(self.path) as s:
+            return undo(s, seq, preview=preview, progress=progress, cancelled=cancelled)
 
     def tick_at(self, text: str) -> int | None:
         """The as-of that a person's text names; None when that is the present or later."""

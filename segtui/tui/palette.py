@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from segtui.tui.actions import EVERYWHERE, Action, in_scope
+from segtui.tui.action import EVERYWHERE, Action
+from segtui.tui.actions import in_scope
 from segtui.tui.screens.page import Page
 
 if TYPE_CHECKING:

@@ -8,23 +8,25 @@ import pytest
 
 from segtui.operations.changes import CAUSES
 from segtui.tui import actions
-from segtui.tui.actions import ACTIONS, EVERYWHERE, FULL_WIDTH, LIST, PAGES, effective, in_scope
+from segtui.tui.action import EVERYWHERE, LIST
+from segtui.tui.actions import ACTIONS, FULL_WIDTH, FURTHER, PAGES, effective, in_scope
 from segtui.tui.app import SegtuiApp
 from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
-from segtui.tui.screens.help import SIGNS, help_text
+from segtui.tui.screens.help import ANSWERS, SIGNS, help_text
 from segtui.tui.screens.imports import ImportReport
 from segtui.tui.widgets.virtual_list import VirtualList
 
 DIALOGS = {"prompt": Prompt, "confirm": Confirm, "text": Reading, "import": ImportReport}
 HELP_WIDTH = 52
+EVERY_PAGE = (*PAGES, *FURTHER)
 
 
 def keys_of(*scopes: str) -> Counter[str]:
     return Counter(key for action in in_scope(*scopes) for key in action.keys)
 
 
-@pytest.mark.parametrize("scopes", [effective(page) for page in PAGES] + [(each,) for each in DIALOGS])
+@pytest.mark.parametrize("scopes", [effective(page) for page in EVERY_PAGE] + [(each,) for each in DIALOGS])
 def test_no_key_is_bound_twice_where_it_works(scopes):
     assert [key for key, times in keys_of(*scopes).items() if times > 1] == []
 
@@ -41,16 +43,12 @@ def test_no_key_hides_behind_alt_gr():
     assert behind.isdisjoint(key for action in ACTIONS for key in action.keys)
 
 
-def test_keys_of_later_issues_are_not_shown():
-    for page in PAGES:
-        shown = keys_of(*effective(page))
-        later = {"i", "e", "z", "v"} | (set() if page == "user" else {"E"})
-        assert not later & set(shown)
-        # n is the next marker of a replay, and nothing elsewhere until segments can be made
-        assert ("n" in shown) == (page == "replay")
+def test_every_page_has_a_way_in_and_words_for_what_it_answers():
+    assert set(SegtuiApp.SCREENS) == set(EVERY_PAGE) == set(ANSWERS)
+    assert {f"go('{page}')" for page in EVERY_PAGE} <= {action.name for action in in_scope(EVERYWHERE)}
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERY_PAGE)
 def test_every_action_of_a_page_is_a_method(page):
     screen = SegtuiApp.SCREENS[page]
     for action in in_scope(page):
@@ -75,7 +73,7 @@ def test_bindings_carry_every_key_and_the_full_width_ones():
     assert {"fullwidth_colon", "fullwidth_question_mark"} <= bound
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERY_PAGE)
 def test_help_lists_every_key_of_its_page(page):
     text = help_text(page).plain
     for action in in_scope(*effective(page)):

@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from segtui.tui.actions import EVERYWHERE, LIST, PAGES, Action, in_scope
+from segtui.tui.action import EVERYWHERE, LIST, Action
+from segtui.tui.actions import FURTHER, PAGES, in_scope
 
 DOC = Path(__file__).parents[2] / "docs" / "screens.md"
 BLOCK = re.compile(r"(<!-- keys: .*? -->\n)(.*?)(<!-- end of keys -->)", re.DOTALL)
@@ -22,7 +23,7 @@ def tables() -> str:
     for title, scope in [
         ("Everywhere", EVERYWHERE),
         ("In lists", LIST),
-        *((page.title(), page) for page in PAGES),
+        *((page.title(), page) for page in (*PAGES, *FURTHER)),
     ]:
         rows = "\n".join(row(action) for action in in_scope(scope))
         parts.append(f"### {title}\n\n| key | does |\n| --- | --- |\n{rows}\n")

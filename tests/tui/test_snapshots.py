@@ -17,6 +17,7 @@ SCREENS = {
     "time_travel": ("t", "'2026-02-10", "enter"),
     "help": ("question_mark",),
     "palette": ("colon",),
+    "log": ("colon", "'log", "enter"),
     "export": ("x",),
     "rescore": ("r",),
 }

@@ -62,7 +62,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     BINDINGS = bindings("confirm")
 
-    def __init__(self, title: str, text: str, yes: str, no: str = "leave it") -> None:
+    def __init__(self, title: str, text: str | Content, yes: str, no: str = "leave it") -> None:
         super().__init__()
         self.question_title = title
         self.text = text
@@ -72,7 +72,8 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self.question_title
-            yield Static(self.text, markup=False)
+            with VerticalScroll(id="question"):
+                yield Static(self.text, markup=False)
             yield Static(
                 Content.from_markup(
                     f"\n[{words.KEY}]enter y[/] [$muted]$yes[/]   [{words.KEY}]esc n[/] [$muted]$no[/]",

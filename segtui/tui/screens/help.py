@@ -5,7 +5,8 @@ from __future__ import annotations
 from textual.content import Content
 
 from segtui.tui import words
-from segtui.tui.actions import EVERYWHERE, LIST, Action, in_scope
+from segtui.tui.action import EVERYWHERE, LIST, Action
+from segtui.tui.actions import in_scope
 
 ANSWERS = {
     "segments": "How big is every segment, how does it move, and why?",
@@ -13,6 +14,7 @@ ANSWERS = {
     "user": "Who is this, why this label and not the other, and what happened?",
     "replay": "What happened tick by tick, from the first recorded change to the last?",
     "changes": "Who moved from where to where, when, and for which reason?",
+    "log": "Who decided what, and when, and what of it can be taken back?",
 }
 SIGNS = (
     ("▲ ▼", "more, fewer than then; · nothing recorded then"),

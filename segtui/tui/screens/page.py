@@ -1,4 +1,4 @@
-"""What the five pages have in common: the lines on top and below, loading, and what to say when empty."""
+"""What the pages have in common: the lines on top and below, loading, and what to say when empty."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from segtui.operations import words as numbers
+from segtui.operations.times import iso
 from segtui.tui import words
 from segtui.tui.asking import Asking
 from segtui.tui.widgets.header import AsOf, Tabs
@@ -38,12 +39,14 @@ This page shows it as soon as it is there."""
 
 
 class Page(Screen[None], Asking, inherit_bindings=False):
-    """One of the five screens; subclasses fill `content`, `load` and, where there is a choice, `recall`."""
+    """One of the screens; subclasses fill `content`, `load` and, where there is a choice, `recall`."""
 
     PAGE: ClassVar[str] = ""
     AUTO_FOCUS: ClassVar[str | None] = "VirtualList"
     travels: ClassVar[bool] = True
     """Whether the page shows the moment that `t` chose for all of them."""
+    needs: ClassVar[str] = "members"
+    """What there has to be for the page to show anything: `members`, `events`, or `nothing`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,10 +104,12 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         line = self.query_one(AsOf)
         line.travelling = self.travels and self.segtui.at is not None
         line.note = words.BLANK if line.travelling else self.freshness(status)
-        if not status["events"]:
+        if self.needs == "nothing":
+            self.load()
+        elif not status["events"]:
             line.as_of = "–"
             self.say_instead(Content.from_markup(NO_EVENTS))
-        elif status["last_rescore"] is None:
+        elif self.needs == "members" and status["last_rescore"] is None:
             line.as_of = words.moment(status["as_of"], status["timezone"])
             users = numbers.plural(status["users"], "user")
             self.say_instead(Content.from_markup(NO_MEMBERS, users=users))
@@ -112,7 +117,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
             self.load()
 
     def freshness(self, status: dict[str, Any]) -> Content:
-        """Whether a rescore would tell more than what is shown."""
+        """Whether a rescore would tell more; while time travelling, which moment the other pages show."""
+        if self.segtui.at is not None:
+            moment = iso(self.segtui.at, self.segtui.zone)
+            return Content.styled(f"other pages stay at {words.day(moment)}", words.WARN)
         if status["last_rescore"] is None:
             return words.BLANK
         if status["next"] == "segtui rescore":
@@ -124,6 +132,12 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         line = self.query_one(AsOf)
         line.as_of = "–" if as_of is None else words.moment(as_of, self.segtui.zone)
         line.subject = subject
+        self.say_instead(None)
+
+    def show_subject(self, subject: Content) -> None:
+        """Fills that line on a page that shows no moment; its content is there."""
+        line = self.query_one(AsOf)
+        line.as_of, line.subject = None, subject
         self.say_instead(None)
 
     def say_instead(self, text: Content | None) -> None:

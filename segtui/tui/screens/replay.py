@@ -16,7 +16,6 @@ from textual.worker import Worker, get_current_worker
 
 from segtui.operations import words as numbers
 from segtui.operations.progress import Cancelled
-from segtui.operations.times import iso
 from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.questions import Moves
@@ -103,13 +102,6 @@ class ReplayPage(Page):
             self._target = as_of
             if self.frames:
                 self._seek(as_of)
-
-    def freshness(self, status: dict[str, Any]) -> Content:
-        """The other pages' moment where that is not now: a replay has its own."""
-        if self.segtui.at is None:
-            return super().freshness(status)
-        moment = iso(self.segtui.at, self.segtui.zone)
-        return Content.styled(f"other pages stay at {words.day(moment)}", words.WARN)
 
     def stamp(self) -> object:
         # Which moment the other pages show changes no frame, but the line on top tells it.

@@ -14,7 +14,10 @@ TABS = ("Segments", "Members", "User", "Replay", "Changes")
 
 
 class Tabs(Widget):
-    """`segtui  shop.db   [1 Segments] 2 Members …`; where room is short only the current one has its name."""
+    """`segtui  shop.db   [1 Segments] 2 Members …`; where room is short only the current one has its name.
+
+    A page without a digit stands behind the five while it is shown.
+    """
 
     def __init__(self, page: str, store: str) -> None:
         super().__init__()
@@ -46,13 +49,16 @@ class Tabs(Widget):
                 parts.append(
                     Content.from_markup(f"[@click=\"app.go('{page}')\"][$muted]$text[/][/]", text=text)
                 )
+        if self.page not in PAGES:
+            parts.append(Content.styled(f"[{self.page.title()}]", "bold $primary reverse"))
         return Content("").join(parts)
 
 
 class AsOf(Widget):
     """`AS OF Sun 2026-03-01 00:00 CET │ 24,310 users │ live`; a loud banner when that is not now."""
 
-    as_of: reactive[str] = reactive("")
+    as_of: reactive[str | None] = reactive("")
+    """None where the page shows no moment."""
     subject: reactive[Content] = reactive(words.BLANK)
     note: reactive[Content] = reactive(words.BLANK)
     travelling: reactive[bool] = reactive(False)
@@ -62,14 +68,17 @@ class AsOf(Widget):
         self.set_class(travelling, "-travelling")
 
     def render(self) -> RenderResult:
-        line = Content.styled(" AS OF ", "bold") + Content(self.as_of or "…")
+        line = words.BLANK
+        if self.as_of is not None:
+            line = Content.styled(" AS OF ", "bold") + Content(self.as_of or "…")
         right = Content.styled(f" !{self.unread} ", "bold") if self.unread else Content(" ")
         if self.travelling:
             line = Content.styled(" TIME TRAVEL", "bold") + line
             right = Content.assemble((" t now", "bold"), " comes back") + right
         for part in (self.subject, self.note):
             if part:
-                line += Content.styled(" │ ", "" if self.travelling else words.DIM) + part
+                bar = " │ " if line else " "
+                line += Content.styled(bar, "" if self.travelling else words.DIM) + part
         room = max(0, self.size.width - right.cell_length)
         line = line.truncate(room, ellipsis=True)
         return line.pad_right(room - line.cell_length) + right

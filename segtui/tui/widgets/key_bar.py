@@ -8,7 +8,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from segtui.tui import words
-from segtui.tui.actions import EVERYWHERE, PAGES, Action, effective, in_scope
+from segtui.tui.action import EVERYWHERE, Action
+from segtui.tui.actions import PAGES, effective, in_scope
 
 
 class KeyBar(Widget):
@@ -27,7 +28,6 @@ class KeyBar(Widget):
         if self.page == PAGES[0]:
             # esc leads here from everywhere, and nowhere from here.
             offered = [action for action in offered if action.name != "back"]
-        # `sorted` is stable: equal places keep the registry's order, the page's own before the others.
         # `sorted` is stable: equal places keep the registry's order; help is the last thing to go.
         chosen = sorted(offered, key=lambda action: (action.name == "help", action.bar))
         while len(chosen) > 1 and self._line(chosen).cell_length > self.size.width:
