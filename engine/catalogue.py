@@ -55,7 +55,7 @@ def phrase(reason: str) -> str:
         return reason
     sequence, name, way, bound = found.groups()
     if sequence:
-        return f"{'more' if way == 'up' else 'less'} {_channel(name)} of late"
+        return f"{'more' if way == 'up' else 'less'} {channel_words(name)} of late"
     if bound is not None:
         return _bounded(name, way, bound)
     words = _statistic(name)
@@ -123,7 +123,7 @@ def _attribute(name: str, spec: FeatureSpec) -> Words:
     )
 
 
-def _channel(name: str) -> str:
+def channel_words(name: str) -> str:
     """A sequence's channel as something there is more or less of."""
     return {"spend": "spent", "orders": "ordering"}.get(name, name.removeprefix("count_"))
 

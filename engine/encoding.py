@@ -142,6 +142,16 @@ class Encoder:
         One formula for both; the scorer passes the constants as arguments so that models share a compilation.
         """
         c = self.constants if constants is None else constants
+        return self.turned(self.spread(raw, xp, c), c)
+
+    def turned(self, spread: Any, constants: dict[str, Any] | None = None) -> Any:
+        """What `spread` gave as float32[n, width]: turned into the principal components, if there are any."""
+        c = self.constants if constants is None else constants
+        return (spread - c["center"]) @ c["components"] if self.components else spread
+
+    def spread(self, raw: Any, xp: ModuleType = np, constants: dict[str, Any] | None = None) -> Any:
+        """`raw` as it is before any principal components: one column for each of `owners`."""
+        c = self.constants if constants is None else constants
         blocks = []
         if self.numbers:
             x = raw[:, : len(self.numbers)]
@@ -167,10 +177,7 @@ class Encoder:
             codes = np.arange(len(column.categories) + 2, dtype=np.float32)
             spoken = np.array([True] * len(column.categories) + [column.unknown, column.missing])
             blocks.append(((code == codes) & spoken).astype(np.float32))
-        if not blocks:
-            return xp.zeros((raw.shape[0], 0), np.float32)
-        encoded = xp.concatenate(blocks, axis=1)
-        return (encoded - c["center"]) @ c["components"] if self.components else encoded
+        return xp.concatenate(blocks, axis=1) if blocks else xp.zeros((raw.shape[0], 0), np.float32)
 
     def _scaled(self, x: Any, c: dict[str, Any], xp: ModuleType) -> Any:
         """The numbers on their scales, not yet standardised."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from engine.catalogue import catalogue
+from engine.attribution import Attribution, attribute
+from engine.catalogue import catalogue, channel_words
+from engine.feature_spec import FeatureSpec
 from engine.scoring import Arrays, Scorer
 
 # Movers explained at once: bounds memory when a promotion moves a million.
 BATCH = 16_384
+# A sequence is told in stretches of time that end at these shares of it: a year of weeks at 4, 13, 26 and 52.
+STRETCHES = (1 / 13, 1 / 4, 1 / 2, 1)
 
 
 def reasons(
@@ -53,32 +59,78 @@ def explanation(
     against: int,
     sequence: np.ndarray | None = None,
     typical_sequences: np.ndarray | None = None,
-) -> list[dict[str, Any]]:
-    """What speaks for `label` rather than `against`, heaviest first: [{feature, value, typical, weight}].
+) -> dict[str, Any]:
+    """What speaks for `label` rather than `against` in one user, compared with who is typical.
 
-    `features_row` is one user; `typical` one user or many, of whom the median (of texts the most frequent)
-    is taken. The weight of a feature is the part of the logit difference that goes when it takes its typical
-    value.
+    `features_row` is one user; `typical` one user or many, of whom the median (of texts the most frequent,
+    of sequences the mean) is taken. Gives `lead` and `typical_lead`, the differences of the two labels'
+    logits; `features`, [{feature, unit, value, typical, weight}], by integrated gradients, a channel of a
+    sequence as `sequence:CHANNEL`; and `groups`, [{group, weight, meaning, features}], the same summed by the
+    groups of the catalogue, channels by how long ago. Heaviest first; the weights of either sum to the
+    difference of the leads.
     """
     usual = typical.select(
         _median(column) if column.dtype.is_numeric() else _mode(column) for column in typical.get_columns()
     )
     common = None if typical_sequences is None else typical_sequences.mean(axis=0, keepdims=True)
     own, other = scorer.arrays(features_row, sequence), scorer.arrays(usual, common)
-    parts = [single for part in _parts(scorer) for single in part.singles()]
-    swapped = [part.put(own, other) for part in parts]
-    logits = scorer.logits_of(Arrays.stack([own, *swapped]))
-    lead = logits[:, label] - logits[:, against]
-    rows = [
+    found = attribute(scorer, own, other, np.array([label]), np.array([against]))
+    parts = _parts(scorer)
+    features = [
         {
-            "feature": part.name,
-            "value": part.value(features_row, own),
-            "typical": part.value(usual, other),
-            "weight": float(lead[0] - without),
+            "feature": single.name,
+            "unit": single.unit(scorer.model.feature_spec),
+            "value": single.value(features_row, own),
+            "typical": single.value(usual, other),
+            "weight": single.weight(found),
         }
-        for part, without in zip(parts, lead[1:], strict=True)
+        for part in parts
+        for single in part.singles()
     ]
-    return sorted(rows, key=lambda row: -abs(row["weight"]))
+    groups = [group for part in parts for group in _groups(scorer, part, found)]
+    return {
+        "lead": float(found.lead[0]),
+        "typical_lead": float(found.usual[0]),
+        "features": sorted(features, key=_heaviest),
+        "groups": sorted(groups, key=_heaviest),
+    }
+
+
+def _heaviest(row: dict[str, Any]) -> float:
+    return -abs(float(row["weight"]))
+
+
+def _groups(scorer: Scorer, part: _Part, found: Attribution) -> list[dict[str, Any]]:
+    """The groups that a part is told as: itself, or a channel's stretches of time."""
+    if part.channel is None:
+        known = catalogue(scorer.model.feature_spec)
+        singles = sorted(part.singles(), key=lambda single: -abs(single.weight(found)))
+        lead = singles[0].name
+        return [
+            {
+                "group": part.group,
+                "weight": part.weight(found),
+                "meaning": known[lead].meaning if lead in known else lead,
+                "features": [single.name for single in singles],
+            }
+        ]
+    spec = scorer.model.sequence_spec
+    assert spec is not None
+    assert found.sequences is not None
+    groups = []
+    back = sorted({0, *(math.ceil(spec.bins * share) for share in STRETCHES)})
+    for newer, older in itertools.pairwise(back):
+        cells = found.sequences[0, spec.bins - older : spec.bins - newer, part.channel]
+        days = f"{newer * spec.bin_days} to {older * spec.bin_days} d ago"
+        groups.append(
+            {
+                "group": f"{part.group}, {days if newer else f'last {older * spec.bin_days} d'}",
+                "weight": float(cells.sum()),
+                "meaning": f"{part.group}, {spec.bin_days} d by {spec.bin_days} d",
+                "features": [part.name],
+            }
+        )
+    return groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +140,7 @@ class _Part:
 
     columns: tuple[int, ...]
     names: tuple[str, ...]
+    group: str
     channel: int | None = None
 
     @property
@@ -99,7 +152,7 @@ class _Part:
         if self.channel is not None:
             yield self
         for column, name in zip(self.columns, self.names, strict=False):
-            yield _Part((column,), (name,))
+            yield _Part((column,), (name,), self.group)
 
     def changed(self, former: Arrays, present: Arrays) -> np.ndarray:
         """bool[n]: whose inputs of this part differ."""
@@ -138,9 +191,27 @@ class _Part:
         )
         return level
 
+    def unit(self, spec: FeatureSpec) -> str:
+        """The unit of its value."""
+        if self.channel is not None:
+            return {"spend": "minor units", "orders": "orders"}.get(self.names[0], "events")
+        known = catalogue(spec)
+        return known[self.names[0]].unit if self.names[0] in known else ""
+
+    def weight(self, found: Attribution) -> float:
+        """What it adds for the first row."""
+        if self.channel is not None:
+            assert found.sequences is not None
+            return float(found.sequences[0, :, self.channel].sum())
+        assert found.features is not None
+        return float(found.features[0, list(self.columns)].sum())
+
     def value(self, frame: pl.DataFrame, arrays: Arrays) -> Any:
-        """What to show for the first row."""
-        return float(self.level(arrays)[0]) if self.channel is not None else frame[self.names[0]][0]
+        """What to show for the first row: of a channel all that its cells are the logarithms of."""
+        if self.channel is None:
+            return frame[self.names[0]][0]
+        cells = self._values(arrays)[0].astype(np.float64)
+        return float((np.sign(cells) * np.expm1(np.abs(cells))).sum())
 
 
 def _parts(scorer: Scorer) -> list[_Part]:
@@ -152,10 +223,13 @@ def _parts(scorer: Scorer) -> list[_Part]:
         names = scorer.model.encoder.names
         for column, name in enumerate(names):
             groups.setdefault(known[name].group if name in known else name, []).append(column)
-        parts += [_Part(tuple(columns), tuple(names[c] for c in columns)) for columns in groups.values()]
+        parts += [
+            _Part(tuple(columns), tuple(names[c] for c in columns), group)
+            for group, columns in groups.items()
+        ]
     if scorer.kind.reads_sequences and scorer.model.sequence_spec is not None:
         channels = scorer.model.sequence_spec.channels
-        parts += [_Part((), (name,), channel) for channel, name in enumerate(channels)]
+        parts += [_Part((), (name,), channel_words(name), channel) for channel, name in enumerate(channels)]
     return parts
 
 

@@ -68,6 +68,15 @@ class Arrays:
         return cls(np.concatenate(raw) if raw else None, np.concatenate(sequences) if sequences else None)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a network is given: encoded columns float32[n, owners], sequences float32[n, bins, channels], or
+    both; or the slopes by them."""
+
+    spread: np.ndarray | None
+    scaled: np.ndarray | None
+
+
 class Scorer:
     """A model ready to score. One compilation, at the first call; the encoding is part of it."""
 
@@ -97,15 +106,27 @@ class Scorer:
             name: jnp.asarray(model.parameters[name]) for name in BESIDE if name in model.parameters
         }
 
+        def network(parameters: Any, beside: Any, features: Any, scaled: Any) -> Any:
+            logits = nnx.merge(graph, parameters)(features, scaled, None)
+            return logits * beside[LOGIT_SCALE] + beside[LOGIT_BIAS] if LOGIT_SCALE in beside else logits
+
         def tile(parameters: Any, constants: Any, beside: Any, raw: Any, sequences: Any) -> tuple[Any, Any]:
             features = None if raw is None else encoder.encode(raw, jnp, constants)
             scaled = None if sequences is None else scale_sequences(sequences, beside[CHANNEL_SCALE], jnp)
-            logits = nnx.merge(graph, parameters)(features, scaled, None)
-            if LOGIT_SCALE in beside:
-                logits = logits * beside[LOGIT_SCALE] + beside[LOGIT_BIAS]
+            logits = network(parameters, beside, features, scaled)
             return logits, jnp.rint(jax.nn.softmax(logits) * MILLION).astype(jnp.int32)
 
+        def slope(parameters: Any, constants: Any, beside: Any, spread: Any, scaled: Any, sign: Any) -> Any:
+            def weighed(spread: Any, scaled: Any) -> tuple[Any, Any]:
+                features = None if spread is None else encoder.turned(spread, constants)
+                leads = (network(parameters, beside, features, scaled) * sign).sum(axis=1)
+                return leads.sum(), leads
+
+            slopes, leads = jax.grad(weighed, argnums=(0, 1), has_aux=True)(spread, scaled)
+            return leads, *slopes
+
         self._tile = jax.jit(tile)
+        self._slope = jax.jit(slope)
 
     def scores(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
         """P(label | user) in millionths, int32[n, labels]: rows in the frame's order, columns in the
@@ -119,6 +140,37 @@ class Scorer:
     def logits_of(self, arrays: Arrays) -> np.ndarray:
         """The logits float32[n, labels] of what `arrays` gave."""
         return self._collected(self._tiles(arrays, 0), len(arrays), 0)
+
+    def inputs_of(self, arrays: Arrays) -> Inputs:
+        """`arrays` as the network meets them, spread and scaled but not yet turned into components."""
+        return Inputs(
+            None if arrays.raw is None else self.model.encoder.spread(arrays.raw),
+            None
+            if arrays.sequences is None
+            else scale_sequences(arrays.sequences, self.model.parameters[CHANNEL_SCALE]),
+        )
+
+    def slopes_of(self, inputs: Inputs, sign: np.ndarray) -> tuple[np.ndarray, Inputs]:
+        """The sums float32[n] of the logits weighed with `sign` float32[n, labels], and by how much each
+        changes with each input."""
+        size = self.kind.tile
+        pieces = [
+            self._slope(
+                self._parameters,
+                self._constants,
+                self._beside,
+                _padded(inputs.spread, start, size),
+                _padded(inputs.scaled, start, size),
+                _padded(sign, start, size),
+            )
+            for start in range(0, len(sign), size)
+        ]
+        leads, spread, scaled = (
+            None if each[0] is None else np.concatenate([np.asarray(piece) for piece in each])[: len(sign)]
+            for each in zip(*pieces, strict=True)
+        )
+        assert leads is not None
+        return leads, Inputs(spread, scaled)
 
     def arrays(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> Arrays:
         """What the model reads of these. Raises EngineError when a column is missing or a shape differs."""

@@ -62,6 +62,11 @@ WEIGHTS = (
     Column("typical", value, right=True),
     Column("weight", value, right=True),
 )
+GROUPS = (
+    Column("group"),
+    Column("weight", value, right=True),
+    Column("meaning"),
+)
 SIZES = (
     Column("segment"),
     Column("users", words.count, right=True),
@@ -208,7 +213,12 @@ def _show_user(out: Output, result: dict[str, Any]) -> None:
     )
     explained = result["explanation"]
     if explained:
-        title = f"why {explained['label']}, not {explained['against']}"
+        label = explained["label"]
+        title = f"why {label}, not {explained['against']}: from the typical {label} user to this one"
+        groups = [[each["group"], each["weight"], each["meaning"]] for each in explained["groups"]]
+        ends = (("typical", explained["typical_lead"], ""), ("log-odds", explained["lead"], ""))
+        out.table(GROUPS, [list(ends[0]), *groups, list(ends[1])], title=title)
+        units |= {each["feature"]: each["unit"] for each in explained["features"]}
         rows = [
             [
                 each["feature"],
@@ -217,7 +227,7 @@ def _show_user(out: Output, result: dict[str, Any]) -> None:
             ]
             for each in explained["features"]
         ]
-        out.table(WEIGHTS, rows, title=title)
+        out.table(WEIGHTS, rows)
     events = result["events"]
     if out.terminal:
         events = [

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from db import lookups, projections, vocabulary
+from db import lookups, projections
 from engine.catalogue import catalogue
-from engine.features import FeatureSpec, features, spec_for
+from engine.features import FeatureSpec, spec_for
 from segtui.operations.changes import worded
 from segtui.operations.deciders import Evidence, ModelDecider, model_decider
-from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
-from segtui.operations.moment import Moment, decided_by, moment, shown_as_of
+from segtui.operations.explaining import explain
+from segtui.operations.held import Held, held_labels
+from segtui.operations.moment import shown_as_of
 from segtui.operations.session import Session
 
 EVENTS_SHOWN = 200
 SILENT_TICKS = 60
-TYPICAL_USERS = 500
 
 
 def user(
@@ -46,7 +45,7 @@ def user(
         raise OperationError(f"User {id!r} has no event before {s.iso(as_of)}{known}: look at a later --at.")
     attributes = s.attributes(position=position, users=own)
     evidence = Evidence(events, persons, attributes)
-    held = _held(s, surrogate, at, position)
+    held = held_labels(s, surrogate, at, position)
     modelled = [each for each in held.values() if each.model]
     chosen = next((each for each in modelled if each.name == "value"), modelled[0] if modelled else None)
     if chosen is not None:
@@ -75,53 +74,6 @@ def user(
     if chosen is not None:
         result |= _modelled(s, chosen, evidence, as_of, history)
     return result
-
-
-@dataclass(frozen=True)
-class _Held:
-    """A label the user holds, since when, and what decided it."""
-
-    name: str
-    number: int
-    code: int
-    label: str
-    probability: int | None
-    margin: int | None
-    since: int
-    model: str | None
-    when: Moment
-
-    def worded(self, s: Session) -> dict[str, Any]:
-        """As the result carries it."""
-        return {
-            "label": self.label,
-            "probability": _share(self.probability),
-            "margin": _share(self.margin),
-            "since": s.iso(self.since),
-        }
-
-
-def _held(s: Session, surrogate: int, at: int | None, position: int | None) -> dict[str, _Held]:
-    """What the user holds per segmentation."""
-    labels = vocabulary.texts(s.store, "label")
-    found = definitions(s, position=position)
-    held = {}
-    for number, name in vocabulary.texts(s.store, "segmentation").items():
-        when = moment(s, number, at, position)
-        row = lookups.member(s.store, number, surrogate, as_of=when.folded, position=when.position)
-        if row is not None:
-            held[name] = _Held(
-                name=name,
-                number=number,
-                code=row["label"],
-                label=labels[row["label"]],
-                probability=row["probability"],
-                margin=row["margin"],
-                since=row["since"],
-                model=decided_by(s, found.ever(name), when)[1],
-                when=when,
-            )
-    return held
 
 
 def _own_spec(s: Session, as_of: int, position: int | None) -> FeatureSpec:
@@ -153,12 +105,12 @@ def _events(s: Session, events: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _modelled(s: Session, held: _Held, evidence: Evidence, as_of: int, history: int) -> dict[str, Any]:
+def _modelled(s: Session, held: Held, evidence: Evidence, as_of: int, history: int) -> dict[str, Any]:
     decider = model_decider(s.store, str(held.model))
     scores, _ = _score(decider, evidence, as_of, held.label)
     return {
         "probabilities": dict(zip(decider.labels, scores, strict=True)),
-        "explanation": _explain(s, decider, held, scores, evidence, as_of),
+        "explanation": explain(s, decider, held, scores, evidence, as_of),
         "leaves": _leaves(s, decider, evidence, as_of, held.label),
         "history": _past(s, decider, evidence, as_of, held.label, history),
     }
@@ -171,43 +123,6 @@ def _score(decider: ModelDecider, evidence: Evidence, as_of: int, label: str) ->
     scores, decided = decider.decide(frame, evidence, as_of, np.array([code], np.int32))
     assert scores is not None
     return [int(each) / 1_000_000 for each in scores[0]], decider.labels[int(decided[0])]
-
-
-def _explain(
-    s: Session, decider: ModelDecider, held: _Held, scores: list[float], evidence: Evidence, as_of: int
-) -> dict[str, Any] | None:
-    """Why this label and not the runner-up, against the typical member of the label."""
-    from engine.explain import explanation
-
-    if held.label not in decider.labels or decider.artefact.sequence_spec is not None:
-        # What a model of sequences sees has no catalogue of features to explain it by yet.
-        return None
-    ranked = sorted(range(len(scores)), key=lambda code: -scores[code])
-    own_code = decider.labels.index(held.label)
-    against = next(code for code in ranked if code != own_code)
-    sample = _like(s, held)
-    position = held.when.position
-    known = evidence.identity.kin(np.array(sample, np.int64)).tolist()
-    others = s.events(before=as_of, position=position, users=known)
-    attributes = s.attributes(position=position, users=known)
-    who = evidence.identity.at(as_of)
-    typical = features(others, who, as_of, decider.spec, attributes, users=sample)
-    own = evidence.features(as_of, decider.spec)
-    return {
-        "label": held.label,
-        "against": decider.labels[against],
-        "features": explanation(decider.scorer, own, typical, own_code, against),
-    }
-
-
-def _like(s: Session, held: _Held) -> list[int]:
-    """A few hundred of those who hold the same label at the moment, spread over all of them."""
-    if not held.when.past:
-        return lookups.spread_members(s.store, held.number, held.code, TYPICAL_USERS)
-    then = projections.memberships(
-        s.store, held.number, as_of=held.when.folded, position=held.when.position
-    ).filter(pl.col("label") == held.code)["user"]
-    return then.gather_every(max(1, len(then) // TYPICAL_USERS)).to_list()
 
 
 def _leaves(
@@ -242,7 +157,3 @@ def _past(
                 {"as_of": s.iso(at), "probabilities": dict(zip(decider.labels, scores, strict=True))}
             )
     return points
-
-
-def _share(millionths: int | None) -> float | None:
-    return None if millionths is None else millionths / 1_000_000

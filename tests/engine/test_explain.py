@@ -5,6 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from engine.catalogue import catalogue
 from engine.encoding import Encoder
 from engine.explain import BATCH, explanation, reasons
 from engine.features import FeatureSpec
@@ -108,7 +109,8 @@ def test_no_mover_has_no_reason(scorer):
 def test_the_weights_are_what_each_feature_adds(scorer):
     own = people(recency_days=[60], region=["FR"])
     typical = people(recency_days=[10, 12, 200], orders_90d=[3, 3, 3], region=["DE", "FR", "DE"])
-    rows = explanation(scorer, own, typical, HIGH, LOW)
+    told = explanation(scorer, own, typical, HIGH, LOW)
+    rows = told["features"]
     assert [row["feature"] for row in rows[:2]] == ["region", "recency_days"]
     by_name = {row["feature"]: row for row in rows}
     assert (by_name["recency_days"]["value"], by_name["recency_days"]["typical"]) == (60, 12)
@@ -120,19 +122,40 @@ def test_the_weights_are_what_each_feature_adds(scorer):
     usual = people(recency_days=[12])
     own_lead, usual_lead = (scorer.logits(each)[0] @ [1, -1] for each in (own, usual))
     assert sum(row["weight"] for row in rows) == pytest.approx(own_lead - usual_lead, abs=1e-4)
+    assert told["lead"] == pytest.approx(own_lead, abs=1e-5)
+    assert told["typical_lead"] == pytest.approx(usual_lead, abs=1e-5)
+
+
+def test_groups_are_the_catalogues_and_hold_what_their_features_add(scorer):
+    own = people(recency_days=[60], orders_90d=[0], spend_90d=[100], region=["FR"])
+    told = explanation(scorer, own, people(), HIGH, LOW)
+    weights = {row["feature"]: row["weight"] for row in told["features"]}
+    by_name = {row["group"]: row for row in told["groups"]}
+    assert set(by_name) == {"recency", "purchases 90 d", "purchases", "region"}
+    for row in by_name.values():
+        assert row["weight"] == pytest.approx(sum(weights[name] for name in row["features"]))
+    bought = by_name["purchases 90 d"]
+    assert set(bought["features"]) == {"orders_90d", "spend_90d"}
+    assert abs(weights[bought["features"][0]]) >= abs(weights[bought["features"][1]])
+    assert bought["meaning"] == catalogue(FeatureSpec())[bought["features"][0]].meaning
+    heavy = [abs(row["weight"]) for row in told["groups"]]
+    assert heavy == sorted(heavy, reverse=True)
 
 
 def test_weights_turn_with_the_labels(scorer):
     own, typical = people(recency_days=[60]), people()
-    there = {row["feature"]: row["weight"] for row in explanation(scorer, own, typical, HIGH, LOW)}
-    back = {row["feature"]: row["weight"] for row in explanation(scorer, own, typical, LOW, HIGH)}
+    there, back = (
+        {row["feature"]: row["weight"] for row in explanation(scorer, own, typical, *labels)["features"]}
+        for labels in ((HIGH, LOW), (LOW, HIGH))
+    )
     assert there["recency_days"] < -0.5
     assert back == pytest.approx({name: -weight for name, weight in there.items()})
 
 
 def test_a_feature_nobody_has_is_typically_missing(scorer):
     typical = people(recency_days=[None, None])
-    by_name = {row["feature"]: row for row in explanation(scorer, people(), typical, HIGH, LOW)}
+    told = explanation(scorer, people(), typical, HIGH, LOW)
+    by_name = {row["feature"]: row for row in told["features"]}
     assert by_name["recency_days"]["typical"] is None
     assert by_name["recency_days"]["weight"] > 0
 
@@ -179,10 +202,24 @@ def test_a_sequence_models_reason_is_a_channel(reader, now, left, came, reason):
 
 def test_a_sequence_models_explanation_is_by_channel(reader):
     typical = np.concatenate([cells(1, 0, 0), cells(3, 0, 0)])
-    rows = explanation(reader, people(), people(), HIGH, LOW, cells(1, 1, 5), typical)
-    by_name = {row["feature"]: row for row in rows}
+    told = explanation(reader, people(), people(), HIGH, LOW, cells(1, 1, 5), typical)
+    by_name = {row["feature"]: row for row in told["features"]}
     assert set(by_name) == {"sequence:orders", "sequence:refunds", "sequence:views"}
-    assert by_name["sequence:orders"]["typical"] == pytest.approx(8)
+    # Cells are logarithms: four bins of e^2 - 1 each.
+    assert by_name["sequence:orders"]["typical"] == pytest.approx(4 * np.expm1(2))
     assert by_name["sequence:orders"]["weight"] < 0
     assert by_name["sequence:refunds"]["weight"] < 0
     assert by_name["sequence:views"]["weight"] == 0
+
+
+def test_a_channel_is_told_by_how_long_ago(reader):
+    own = cells(1, 0, 0)
+    own[0, 2, 0] = own[0, 0, 1] = 3
+    told = explanation(reader, people(), people(), HIGH, LOW, own, cells(1, 0, 0))
+    by_name = {row["group"]: row["weight"] for row in told["groups"]}
+    assert by_name.pop("ordering, 7 to 14 d ago") == pytest.approx(2)
+    assert by_name.pop("refunds, 14 to 28 d ago") == pytest.approx(-3)
+    assert len(by_name) == 7
+    assert set(by_name.values()) == {0}
+    total = sum(row["weight"] for row in told["groups"])
+    assert total == pytest.approx(told["lead"] - told["typical_lead"], abs=1e-3)

@@ -367,20 +367,27 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
         chances = {label: own, others[-1]: (1_000_000 - own) * 6 // 10}
         chances[others[0]] = 1_000_000 - sum(chances.values())
         features = [
-            ("orders_365d", 6.0, 5.0, 0.12),
-            ("spend_90d", 3_630.0, 8_800.0, -0.55),
-            ("recency_days", 58.0, 21.0, -0.52),
-            ("refund_share", 0.14, 0.03, -0.13),
-            ("trend_28d", -1.0, 0.25, -0.08),
+            ("spend_90d", "minor units", 3_630.0, 8_800.0, -0.55),
+            ("recency_days", "days", 58.0, 21.0, -0.52),
+            ("refund_share", "share", 0.14, 0.03, -0.13),
+            ("orders_365d", "orders", 6.0, 5.0, 0.12),
+            ("trend_28d", "share", -1.0, 0.25, -0.08),
         ]
+        groups = [("purchases 90 d", -0.55), ("recency", -0.52), ("refunds", -0.13)]
         return {
             "probabilities": {each: chances[each] / 1_000_000 for each in LABELS},
             "explanation": {
                 "label": label,
                 "against": others[-1],
+                "lead": 0.02,
+                "typical_lead": 1.18,
                 "features": [
-                    {"feature": name, "value": value, "typical": typical, "weight": weight}
-                    for name, value, typical, weight in features
+                    dict(zip(("feature", "unit", "value", "typical", "weight"), each, strict=True))
+                    for each in features
+                ],
+                "groups": [
+                    {"group": name, "weight": weight, "meaning": name, "features": []}
+                    for name, weight in [*groups, ("purchases 365 d", 0.12), ("purchases 28 d", -0.08)]
                 ],
             },
             "leaves": {"as_of": "2026-03-03T00:00:00+01:00", "to": others[-1]},

@@ -24,6 +24,7 @@ ORDERS = ("purchase", "refund")
 HISTORY = 60
 BAR = 16
 CHART = 8
+MOST_BARS = 10
 NOBODY = """[bold]No user chosen.[/]
 
 Choose one on page [$accent]2[/] (members) or [$accent]5[/] (changes) and press [$accent]enter[/],
@@ -239,11 +240,14 @@ def _because_title(found: dict[str, Any]) -> str:
     explained = found["explanation"]
     if explained is None:
         return "features"
-    return f"why {explained['label']}, not {explained['against']}"
+    return f"why {explained['label']}, not {explained['against']} (typical)"
 
 
 def _because(found: dict[str, Any], currency: str | None) -> Content:
-    """The features that weigh most, against the typical user of the label; without a model, the main ones."""
+    """What speaks for the label, by group and by feature, from the typical user's lead to this one's.
+
+    Without a model: the main features.
+    """
     explained = found["explanation"]
     if explained is None:
         names = (
@@ -263,19 +267,32 @@ def _because(found: dict[str, Any], currency: str | None) -> Content:
             )
             for name, value in rows
         )
-    units = found["units"]
-    lines = [Content.styled(f"{'':<16}{'is':>9}{'typical':>9}{'weight':>8}", words.DIM)]
+    lines = [
+        _weight(f"typical {explained['label']} user", explained["typical_lead"], words.DIM),
+        *(_weight(each["group"], each["weight"], barred=True) for each in explained["groups"]),
+        _weight(f"log-odds {explained['label']} : {explained['against']}", explained["lead"], "bold"),
+        Content.styled(f"\n{'':<16}{'is':>9}{'typical':>9}{'weight':>8}", words.DIM),
+    ]
     for each in explained["features"]:
-        weight, unit = each["weight"], units.get(each["feature"], "")
+        weight, unit = each["weight"], each["unit"]
         lines.append(
             Content.assemble(
-                f"{each['feature']:<16.16}",
+                f"{each['feature'].removeprefix('sequence:'):<16.16}",
                 f"{_value(each['value'], unit, currency, named=False):>9}",
                 (f"{_value(each['typical'], unit, currency, named=False):>9}", words.DIM),
                 (f"{weight:>+8.2f}", words.RISE if weight > 0 else words.FALL),
             )
         )
     return Content("\n").join(lines)
+
+
+def _weight(name: str, weight: float, style: str = "", *, barred: bool = False) -> Content:
+    """A line of the sum that an explanation is; a weight of a group with a bar of half logits."""
+    colour = words.RISE if weight > 0 else words.FALL
+    bars = ("+" if weight > 0 else "-") * min(MOST_BARS, round(abs(weight) * 2))
+    return Content.assemble(
+        (f"{name:<24.24}", style), (f"{weight:>+7.2f}", colour), (f" {bars}" if barred else "", colour)
+    )
 
 
 def _value(value: float | str | None, unit: str, currency: str | None, *, named: bool = True) -> str:
