@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,19 @@ import numpy as np
 import polars as pl
 
 from db import log, projections, vocabulary
-from engine.feature_names import attribute_columns, narrowed
-from engine.features import WINDOWS, FeatureSpec, feature_names
-from engine.rule_use import names_in, reaches
+from engine.features import feature_names
 from segtui.operations.deciders import Decider, Evidence
 from segtui.operations.definitions import IN_OUT, Definitions, Rule, definitions
 from segtui.operations.edits import EditRun
 from segtui.operations.errors import OperationError
-from segtui.operations.features import catalogue_spec
 from segtui.operations.files import write_frame
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.rule_deciders import IN, ListDecider, Nobody, RuleDecider
+from segtui.operations.rule_deciders import ListDecider, Nobody
+from segtui.operations.rule_reading import everything, read_rule
+from segtui.operations.rule_size import who_is_in
 from segtui.operations.session import Session
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-GROWING = ("overdue", "recency_days", "silence_days", "tenure_days", "customer_days", "btyd_age_days")
-"""Features that grow with time alone; features cap them one day past the longest window."""
-ALL_TIME = 3_660
-SPARED = ("item", "category", "platform", "device", "session", "quantity", "rating", "duration")
-"""Columns that change no feature but those made of them."""
 SAMPLE = 5
 TREND_DAYS = 90
 TREND_STEP = 7
@@ -54,7 +47,7 @@ def define(
     """
     found = definitions(s)
     _refuse_name(s, found, name)
-    rule = _rule(s, found, name, where)
+    rule = read_rule(s, found, name, where)
     decision = _defined(name, rule)
     return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
 
@@ -76,7 +69,7 @@ def edit(
         raise OperationError(
             f"{name!r} is not decided by a rule: it is a {held.kind}'s, so it has none to edit."
         )
-    rule = _rule(s, found, name, where)
+    rule = read_rule(s, found, name, where)
     if rule == held.rule:
         raise OperationError(f"{name!r} has that very rule already: nothing was changed.")
     decision = ("segmentation_edited", {"name": name} | _body(rule))
@@ -90,7 +83,7 @@ def rule_decision(s: Session, found: Definitions, name: str, where: str) -> tupl
         _refuse_name(s, found, name)
     elif held.rule is None:
         raise OperationError(f"{name!r} is decided by a {held.kind}, not by a rule: choose another name.")
-    rule = _rule(s, found, name, where)
+    rule = read_rule(s, found, name, where)
     return _defined(name, rule) if held is None else ("segmentation_edited", {"name": name} | _body(rule))
 
 
@@ -256,7 +249,6 @@ def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> 
     """
     now = s.require_as_of()
     evidence = Evidence(s.events(before=now), s.identity(), s.attributes())
-    decider = RuleDecider(rule)
     first = log.summary(s.store).first
     points: list[dict[str, Any]] = []
     for back in range(TREND_DAYS - TREND_DAYS % TREND_STEP, -1, -TREND_STEP):
@@ -266,27 +258,10 @@ def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> 
         if first is None or as_of <= first:
             continue
         progress("sizes under this definition", 1 - back / TREND_DAYS)
-        read = [_labels(s, name, as_of) for name in rule.refers]
-        if any(held.is_empty() for held in read):
-            continue
-        frame = evidence.features(as_of, rule.spec)
-        for held in read:
-            frame = frame.join(held, on="user", how="left", maintain_order="left")
-        _, decided = decider.decide(frame, evidence, as_of, np.full(frame.height, -1, np.int32))
-        points.append({"as_of": s.iso(as_of), "users": int((decided == IN).sum())})
+        within = who_is_in(s, rule, evidence, as_of)
+        if within is not None:
+            points.append({"as_of": s.iso(as_of), "users": len(within[0])})
     return points
-
-
-def _labels(s: Session, segmentation: str, as_of: int) -> pl.DataFrame:
-    """user and a text column of a segmentation's labels at an as-of."""
-    number = vocabulary.number(s.store, "segmentation", segmentation)
-    labels = vocabulary.texts(s.store, "label")
-    if number is None:
-        return pl.DataFrame(schema={"user": pl.Int64, segmentation: pl.String})
-    held = projections.memberships(s.store, number, as_of=as_of)
-    return held.select(
-        "user", pl.col("label").replace_strict(labels, return_dtype=pl.String).alias(segmentation)
-    )
 
 
 def _listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
@@ -312,7 +287,7 @@ def _refuse_name(s: Session, found: Definitions, name: str) -> None:
         )
     if name in found.segmentations:
         raise OperationError(f"There is a segmentation {name!r} already: edit it, or choose another name.")
-    if name in feature_names(_everything(s, "")):
+    if name in feature_names(everything(s, "")):
         raise OperationError(
             f"{name!r} is a feature's name: a rule could not tell them apart, choose another."
         )
@@ -325,59 +300,3 @@ def _defined(name: str, rule: Rule) -> tuple[str, dict[str, Any]]:
 def _body(rule: Rule) -> dict[str, Any]:
     refers = {name: list(labels) for name, labels in rule.refers.items()}
     return {"where": rule.where, "features": rule.spec.to_json(), "refers": refers}
-
-
-def _everything(s: Session, where: str) -> FeatureSpec:
-    """Every feature the log has something for, with the windows that a rule names."""
-    now = s.require_as_of()
-    named = {days for days in _windows(where) if days <= ALL_TIME}
-    spec = catalogue_spec(s, s.events(before=now), s.attributes())
-    return replace(spec, windows=tuple(sorted({*spec.windows, *named})))
-
-
-def _windows(where: str) -> set[int]:
-    """The days that names in a rule end with."""
-    return {int(days) for days in re.findall(r"_([1-9][0-9]{0,3})d\b", where)}
-
-
-def _rule(s: Session, found: Definitions, name: str, where: str) -> Rule:
-    """The rule with no more features than it needs; refuses what cannot be read, and circles."""
-    others = {
-        each.name: each.labels for each in found.segmentations.values() if each.name != name and each.labels
-    }
-    whole = Rule(where, _everything(s, where), others)
-    names = names_in(where, whole.columns())
-    refers = {each: others[each] for each in names if each in others}
-    if name in found.segmentations:
-        circle = sorted(found.dependents(name) & set(refers))
-        if circle:
-            raise OperationError(f"{name!r} cannot read {circle[0]!r}, which reads {name!r} itself.")
-    used = {each for each in names if each not in others}
-    windows = sorted({*WINDOWS, *(_windows(where) & set(whole.spec.windows))})
-    spec = narrowed(replace(whole.spec, windows=tuple(windows)), used)
-    growing = [each for each in names if each in GROWING]
-    if growing:
-        # How overdue someone is grows with recency, but is not compared with days.
-        furthest = None if "overdue" in growing else reaches(where, whole.columns(), growing)
-        if furthest is not None and furthest > ALL_TIME:
-            raise OperationError(
-                f"{name!r} compares days with {furthest:g}: days are counted up to {ALL_TIME}, use less."
-            )
-        if furthest is None or furthest > spec.windows[-1]:
-            spec = replace(spec, windows=(*(days for days in spec.windows if days < ALL_TIME), ALL_TIME))
-    return Rule(where, _slim(spec, used), refers)
-
-
-def _slim(spec: FeatureSpec, names: set[str]) -> FeatureSpec:
-    """The spec without the columns and attributes that none of the features needs."""
-    attributes = {name for name, column in attribute_columns(spec).items() if column in names}
-    slim = replace(
-        spec,
-        attributes_number=tuple(each for each in spec.attributes_number if each in attributes),
-        attributes_text=tuple(each for each in spec.attributes_text if each in attributes),
-    )
-    for field in SPARED:
-        less = replace(slim, fields=tuple(each for each in slim.fields if each != field))
-        if names <= set(feature_names(less)):
-            slim = less
-    return slim

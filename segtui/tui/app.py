@@ -31,6 +31,7 @@ from segtui.tui.screens.log import LogPage
 from segtui.tui.screens.members import MembersPage
 from segtui.tui.screens.page import Page
 from segtui.tui.screens.replay import ReplayPage
+from segtui.tui.screens.rules import RulesPage
 from segtui.tui.screens.segments import SegmentsPage
 from segtui.tui.screens.user import UserPage
 from segtui.tui.theme import MUTED, THEME
@@ -68,6 +69,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         "user": UserPage,
         "replay": ReplayPage,
         "changes": ChangesPage,
+        "rules": RulesPage,
         "log": LogPage,
     }
 

@@ -16,9 +16,11 @@ from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
 from segtui.operations.changes import change_frame, totals, worded
+from segtui.operations.definitions import definitions
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
 from segtui.operations.export import export
+from segtui.operations.features import features
 from segtui.operations.log import log
 from segtui.operations.members import members
 from segtui.operations.models import models
@@ -27,6 +29,8 @@ from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.quality import quality
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore
+from segtui.operations.rule_size import Draft
+from segtui.operations.segment import define, edit, retire
 from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
 from segtui.operations.status import status
@@ -34,6 +38,7 @@ from segtui.operations.undo import undo
 from segtui.operations.user import user as one_user
 from segtui.sources.errors import SourceError
 from segtui.tui.questions import Filter, Moves
+from segtui.tui.widgets.rule_input import Names
 
 ERRORS = (StoreError, OperationError, EngineError, SourceError, OSError)
 """What may go wrong in an operation, each told in one sentence."""
@@ -47,6 +52,7 @@ class Data:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._draft: Draft | None = None
 
     def watch(self, changed: Callable[[], object], wait: Callable[[], bool]) -> None:
         """Calls `changed` whenever another connection has committed; `wait` pauses, and ends it by False."""
@@ -77,6 +83,34 @@ class Data:
         """Takes a decision back, or tells who would move."""
         with open_session(self.path) as s:
             return undo(s, seq, preview=preview, progress=progress, cancelled=cancelled)
+
+    def names(self) -> Names:
+        """What a rule may name: features with their meaning, segments, and labels."""
+        with open_session(self.path) as s:
+            known = [(each["name"], each["meaning"]) for each in features(s)["features"]]
+            labels = {name: each.labels for name, each in definitions(s).segmentations.items() if each.labels}
+        held = [(name, f"a segment: {', '.join(own)}") for name, own in labels.items()]
+        return Names([*held, *known], labels)
+
+    def rule_size(self, name: str, where: str) -> dict[str, Any]:
+        """Whom a rule that is being written would hold."""
+        with open_session(self.path) as s:
+            if self._draft is None or self._draft.head != s.store.head():
+                self._draft = Draft(s)
+            return self._draft.size(s, name, where)
+
+    def rule(
+        self, name: str, where: str, new: bool, preview: bool, progress: Progress, cancelled: Cancelled
+    ) -> dict[str, Any]:
+        """Saves a rule, or tells what saving it would do."""
+        saved = define if new else edit
+        with open_session(self.path) as s:
+            return saved(s, name, where, preview=preview, progress=progress, cancelled=cancelled)
+
+    def retire(self, name: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
+        """Ends a segment of the operator's own, or tells who would leave it."""
+        with open_session(self.path) as s:
+            return retire(s, name, preview=preview, progress=progress, cancelled=cancelled)
 
     def tick_at(self, text: str) -> int | None:
         """The as-of that a person's text names; None when that is the present or later."""

@@ -10,7 +10,24 @@ LOG = (
     Action("show", ("f",), "show", "Without rescores, edits, imports, all.", ("log",), bar=4),
 )
 
+RULES = (
+    Action("open", ("enter",), "members", "Who is in the chosen segment.", ("rules",), bar=2),
+    Action(
+        "new", ("n",), "new", "Write a new rule; its size shows as you type.", ("rules", "segments"), bar=3
+    ),
+    Action(
+        "edit", ("e",), "edit", "Edit the chosen rule; saving shows who moves.", ("rules", "segments"), bar=4
+    ),
+    Action("changes", ("c",), "changes", "Who moved in or out of it.", ("rules",), bar=5),
+    Action("retire", ("E",), "retire", "End the segment; wants its name typed.", ("rules",), bar=8),
+    # In the line of a rule
+    Action("complete", ("tab",), "complete", "Take the name suggested.", ("rule",)),
+    Action("leave", ("escape",), "leave", "Leave the editor; nothing is saved.", ("rule",)),
+)
+
 MORE_ACTIONS = (
+    Action("go('rules')", (), "rules", "Segments of your own: write, edit, retire.", (EVERYWHERE,)),
     Action("go('log')", (), "log", "Decisions: who did what, and when; undo.", (EVERYWHERE,)),
+    *RULES,
     *LOG,
 )

@@ -24,8 +24,11 @@ from db import log, lookups
 from db.store import Store, Transaction
 from engine.features import FeatureSpec
 from segtui.operations.init import init
+from segtui.operations.rescore import rescore
+from segtui.operations.segment import define
+from segtui.operations.session import open_session
 from segtui.tui.app import SegtuiApp
-from segtui.tui.screens import members
+from segtui.tui.screens import members, rule_editor
 
 KEY = "00" * 32
 ZONE = ZoneInfo("Europe/Paris")
@@ -307,6 +310,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(members, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(rule_editor, "REST_SECONDS", 0.01)
     # Turning its blinking off may come between a tick of its timer and what the tick does: off for good then.
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
 
@@ -352,6 +356,15 @@ def unscored(tmp_path: Path) -> Path:
             )
             written.import_events(tx, [(event, None) for n in range(USERS) for event in earlier_purchases(n)])
     return path
+
+
+@pytest.fixture
+def ruled(unscored: Path) -> Path:
+    """A store whose starter rule has decided, with a rule of its own."""
+    with open_session(unscored) as s:
+        rescore(s)
+        define(s, "lapsing", "recency_days > 100")
+    return unscored
 
 
 @pytest.fixture

@@ -15,9 +15,16 @@ from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import ANSWERS, SIGNS, help_text
 from segtui.tui.screens.imports import ImportReport
+from segtui.tui.widgets.rule_input import RuleInput
 from segtui.tui.widgets.virtual_list import VirtualList
 
-DIALOGS = {"prompt": Prompt, "confirm": Confirm, "text": Reading, "import": ImportReport}
+DIALOGS = {
+    "prompt": Prompt,
+    "confirm": Confirm,
+    "text": Reading,
+    "import": ImportReport,
+    "rule": RuleInput,
+}
 HELP_WIDTH = 52
 EVERY_PAGE = (*PAGES, *FURTHER)
 

@@ -6,21 +6,10 @@ import pytest
 
 from db.store import Store
 from segtui.operations.definitions import definitions
-from segtui.operations.rescore import rescore
-from segtui.operations.segment import define
 from segtui.operations.session import open_session
 from segtui.tui.screens.dialogs import Confirm
 
 pytestmark = pytest.mark.usefixtures("network")
-
-
-@pytest.fixture
-def ruled(unscored):
-    """A shop whose starter rule has decided, with a rule of its own."""
-    with open_session(unscored) as s:
-        rescore(s)
-        define(s, "lapsing", "recency_days > 100")
-    return unscored
 
 
 async def to_log(pilot, press, settle):

@@ -17,6 +17,7 @@ SCREENS = {
     "time_travel": ("t", "'2026-02-10", "enter"),
     "help": ("question_mark",),
     "palette": ("colon",),
+    "rules": ("n", "'loyal", "enter", "'orders_90d >= 2 AND rec"),
     "log": ("colon", "'log", "enter"),
     "export": ("x",),
     "rescore": ("r",),

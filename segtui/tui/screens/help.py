@@ -14,6 +14,7 @@ ANSWERS = {
     "user": "Who is this, why this label and not the other, and what happened?",
     "replay": "What happened tick by tick, from the first recorded change to the last?",
     "changes": "Who moved from where to where, when, and for which reason?",
+    "rules": "Which segments are my own, and whom would another rule hold?",
     "log": "Who decided what, and when, and what of it can be taken back?",
 }
 SIGNS = (

@@ -189,6 +189,18 @@ class SegmentsPage(Page):
         else:
             ask_for_export(self.segtui, _segment(row), None)
 
+    def action_new(self) -> None:
+        self.segtui.visit("rules", edit=True)
+
+    def action_edit(self) -> None:
+        row = self.rows.item
+        if row is None:
+            return
+        if self._known[row["name"]]["kind"] == "rule":
+            self.segtui.visit("rules", name=row["name"], edit=True)
+        else:
+            self.segtui.tell(f"{row['name']} is not decided by a rule of yours: n writes one.", "warning")
+
     def action_copy_command(self) -> None:
         row = self.rows.item
         if row is not None and row["label"] is not None:
