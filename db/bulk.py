@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ class Staging:
         self._store = store
         self._attached = 0
         self._files: list[Path] = []
+        self._loader: ThreadPoolExecutor | None = None
 
     @property
     def full(self) -> bool:
@@ -67,10 +69,12 @@ class Staging:
         with explained(self._store.path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._files.append(path)
-        return Staged(self._store.path, path)
+        self._loader = self._loader or ThreadPoolExecutor(1)
+        return Staged(self._store.path, path, self._loader)
 
     def attach(self, staged: Staged) -> str:
         """Makes a filled file readable for the store's connection; returns the SQL name of its rows."""
+        staged.settle()
         name = f"staging{self._attached}"
         with explained(self._store.path):
             self._store.connection.execute(f"ATTACH ? AS {name}", (str(staged.path),))
@@ -114,6 +118,9 @@ class Staging:
 
     def release(self) -> None:
         """Detaches and removes everything; the transaction has ended."""
+        if self._loader is not None:
+            self._loader.shutdown(cancel_futures=True)
+            self._loader = None
         for number in range(self._attached):
             self._store.connection.execute(f"DETACH staging{number}")
         for path in self._files:
@@ -123,18 +130,29 @@ class Staging:
 
 
 class Staged:
-    """A staging file that is being filled; its table has the columns of all frames added."""
+    """A staging file, filled by another thread; its table has the columns of all frames added."""
 
-    def __init__(self, store: Path, path: Path) -> None:
+    def __init__(self, store: Path, path: Path, loader: ThreadPoolExecutor) -> None:
         self._store = store
         self.path = path
         self.columns: list[str] = []
+        self._loader = loader
+        self._loading: Future[None] | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
-        """Appends rows."""
+        """Appends rows, those given before first; raises what went wrong with those."""
+        self.settle()
         fresh = [name for name in frame.columns if name not in self.columns]
-        _ingest(self._store, self.path, frame, fresh if self.columns else [])
+        self._loading = self._loader.submit(
+            _ingest, self._store, self.path, frame, fresh if self.columns else []
+        )
         self.columns += fresh
+
+    def settle(self) -> None:
+        """Waits until everything added is in the file."""
+        loading, self._loading = self._loading, None
+        if loading is not None:
+            loading.result()
 
 
 class Appender:

@@ -18,7 +18,7 @@ from db.words import Digested
 if TYPE_CHECKING:
     from db.store import Store
 
-MOST_WAITING = 1
+MOST_WAITING = 4
 
 
 class Proof:

@@ -138,12 +138,12 @@ class Arrivals:
 
     def _hashed(self, ids: pl.Series) -> tuple[pl.Series, pl.Series]:
         """source_id and key: a hash of the source and its own id, and the beginning of it as a number."""
-        hashes: list[bytes | None] = [None] * len(ids)
-        if ids.null_count() < len(ids):
-            hashes = [
-                None if text is None else hashlib.sha256(self._prefix + text.encode()).digest()[:16]
-                for text in ids
-            ]
+        if ids.null_count() == len(ids):
+            return pl.Series("source_id", ids, dtype=pl.Binary), pl.Series("key", ids, dtype=pl.Int64)
+        hashes = [
+            None if text is None else hashlib.sha256(self._prefix + text.encode()).digest()[:16]
+            for text in ids
+        ]
         keys = [None if digest is None else int.from_bytes(digest[:KEY_BYTES]) for digest in hashes]
         return pl.Series("source_id", hashes, dtype=pl.Binary), pl.Series("key", keys, dtype=pl.Int64)
 

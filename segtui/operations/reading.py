@@ -13,6 +13,7 @@ from db import retention
 from db.erasures import Erasures
 from segtui import sources
 from segtui.operations import words
+from segtui.operations.ahead import ahead
 from segtui.operations.aliases import Aliases
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Progress
@@ -105,7 +106,8 @@ class Reading:
         for index, path in enumerate(self.files.paths):
             seen = 0
             self._pace.at(f"reading {path.name}", done / sum(sizes), self.rows)
-            for batch in sources.read(path, self.files.format, self._options, self.files.mapping):
+            read = sources.read(path, self.files.format, self._options, self.files.mapping)
+            for batch in ahead(read):
                 self.rows += batch.rows
                 yield Read(index, path, self._kept(self._aliases.sift(batch, str(path))))
                 seen = min(seen + 1, sizes[index])
