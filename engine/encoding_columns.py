@@ -48,6 +48,14 @@ class Number:
         shown = _shown(np.clip([value], low, high), self.scale, self.unit)
         return float(np.clip((shown[0] - self.mean) / self.deviation, -CLIP, CLIP))
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The values where its pieces begin and the last one ends, ascending; none where it has none."""
+        shown = [self.mean + self.deviation * edge for edge in self.edges]
+        if self.scale != "log":
+            return tuple(shown)
+        return tuple(float(np.sign(each) * self.unit * np.expm1(abs(each))) for each in shown)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values, without what is as in every encoder before there was a choice."""
         usual = {"scale": "log", "low": None, "high": None, "fill": None}

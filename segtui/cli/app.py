@@ -14,6 +14,7 @@ import typer
 from segtui import __version__
 from segtui.cli import (
     begin,
+    checking,
     deciding,
     describing,
     exporting,
@@ -51,6 +52,7 @@ for group in (
     exporting,
     deciding,
     proving,
+    checking,
     forgetting,
     ui,
 ):

@@ -84,6 +84,7 @@ def init(
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui status --json")
 def status(context: typer.Context, store: Store = None, json: Json = False, quiet: Quiet = False) -> None:
     """Tells what is in the store, how fresh it is, and what to do next."""
+    from segtui.operations.notices import line
     from segtui.operations.session import open_session
     from segtui.operations.status import status as operation
 
@@ -94,6 +95,9 @@ def status(context: typer.Context, store: Store = None, json: Json = False, quie
         out.document(result)
     else:
         out.facts([(name.replace("_", " "), _fact(out, result[name])) for name in STATUS])
+    wrong = line(result["notices"])
+    if wrong is not None:
+        out.message(wrong)
     out.next(result["next"])
 
 

@@ -89,12 +89,14 @@ def segments(
     quiet: Quiet = False,
 ) -> None:
     """Shows how many users each segment has, now or then."""
+    from segtui.operations.notices import line, notices
     from segtui.operations.segments import segments as operation
     from segtui.operations.session import open_session
 
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
         result = operation(s, at=tick_if(s, at), position=position)
+        wrong = line(notices(s)) if at is None and position is None else None
     if json:
         out.document(result)
     else:
@@ -102,6 +104,8 @@ def segments(
         out.table(
             SIZES, size_rows(result["segmentations"]), title=f"as of {shown}, counts {result['counts']}"
         )
+    if wrong is not None:
+        out.message(wrong)
     out.next("segtui members value=high" if result["as_of"] else "segtui import FILE")
 
 

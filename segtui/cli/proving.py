@@ -88,6 +88,8 @@ def backup(
     with open_session(out.store) as s, out.progress():
         result = operation(s, path)
     _show_copy(out, result)
+    if not result["recorded"]:
+        out.message("The log does not tell of it, for it could not be written to: 'segtui check' will ask.")
     out.message("The vault's key is not in it: keep that elsewhere, never beside the backup.")
     out.next("segtui status")
 

@@ -60,6 +60,25 @@ def compare(s: Session, one: str, other: str, *, cutoff: int | None = None) -> d
     return judged.told(0) | {"other": judged.beside(), "differences": judged.differences()}
 
 
+def realised(s: Session, body: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """By label: the share expected and the one observed over the last window that the model (a
+    `model_trained` body) knew nothing of, on users it never saw, and how far apart they are.
+
+    Raises OperationError while there is no such window.
+    """
+    judged = _Judged(s, [body], None)
+    users = len(judged.sample.labels)
+    if not users:
+        raise OperationError(f"Nobody new to {body['name']} was known when its last window began.")
+    told = {}
+    for code, label in enumerate(judged.models[0].labels):
+        expected = float(judged.given[0][:, code].mean())
+        observed = int((judged.sample.labels == code).sum()) / users
+        apart = round(abs(expected - observed), 6)
+        told[label] = {"expected": round(expected, 6), "observed": round(observed, 6), "apart": apart}
+    return told
+
+
 class _Judged:
     """Models of one question, and what they say at one later window of the users new to all of them."""
 

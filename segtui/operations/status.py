@@ -8,6 +8,7 @@ import polars as pl
 
 from db import log, lookups, vocabulary
 from segtui.operations.definitions import definitions
+from segtui.operations.notices import notices
 from segtui.operations.plans import LastRescore, last_rescore
 from segtui.operations.session import Session
 from segtui.operations.tasks import MIN_BUYERS, latest_cutoff
@@ -18,7 +19,7 @@ HORIZON_DAYS = 90
 
 
 def status(s: Session) -> dict[str, Any]:
-    """Counts, freshness, the current model per `value`, and the next sensible command."""
+    """Counts, freshness, the current model per `value`, what is wrong, and the next sensible command."""
     summary = log.summary(s.store)
     settings = s.settings
     found = definitions(s)
@@ -44,6 +45,7 @@ def status(s: Session) -> dict[str, Any]:
         "last_import": _import(s),
         "last_rescore": None if last is None else s.iso(last.as_of),
         "ids": _ids(s),
+        "notices": notices(s),
         "next": _next(s, summary, model, last, as_of),
     }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from db import log, projections, vocabulary
@@ -13,12 +11,11 @@ from engine.membership import EDITS
 from segtui.operations.changes import change_frame
 from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
+from segtui.operations.habit import gaps
 from segtui.operations.plans import last_rescore
 from segtui.operations.session import Session
 
 DEFAULT_DAYS = 30
-WEEKS = 8
-"""How many of the same ticks in the weeks before tell what a tick usually brings."""
 
 
 def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = None) -> dict[str, Any]:
@@ -99,35 +96,3 @@ def _decided(s: Session, moves: pl.DataFrame) -> set[str]:
         )
     }
     return {kinds[seq] for seq in edits if seq in kinds}
-
-
-def gaps(s: Session, start: int, end: int) -> list[int]:
-    """Ticks that end after `start` and up to `end` without an event, where the weeks before had some.
-
-    A tick is measured against those of the same weekday and hour in the eight weeks before; the open tick
-    and what lies past the newest event are left out.
-    """
-    newest = log.summary(s.store).last
-    if newest is None:
-        return []
-    oldest = s.ticks.days_before(start, 7 * (WEEKS + 1))
-    at = log.behaviour(s.store, since=oldest, before=end, columns=["occurred_at"])["occurred_at"].to_numpy()
-    at = np.sort(at)
-    found = []
-    for tick in s.ticks.between(start, end):
-        if tick > newest:
-            break
-        usual = [
-            _events(at, s.ticks.previous(then), then)
-            for then in (
-                s.ticks.at_or_after(s.ticks.days_before(tick, 7 * week)) for week in range(1, WEEKS + 1)
-            )
-        ]
-        if _events(at, s.ticks.previous(tick), tick) == 0 and median(usual) > 0:
-            found.append(tick)
-    return found
-
-
-def _events(at: np.ndarray, start: int, end: int) -> int:
-    """How many of the sorted instants lie in [start, end)."""
-    return int(np.searchsorted(at, end) - np.searchsorted(at, start))

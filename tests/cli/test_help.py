@@ -37,6 +37,7 @@ COMMANDS = {
     "features",
     "erase",
     "export",
+    "check",
     "verify",
     "rebuild",
     "backup",

@@ -286,10 +286,12 @@ def test_a_check_that_does_not_hold_ends_with_one(cli: Cli, operation: Any, shop
 def test_backup_and_restore(cli: Cli, shop: Path, tmp_path: Path) -> None:
     saved = tmp_path / "saved" / "shop.db"
     saved.parent.mkdir()
+    head = document(cli, shop, "verify")["chain_digest"]
     copied = document(cli, shop, "backup", saved)
-    assert copied.keys() >= {"path", "position", "chain_digest"}
+    assert copied.keys() >= {"path", "position", "chain_digest", "recorded"}
     assert copied["path"] == str(saved)
-    assert copied["chain_digest"] == document(cli, shop, "verify")["chain_digest"]
+    assert copied["chain_digest"] == head
+    assert lines(cli, shop, "log")[-1]["body"]["chain_digest"] == head
     assert cli("rescore", "--full", "--store", shop, "--quiet").code == 0
     assert cli("export", "value=high", "--out", tmp_path / "high.csv", "--store", shop).code == 0
     ended = cli("restore", saved, "--store", shop, "--json")

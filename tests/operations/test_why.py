@@ -3,9 +3,10 @@
 import pytest
 
 from segtui.operations.errors import OperationError
+from segtui.operations.habit import gaps
 from segtui.operations.rescore import rescore
 from segtui.operations.segment import define, edit
-from segtui.operations.why import gaps, why
+from segtui.operations.why import why
 
 
 def daily(shop, days, *, without=()):

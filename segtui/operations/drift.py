@@ -1,0 +1,145 @@
+"""Whether today's users are still those that models were fitted on, and what they say still comes true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from segtui.operations import words
+from segtui.operations.compilation import use_cache
+from segtui.operations.deciders import Evidence, ModelDecider, model_decider
+from segtui.operations.definitions import Segmentation, definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.health import Measured
+from segtui.operations.plans import last_rescore
+from segtui.operations.progress import Progress, quiet
+from segtui.operations.session import Session
+
+if TYPE_CHECKING:
+    from engine.drift import Drift
+
+NAMES = ("drift", "drift_ks", "shares", "calibration")
+TOLD = 5
+
+
+def drifted(s: Session, progress: Progress = quiet) -> list[Measured]:
+    """drift and drift_ks: the feature furthest from the training window by each measure; shares: the
+    expected sizes likewise; calibration: the label whose expected share was furthest from what came true.
+
+    The training window is not stored: it is the model's cutoff, as the log told it when the model was
+    trained. Calibration is told once a window after all the model knew is over.
+    """
+    found = definitions(s)
+    models = [each for each in found.segmentations.values() if each.model]
+    features, shares, outcomes, why = [], [], [], ["No model is in use yet."]
+    if models and last_rescore(s) is not None:
+        use_cache()
+        evidence = Evidence(s.events(), s.identity(), s.attributes())
+        for share, each in enumerate(models):
+            assert each.model is not None
+            progress(f"measuring {each.name}", share / len(models))
+            body = found.models[each.model]
+            try:
+                by_feature, by_label = _apart(s, each, body, evidence)
+            except OperationError as error:
+                why.append(str(error))
+                continue
+            features += by_feature
+            shares += by_label
+            try:
+                outcomes += _come_true(s, each, body)
+            except OperationError as error:
+                why.append(str(error))
+    return [
+        _worst(
+            "drift",
+            "psi",
+            features,
+            why[-1],
+            "is the feature furthest from what it was when the model learnt",
+        ),
+        _worst(
+            "drift_ks",
+            "ks",
+            features,
+            why[-1],
+            "is the feature furthest from what it was when the model learnt",
+        ),
+        _worst(
+            "shares",
+            "psi",
+            shares,
+            why[-1],
+            "is the expected size furthest from what it was when the model learnt",
+        ),
+        _worst("calibration", "apart", outcomes, why[-1], "is the share furthest from what then came true"),
+    ]
+
+
+def _apart(
+    s: Session, segmentation: Segmentation, body: dict[str, Any], evidence: Evidence
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What differs between the training window and the last rescore, by feature and by label."""
+    from engine.drift import FEWEST, feature_drift, share_drift
+
+    decider = model_decider(s.store, body["model"])
+    cutoff = decider.artefact.policy.get("cutoff")
+    if cutoff is None:
+        raise OperationError(
+            f"{body['name']} learnt a given label: it has no training window to differ from."
+        )
+    last = last_rescore(s)
+    assert last is not None
+    told = pl.col("seq") <= body["position"]
+    assert evidence.attributes is not None
+    before = Evidence(
+        evidence.events.filter(told),
+        evidence.identity.until(body["position"]),
+        evidence.attributes.filter(told),
+    )
+    then, now = (at.features(as_of, decider.spec) for at, as_of in ((before, cutoff), (evidence, last.as_of)))
+    if min(then.height, now.height) < FEWEST:
+        raise OperationError(
+            f"{segmentation.name} has {words.plural(min(then.height, now.height), 'user')}: "
+            f"fewer than {FEWEST} differ by chance as much as they drift."
+        )
+    by_feature = feature_drift(decider.artefact.encoder, then, now)
+    by_label = share_drift(
+        decider.labels, _scores(decider, then, before, cutoff), _scores(decider, now, evidence, last.as_of)
+    )
+    return (
+        [_told(segmentation, each.name, each) for each in by_feature],
+        [_told(segmentation, f"{segmentation.name}={each.name}", each) for each in by_label],
+    )
+
+
+def _scores(decider: ModelDecider, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> np.ndarray:
+    return decider.scorer.scores(frame, decider.sequences(evidence, as_of, frame["user"].to_numpy()))
+
+
+def _told(segmentation: Segmentation, name: str, drift: Drift) -> dict[str, Any]:
+    ks = None if drift.ks is None else round(drift.ks, 6)
+    return {"segmentation": segmentation.name, "name": name, "psi": round(drift.psi, 6), "ks": ks}
+
+
+def _come_true(s: Session, segmentation: Segmentation, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Expected and observed share of each label over the last window that the model knew nothing of."""
+    from segtui.operations.evaluate import realised
+
+    return [
+        {"segmentation": segmentation.name, "name": f"{segmentation.name}={label}", **each}
+        for label, each in realised(s, body).items()
+    ]
+
+
+def _worst(name: str, by: str, found: list[dict[str, Any]], why: str, what: str) -> Measured:
+    known = sorted(
+        (each for each in found if each[by] is not None), key=lambda each: (-each[by], each["name"])
+    )
+    if not known:
+        return Measured(name, None, why)
+    return Measured(
+        name, known[0][by], f"{known[0]['name']} {what}", "train again, and compare", known[:TOLD]
+    )
