@@ -15,6 +15,7 @@ from segtui import __version__
 from segtui.cli import (
     begin,
     checking,
+    comparing,
     deciding,
     describing,
     exporting,
@@ -48,6 +49,7 @@ for group in (
     segmenting,
     scoring,
     looking,
+    comparing,
     describing,
     exporting,
     deciding,

@@ -20,7 +20,6 @@ from segtui.cli.options import (
     Where,
     flag,
     output,
-    tick,
     tick_if,
 )
 from segtui.cli.output import Column, Output
@@ -317,30 +316,3 @@ def why(
             f"No events on {len(result['import_gaps'])} days that usually have some: imports missing?"
         )
     out.next(f"segtui changes --segment {segment}")
-
-
-@commands.command(rich_help_panel=PANEL, epilog="Example: segtui transitions --from 2026-01-01 --to now")
-def transitions(
-    context: typer.Context,
-    from_: Annotated[str, typer.Option("--from", metavar="T", help="The first instant.")],
-    to: Annotated[str, typer.Option("--to", metavar="T", help="The second instant.")],
-    segmentation: Annotated[str, typer.Option(metavar="S", help="Whose labels.")] = "value",
-    position: Position = None,
-    store: Store = None,
-    json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Counts who held which label at one instant and which at another."""
-    from segtui.operations.session import open_session
-    from segtui.operations.transitions import transitions as operation
-
-    out = output(context, store, json=json, quiet=quiet)
-    with open_session(out.store) as s:
-        result = operation(s, tick(s, from_), tick(s, to), segmentation=segmentation, position=position)
-    if json:
-        out.document(result)
-    else:
-        labels = ["(none)" if label is None else label for label in result["labels"]]
-        columns = (Column("from \\ to"), *(Column(label, words.count, right=True) for label in labels))
-        out.table(columns, [[label, *row] for label, row in zip(labels, result["matrix"], strict=True)])
-    out.next(f"segtui changes --from {from_} --to {to} --segment {segmentation}")

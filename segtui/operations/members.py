@@ -10,10 +10,11 @@ import polars as pl
 from db import lookups, projections, vocabulary
 from engine.exact import quotient
 from engine.features import feature_names, features, narrowed, text_columns
-from segtui.operations.definitions import require_segment
+from segtui.operations.definitions import IN_OUT, definitions, require_segment
 from segtui.operations.errors import OperationError
 from segtui.operations.features import catalogue_spec
 from segtui.operations.moment import Moment, moment, refuse_unrecorded
+from segtui.operations.rule_size import labels_at
 from segtui.operations.session import Session
 
 
@@ -30,9 +31,9 @@ def members(
 ) -> dict[str, Any]:
     """One page of a segment's members, and how many there are in all.
 
-    `where` is an expression over the catalogue's features, probability and margin; `order` a field or
-    -field. Before the last rescore, or at a position behind the head, `recorded` is "at the last change":
-    there each probability is that of the user's last change, the margin is null, and neither can be
+    `where` is an expression over the catalogue's features, other segments, probability and margin; `order`
+    a field or -field. Before the last rescore, or at a position behind the head, `recorded` is "at the last
+    change": there each probability is that of the user's last change, the margin is null, and neither can be
     filtered or ordered by. `leaves` is null here: `user` tells it for one person. Only the page asked for
     is put into words.
     """
@@ -123,16 +124,30 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
     columns: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
     columns |= {name: pl.Float64() for name in feature_names(spec)}
     columns |= {name: pl.String() for name in text_columns(spec)}
+    segments = {
+        each.name: each.labels
+        for each in definitions(s, position=when.position).segmentations.values()
+        if each.labels and each.name not in columns
+    }
+    columns |= {
+        name: pl.Boolean() if labels == IN_OUT else pl.Enum(labels) for name, labels in segments.items()
+    }
     rule = compile_rule(where, columns)
     names = rule.meta.root_names()
     for name in names:
         refuse_unrecorded(s, when, name)
     asked = frame["user"].to_numpy()
     who = s.identity(position=when.position).at(as_of)
-    known = features(events, who, as_of, narrowed(spec, names), attributes, users=asked)
+    read = [name for name in names if name not in segments]
+    known = features(events, who, as_of, narrowed(spec, read), attributes, users=asked)
     table = frame.join(known, on="user", how="left", maintain_order="left").with_columns(
         quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
     )
+    for name in segments.keys() & set(names):
+        held = labels_at(s, name, when.folded, when.position)
+        table = table.join(held, on="user", how="left", maintain_order="left")
+        if segments[name] == IN_OUT:
+            table = table.with_columns((pl.col(name) == IN_OUT[0]).fill_null(value=False))
     return frame.filter(table.select(rule).to_series())
 
 

@@ -57,7 +57,7 @@ def who_is_in(s: Session, rule: Rule, evidence: Evidence, as_of: int) -> tuple[U
 
     None when a segmentation that it reads was not recorded yet.
     """
-    read = [_labels(s, name, as_of) for name in rule.refers]
+    read = [labels_at(s, name, as_of) for name in rule.refers]
     if any(held.is_empty() for held in read):
         return None
     frame = evidence.features(as_of, rule.spec)
@@ -68,13 +68,13 @@ def who_is_in(s: Session, rule: Rule, evidence: Evidence, as_of: int) -> tuple[U
     return frame["user"].to_numpy()[decided == IN], frame.height
 
 
-def _labels(s: Session, segmentation: str, as_of: int) -> pl.DataFrame:
-    """user and a text column of a segmentation's labels at an as-of."""
+def labels_at(s: Session, segmentation: str, as_of: int | None, position: int | None = None) -> pl.DataFrame:
+    """user and a text column of a segmentation's labels at an as-of, None at the head."""
     number = vocabulary.number(s.store, "segmentation", segmentation)
     labels = vocabulary.texts(s.store, "label")
     if number is None:
         return pl.DataFrame(schema={"user": pl.Int64, segmentation: pl.String})
-    held = projections.memberships(s.store, number, as_of=as_of)
+    held = projections.memberships(s.store, number, as_of=as_of, position=position)
     return held.select(
         "user", pl.col("label").replace_strict(labels, return_dtype=pl.String).alias(segmentation)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 MAX_HORIZON = 3_650
 
+Heard = Callable[[float, float], None]
+"""Called with the training and the validation loss of each epoch as it ends."""
+
+
+def unheard(_train: float, _valid: float) -> None:
+    """Losses nobody looks at."""
+
 
 def train(
     s: Session,
@@ -45,12 +52,13 @@ def train(
     options: Mapping[str, str] | None = None,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
+    heard: Heard = unheard,
 ) -> dict[str, Any]:
     """Trains one model and records it; promotes it when first or not worse, unless told.
 
     `policy` says what of the future a label is (engine.labels.OUTCOMES); `label` names an attribute to learn
     instead. `cutoff` is an instant in µs (default: the last one whose horizon is over), `origins` how many
-    earlier ones to learn from as well. Raises OperationError
+    earlier ones to learn from as well. `heard` is told the losses of each epoch. Raises OperationError
     when outcomes are not known yet or too few users would be learnt from, EngineError for settings out of
     range, Stopped when called off: nothing is recorded.
     """
@@ -72,7 +80,7 @@ def train(
         else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
     )
     use_cache()
-    model, fitted, preparation = _fit(task, kind, training, structure, choice, progress, cancelled)
+    model, fitted, preparation = _fit(task, kind, training, structure, choice, progress, cancelled, heard)
     if cancelled():
         raise Stopped
     progress("judging on users it never saw", None)
@@ -177,6 +185,7 @@ def _fit(
     choice: Choice,
     progress: Progress,
     cancelled: Cancelled,
+    heard: Heard,
 ) -> tuple[Model, Trained, dict[str, Any]]:
     from engine.encoding import Encoder
     from engine.model import Model
@@ -220,6 +229,7 @@ def _fit(
         )
 
     def on_epoch(epoch: Any) -> None:
+        heard(epoch.train_loss, epoch.valid_loss)
         progress(
             f"epoch {epoch.epoch}: train loss {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f}",
             epoch.epoch / training.epochs,

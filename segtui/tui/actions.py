@@ -14,7 +14,7 @@ from segtui.tui.more_actions import MORE_ACTIONS
 
 PAGES = ("segments", "members", "user", "replay", "changes")
 """The pages with a digit."""
-FURTHER = ("rules", "log")
+FURTHER = ("rules", "models", "transitions", "overlap", "data", "log")
 """The pages that are reached by name."""
 
 # The same keys while an input method types full-width characters: they work, and are not shown.
@@ -46,7 +46,7 @@ ACTIONS: tuple[Action, ...] = (
         ("t",),
         "time",
         "One moment for all screens; t now comes back.",
-        ("segments", "members", "user", "changes"),
+        ("segments", "members", "user", "changes", "rules", "transitions", "overlap"),
         bar=6,
     ),
     Action(
@@ -58,7 +58,6 @@ ACTIONS: tuple[Action, ...] = (
         bar=7,
     ),
     Action("notices", ("exclamation_mark",), "notices", "What was said so far.", (EVERYWHERE,)),
-    Action("imports", ("Q",), "imports", "What each import met, rule by rule.", (EVERYWHERE,)),
     Action("help", ("question_mark",), "help", "This page.", (EVERYWHERE,), bar=1),
     Action(
         "interrupt",
@@ -175,10 +174,8 @@ ACTIONS: tuple[Action, ...] = (
     # Dialogs
     Action(
         *("cancel", ("escape",), "cancel", "Close without doing anything."),
-        ("prompt", "confirm", "text", "import"),
+        ("prompt", "confirm", "text"),
     ),
-    Action("step(-1)", ("comma",), "older", "The import before.", ("import",)),
-    Action("step(1)", ("full_stop",), "newer", "The import after.", ("import",)),
     Action("yes", ("y", "enter"), "yes", "Go ahead.", ("confirm",), bar=1),
     Action("no", ("n",), "no", "Leave it.", ("confirm",), bar=2),
     *MORE_ACTIONS,

@@ -26,13 +26,16 @@ from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.screens.changes import ChangesPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
-from segtui.tui.screens.imports import ImportReport
+from segtui.tui.screens.imports import DataPage
 from segtui.tui.screens.log import LogPage
 from segtui.tui.screens.members import MembersPage
+from segtui.tui.screens.models import ModelsPage
+from segtui.tui.screens.overlap import OverlapPage
 from segtui.tui.screens.page import Page
 from segtui.tui.screens.replay import ReplayPage
 from segtui.tui.screens.rules import RulesPage
 from segtui.tui.screens.segments import SegmentsPage
+from segtui.tui.screens.transitions import TransitionsPage
 from segtui.tui.screens.user import UserPage
 from segtui.tui.theme import MUTED, THEME
 
@@ -70,6 +73,10 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         "replay": ReplayPage,
         "changes": ChangesPage,
         "rules": RulesPage,
+        "models": ModelsPage,
+        "transitions": TransitionsPage,
+        "overlap": OverlapPage,
+        "data": DataPage,
         "log": LogPage,
     }
 
@@ -78,6 +85,9 @@ class SegtuiApp(Jobs, inherit_bindings=False):
 
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, SegtuiApp.StoreChanged)
+
+    class EpochEnded(Message, bubble=False):
+        """The model that is trained has gone through the users once more."""
 
     def __init__(
         self,
@@ -98,6 +108,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.known_segments: list[str] = []
         self.notices: list[Notice] = []
         self.unread = 0
+        self.epochs: list[tuple[float, float]] = []
         self._leaving = threading.Event()
         self._history: list[tuple[str, dict[str, Any]]] = []
         self.register_theme(THEME)
@@ -200,9 +211,6 @@ class SegtuiApp(Jobs, inherit_bindings=False):
     def action_palette(self) -> None:
         self.action_command_palette()
 
-    def action_imports(self) -> None:
-        self.push_screen(ImportReport(lambda number: self.data.quality(number)))
-
     def action_help(self) -> None:
         self.push_screen(Reading("Help", help_text(self.page.PAGE)))
 
@@ -269,6 +277,15 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             ),
             lambda yes: self.start("rescoring", self._rescore, _rescored) if yes else None,
         )
+
+    def heard(self, train: float, valid: float) -> None:
+        """Keeps the losses of an epoch; called from the thread that trains."""
+        self.epochs = [*self.epochs, (train, valid)]
+        self.post_message(self.EpochEnded())
+
+    def on_segtui_app_epoch_ended(self) -> None:
+        if isinstance(self.page, ModelsPage) and not self.idle:
+            self.page.heard(self.epochs)
 
     def _rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         return self.data.rescore(progress, cancelled)

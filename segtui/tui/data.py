@@ -23,10 +23,12 @@ from segtui.operations.export import export
 from segtui.operations.features import features
 from segtui.operations.log import log
 from segtui.operations.members import members
-from segtui.operations.models import models
+from segtui.operations.models import models, promote
 from segtui.operations.moment import shown_as_of
+from segtui.operations.overlap import overlap
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.quality import quality
+from segtui.operations.refused import refused
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore
 from segtui.operations.rule_size import Draft
@@ -34,6 +36,7 @@ from segtui.operations.segment import define, edit, retire
 from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
 from segtui.operations.status import status
+from segtui.operations.transitions import moved, transitions
 from segtui.operations.undo import undo
 from segtui.operations.user import user as one_user
 from segtui.sources.errors import SourceError
@@ -42,6 +45,9 @@ from segtui.tui.widgets.rule_input import Names
 
 ERRORS = (StoreError, OperationError, EngineError, SourceError, OSError)
 """What may go wrong in an operation, each told in one sentence."""
+
+Heard = Callable[[float, float], None]
+"""Told the training and the validation loss of each epoch."""
 
 BY_EVENT = ("event", "late_event")
 NAMED = ("kind", "order", "item", "category")
@@ -112,6 +118,84 @@ class Data:
         with open_session(self.path) as s:
             return retire(s, name, preview=preview, progress=progress, cancelled=cancelled)
 
+    def transitions(self, segmentation: str, days: int, at: int | None) -> dict[str, Any]:
+        """The matrix between the as-of and as many days before it."""
+        with open_session(self.path) as s:
+            start, end = self._span(s, days, at)
+            return transitions(s, start, end, segmentation=segmentation)
+
+    def moved(
+        self,
+        segmentation: str,
+        days: int,
+        at: int | None,
+        left: str | None,
+        came: str | None,
+        offset: int,
+        limit: int,
+    ) -> dict[str, Any]:
+        """One page of the users of a cell of that matrix."""
+        with open_session(self.path) as s:
+            start, end = self._span(s, days, at)
+            return moved(s, start, end, left, came, segmentation=segmentation, offset=offset, limit=limit)
+
+    @staticmethod
+    def _span(s: Session, days: int, at: int | None) -> tuple[int, int]:
+        end = shown_as_of(s, at) or s.require_as_of()
+        return s.ticks.days_before(end, days), end
+
+    def overlap(self, at: int | None) -> dict[str, Any]:
+        """What segments share."""
+        with open_session(self.path) as s:
+            return overlap(s, at=at)
+
+    def quarantined(self, number: int) -> dict[str, Any]:
+        """The first rows that an import refused."""
+        with open_session(self.path) as s:
+            return refused(s, number)
+
+    def models(self) -> dict[str, Any]:
+        """Every trained model."""
+        with open_session(self.path) as s:
+            return models(s)
+
+    def promote(self, model: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
+        """Makes a model current, or tells who would move."""
+        with open_session(self.path) as s:
+            return promote(s, model, preview=preview, progress=progress, cancelled=cancelled)
+
+    def evaluate(self, model: str) -> dict[str, Any]:
+        """How good a model is on a later window."""
+        from segtui.operations.evaluate import evaluate
+
+        with open_session(self.path) as s:
+            return evaluate(s, model=model)
+
+    def compare(self, one: str, other: str) -> dict[str, Any]:
+        """Two models on a window new to both."""
+        from segtui.operations.evaluate import compare
+
+        with open_session(self.path) as s:
+            return compare(s, one, other)
+
+    def train(
+        self, wanted: dict[str, str], progress: Progress, cancelled: Cancelled, heard: Heard
+    ) -> dict[str, Any]:
+        """Trains a model as `{kind, horizon, seed, …}` says."""
+        from segtui.operations.train import train
+
+        known = dict(wanted)
+        seed = known.pop("seed", "0")
+        if not seed.isdigit():
+            raise OperationError(f"{seed!r} is no seed: use a whole number.")
+        named: dict[str, Any] = {
+            name: known.pop(name) for name in ("kind", "horizon", "name", "optimizer") if name in known
+        }
+        with open_session(self.path) as s:
+            return train(
+                s, seed=int(seed), options=known, progress=progress, cancelled=cancelled, heard=heard, **named
+            )
+
     def tick_at(self, text: str) -> int | None:
         """The as-of that a person's text names; None when that is the present or later."""
         with open_session(self.path) as s:
@@ -170,7 +254,7 @@ class Data:
             if row is None:
                 return None
             texts = lookups.texts_of(s.store, [row[name] for name in NAMED if row[name] is not None])
-            named = {name: texts.get(row[name]) for name in NAMED}
+            named: dict[str, Any] = {name: texts.get(row[name]) for name in NAMED}
             rating = None if row["rating"] is None else row["rating"] / 100
             return row | named | {"occurred_at": s.iso(row["occurred_at"]), "rating": rating}
 

@@ -25,9 +25,44 @@ RULES = (
     Action("leave", ("escape",), "leave", "Leave the editor; nothing is saved.", ("rule",)),
 )
 
+MODELS = (
+    Action("judge", ("v",), "evaluate", "Confusion and calibration on a later window.", ("models",), bar=2),
+    Action("why", ("w",), "compare", "Beside the one that decides, user by user.", ("models",), bar=3),
+    Action("promote", ("P",), "promote", "Let it decide; shows who moves first.", ("models",), bar=4),
+    Action("train", ("n",), "train", "Train another; its losses are drawn as they come.", ("models",), bar=5),
+)
+TRANSITIONS = (
+    Action(
+        "open",
+        ("enter",),
+        "users",
+        "To the users of the cell; there, all about one.",
+        ("transitions",),
+        bar=2,
+    ),
+    Action("segmentation", ("s",), "segments", "The next segmentation.", ("transitions",), bar=3),
+    Action("period", ("T",), "period", "1, 7, 30, 90, 365 days back.", ("transitions",), bar=4),
+    Action("cell(-1, 0)", ("k", "up"), "up", "A cell up.", ("matrix",), palette=False),
+    Action("cell(1, 0)", ("j", "down"), "down", "A cell down.", ("matrix",), palette=False),
+    Action("cell(0, -1)", ("h", "left"), "left", "A cell to the left.", ("matrix",), palette=False),
+    Action("cell(0, 1)", ("l", "right"), "right", "A cell to the right.", ("matrix",), palette=False),
+)
+OVERLAP = (
+    Action("open", ("enter",), "members", "Who is in it; in the pane below, in both.", ("overlap",), bar=2),
+)
+DATA = (Action("open", ("enter",), "refused", "The rows that it refused, with reasons.", ("data",), bar=2),)
+
 MORE_ACTIONS = (
-    Action("go('rules')", (), "rules", "Segments of your own: write, edit, retire.", (EVERYWHERE,)),
-    Action("go('log')", (), "log", "Decisions: who did what, and when; undo.", (EVERYWHERE,)),
+    Action("go('models')", ("M",), "models", "Models: quality, training, which one decides.", (EVERYWHERE,)),
+    Action("go('transitions')", ("X",), "transitions", "Then and now, label by label.", (EVERYWHERE,)),
+    Action("go('overlap')", ("O",), "overlap", "Which segments share users.", (EVERYWHERE,)),
+    Action("go('data')", ("Q",), "data", "Imports: what each met, what it refused.", (EVERYWHERE,)),
+    Action("go('rules')", ("R",), "rules", "Segments of your own: write, edit, retire.", (EVERYWHERE,)),
+    Action("go('log')", ("L",), "log", "Decisions: who did what, and when; undo.", (EVERYWHERE,)),
     *RULES,
+    *MODELS,
+    *TRANSITIONS,
+    *OVERLAP,
+    *DATA,
     *LOG,
 )

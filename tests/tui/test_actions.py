@@ -14,7 +14,7 @@ from segtui.tui.app import SegtuiApp
 from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import ANSWERS, SIGNS, help_text
-from segtui.tui.screens.imports import ImportReport
+from segtui.tui.widgets.matrix import Matrix
 from segtui.tui.widgets.rule_input import RuleInput
 from segtui.tui.widgets.virtual_list import VirtualList
 
@@ -22,8 +22,8 @@ DIALOGS = {
     "prompt": Prompt,
     "confirm": Confirm,
     "text": Reading,
-    "import": ImportReport,
     "rule": RuleInput,
+    "matrix": Matrix,
 }
 HELP_WIDTH = 52
 EVERY_PAGE = (*PAGES, *FURTHER)

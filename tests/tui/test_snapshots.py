@@ -22,6 +22,7 @@ SCREENS = {
     "export": ("x",),
     "rescore": ("r",),
 }
+FURTHER = {"models": "M", "transitions": "X", "overlap": "O", "data": "Q"}
 SIZES = [(80, 24), (120, 40)]
 SCREENSHOT = Path(__file__).parents[2] / "docs" / "segments.svg"
 
@@ -40,6 +41,15 @@ def test_screen(snap_compare, shop, app_of, settle, press, name, size):
         await press(pilot, *SCREENS[name])
 
     assert snap_compare(app_of(shop, poll=3600), terminal_size=size, run_before=walk)
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further(snap_compare, shop, app_of, settle, press, name):
+    async def walk(pilot):
+        await settle(pilot)
+        await press(pilot, FURTHER[name])
+
+    assert snap_compare(app_of(shop, poll=3600), terminal_size=(80, 24), run_before=walk)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=at)

@@ -15,6 +15,10 @@ ANSWERS = {
     "replay": "What happened tick by tick, from the first recorded change to the last?",
     "changes": "Who moved from where to where, when, and for which reason?",
     "rules": "Which segments are my own, and whom would another rule hold?",
+    "models": "How good is each model, which one decides, and would another move users?",
+    "transitions": "Who held which label then and which now, and who are they?",
+    "overlap": "Which segments share users, and how many?",
+    "data": "What did each import bring, and what did it refuse?",
     "log": "Who decided what, and when, and what of it can be taken back?",
 }
 SIGNS = (
