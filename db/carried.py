@@ -64,7 +64,7 @@ def links(store: Store, *, position: int | None = None) -> pl.DataFrame:
         # Most logs have none, and the attributes of a large table are many to look through.
         return pl.DataFrame(schema=LINKS | {"joins": pl.Boolean()})
     kinds = vocabulary.texts(store, "kind").items()
-    joins = {number: text == "alias" for number, text in kinds if text in vocabulary.LINKING}
+    joins = {number: text != vocabulary.UNLINKING for number, text in kinds if text in vocabulary.LINKING}
     rows = store.frame(
         "SELECT a.seq, b.occurred_at, b.user, a.value AS other, b.kind FROM attributes a "
         "JOIN behaviour b ON b.seq = a.seq WHERE a.seq <= ? "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from db.transaction import Transaction
 
 DECISION = "retained"
-LASTING = (*vocabulary.LINKING, "consent", "identify")
+LASTING = (*vocabulary.LINKING, "consent")
 """Kinds of events that say who somebody is or what they agreed to: not a past to be cut."""
 
 

@@ -29,8 +29,12 @@ KINDS = (
     "model",
 )
 
-LINKING = ("alias", "unalias")
-"""The kinds of events that join two users, or end that: whom with, they carry as the attribute `other`."""
+UNLINKING = "unalias"
+LINKING = ("alias", "identify", UNLINKING)
+"""The kinds of events that join two users, or end that: whom with, they carry as the attribute `other`.
+
+An identify event may name nobody else; it then joins none.
+"""
 
 CORRECTION = "correction"
 """The kind of an event that stands for a changed row which moves no amount."""

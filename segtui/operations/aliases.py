@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from db import carried
+from db.vocabulary import UNLINKING
 from segtui.operations.session import Session
 from segtui.sources import Batch
 from segtui.sources.schema import REJECTED
@@ -69,7 +70,7 @@ class Aliases:
         """Remembers an alias or its end; of one that contradicts another, why and which."""
         user, other, at = row["user"], row["other"], row["time"]
         own = self._owners[other]
-        if row["kind"] != "alias":
+        if row["kind"] == UNLINKING:
             self._owners[other] = [
                 replace(each, until=min(each.until, at)) if each.user == user and each.since <= at else each
                 for each in own
@@ -78,6 +79,8 @@ class Aliases:
         for each in own:
             if each.user != user and each.until > at:
                 return CONFLICT, each
+        if any(each.user == user and each.since <= at and each.until == math.inf for each in own):
+            return None
         circle = self._leads_to(user, other, at)
         if circle is not None:
             return CIRCLE, circle
@@ -110,4 +113,4 @@ class Aliases:
         for seq, at, user, other, joins in links.iter_rows():
             if user in names and other in names:
                 row = {"user": names[user], "other": names[other], "time": at, "line": None}
-                self._take(row | {"kind": "alias" if joins else "unalias"}, f"log, seq {seq}")
+                self._take(row | {"kind": "alias" if joins else UNLINKING}, f"log, seq {seq}")

@@ -15,9 +15,10 @@ import polars as pl
 
 from db.spill import Histogram
 from db.store import Transaction
+from db.vocabulary import UNLINKING
 from segtui.operations.reading import Pace
 from segtui.operations.session import Session
-from segtui.operations.sifting import LINK, PLAIN, PRESENT, TABLE, Sieve
+from segtui.operations.sifting import LINK, PLAIN, PRESENT, TABLE, UNLINK, Sieve
 from segtui.sources import Batch
 
 TEXTS = ("kind", "order", "item", "category", "platform", "device", "region", "currency")
@@ -119,7 +120,8 @@ class Arrivals:
             way = pl.when(carries).then(TABLE).otherwise(PRESENT)
         if batch.aliases is not None:
             links = pl.col("line").is_in(batch.aliases["line"].implode())
-            way = pl.when(links).then(LINK).otherwise(way)
+            ends = pl.when(pl.col("kind") == UNLINKING).then(UNLINK).otherwise(LINK)
+            way = pl.when(links).then(ends).otherwise(way)
         first = 2 * self._taken  # between two rows is room for what the second began with
         session = pl.col("session")
         return parsed.select(

@@ -13,7 +13,7 @@ from segtui.operations import deduplication
 from segtui.operations.deduplication import CONTENT
 from segtui.operations.session import Session
 
-PLAIN, TABLE, PRESENT, JUDGED, LINK = range(5)
+PLAIN, TABLE, PRESENT, JUDGED, LINK, UNLINK = range(6)
 """How a row is known again: by its content; by what it tells of its user; by its user; it was already;
 by whom it joins, and when."""
 
@@ -153,13 +153,13 @@ class Sieve:
 
     def _links(self, rows: pl.DataFrame, borne: pl.DataFrame) -> list[pl.DataFrame]:
         """Aliases and their ends that nobody told before: a second telling says nothing new."""
-        linking = rows.filter(pl.col("way") == LINK)
+        linking = rows.filter(pl.col("way").is_in([LINK, UNLINK]))
         if linking.is_empty():
             return []
         named = borne.select("row", pl.col("value").alias("other"))
         told = linking.join(named, on="row", how="left", maintain_order="left")
         keys = ["user", "other", "occurred_at", "joins"]
-        told = told.with_columns((pl.col("kind") == self._tx.number("kind", "alias")).alias("joins"))
+        told = told.with_columns((pl.col("way") == LINK).alias("joins"))
         first = told.select(pl.struct(keys).is_first_distinct()).to_series()
         known = told.select(keys).join(
             carried.links(self._s.store).select(*keys, pl.lit(True).alias("known")).unique(),

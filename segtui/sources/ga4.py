@@ -1,8 +1,10 @@
 """Google Analytics 4, as exported from BigQuery: one event a row with nested items, JSON lines or Parquet.
 
-view_item is a view, other events keep their names. Each item that is viewed, put into the cart or the wish
-list, taken out, bought or refunded is a row; its revenue (item_revenue, item_refund) is the amount, else its
-price times its quantity. The user is user_id, else user_pseudo_id. Parameters not read here are dropped.
+view_item_list, view_item and select_item are view_list, view and click, other events keep their names. Each
+item that is viewed, clicked, put into the cart or the wish list, taken out, bought or refunded is a row; its
+revenue (item_revenue, item_refund) is the amount, else its price times its quantity. The user is user_id, or
+else user_pseudo_id; where a file first tells both, an identify row more joins the two. Parameters not read
+here are dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ PARAMETERS = (
     *("transaction_id", "value"),
 )
 PER_ITEM = (
-    *("view_item", "add_to_cart", "remove_from_cart", "add_to_wishlist"),
+    *("view_item", "select_item", "add_to_cart", "remove_from_cart", "add_to_wishlist"),
     *("purchase", "refund"),
 )
 
@@ -46,6 +48,7 @@ purchase_only = ["order", "amount", "price", "quantity", "currency"]
 
 [columns]
 user = ["user_id", "user_pseudo_id"]
+previous = "#other"
 time = "event_timestamp"
 kind = "event_name"
 order = "transaction_id"
@@ -65,7 +68,9 @@ region = "country"
 format = "microseconds"
 
 [kinds]
+view_item_list = "view_list"
 view_item = "view"
+select_item = "click"
 
 [numbers]
 duration = "milliseconds"
@@ -120,4 +125,7 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 BEYOND = "its parameters and items are nested in each event"
-FORMAT = nested.Nested(NAME, SCHEMA, NEEDED, _flat, ("user_id", "user_pseudo_id"), MAPPING)
+FORMAT = nested.Nested(
+    *(NAME, SCHEMA, NEEDED, _flat, ("user_id", "user_pseudo_id"), MAPPING),
+    joins=("user_id", "user_pseudo_id", "event_timestamp", "event_name"),
+)

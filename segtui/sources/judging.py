@@ -130,13 +130,16 @@ class Judge:
         )
 
     def previous(self, text: pl.Expr) -> None:
-        """Puts the other id of an alias, or of the end of one; without one there is nothing to join."""
+        """Puts the other id of an alias, its end, or an identify; of those only the last may have none."""
         self.put(OTHER, numbers.plain_id(text))
-        joins = pl.col("kind").is_in(list(LINKING))
-        self.reject(joins & pl.col(OTHER).is_null(), "an alias without a previous id")
-        self.reject(joins & (pl.col(OTHER) == pl.col("user")), "an alias of a user with itself")
+        kind, same = pl.col("kind"), pl.col(OTHER) == pl.col("user")
+        identify = kind == "identify"
+        self.put(OTHER, pl.when(~(identify & same).fill_null(False)).then(OTHER))
+        linking = kind.is_in(list(LINKING))
+        self.reject(linking & ~identify & pl.col(OTHER).is_null(), "an alias without a previous id")
+        self.reject(linking & same, "an alias of a user with itself")
         self.reject(
-            joins & (pl.col(OTHER).str.len_chars() > TEXT_LIMIT),
+            linking & (pl.col(OTHER).str.len_chars() > TEXT_LIMIT),
             told("previous", pl.col(OTHER), f"is longer than {TEXT_LIMIT} characters"),
         )
 
@@ -209,7 +212,7 @@ class Judge:
         """ALIASES of the accepted rows, None where there are none."""
         if OTHER not in accepted.columns:
             return None
-        linking = accepted.filter(pl.col("kind").is_in(list(LINKING)))
+        linking = accepted.filter(pl.col("kind").is_in(list(LINKING)) & pl.col(OTHER).is_not_null())
         if linking.is_empty():
             return None
         rows = linking[GIVEN] if GIVEN in linking.columns else as_json(linking, self.raw.columns)

@@ -23,6 +23,7 @@ LINE = "#line"  # the line of the file a row comes from
 TEXT = "#text"  # that line as it stands there
 PLACE = "#place"  # which element of its list a row is, from 1
 LENGTH = "#length"  # how many elements that list has
+OTHER = "#other"  # the other id that a row joins to its user
 WRAPPERS = frozenset({"element", "item", "list", "array_element"})  # what writers put around elements
 
 
@@ -30,7 +31,9 @@ WRAPPERS = frozenset({"element", "item", "list", "array_element"})  # what write
 class Nested:
     """A format: the shape of its rows, which members must be there, and what flat rows they make.
 
-    flat: a frame of `schema` and LINE to rows with the columns of the mapping `text`, LINE kept.
+    flat: a frame of `schema` and LINE to rows with the columns of the mapping `text`, LINE kept. joins: the
+    flat columns of user, other id, time and kind of a format whose events say by themselves that two ids are
+    one person; where a file first names two together there is an `identify` row more, the other id in OTHER.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Nested:
     flat: Callable[[pl.DataFrame], pl.DataFrame]
     identifying: Sequence[str]
     text: str
+    joins: tuple[str, str, str, str] | None = None
 
     @cached_property
     def mapping(self) -> Mapping:
@@ -53,12 +57,16 @@ class Nested:
 
     def fields(self, _path: Path) -> dict[str, str]:
         """Where each field comes from, by the names that members have in the flat rows."""
-        return self.mapping.told
+        told = self.mapping.told
+        return told if self.joins is None else told | {"previous": self.joins[1]}
 
     def read(self, path: Path, options: Options) -> Iterator[Batch]:
         """The rows of a file."""
+        pairs = None if self.joins is None else Pairs(*self.joins)
         for rows, broken in self._parquet(path) if files.is_parquet(path) else self._lines(path):
             flat = self.flat(rows)
+            if pairs is not None:
+                flat = pairs.told(flat)
             texts = flat[TEXT].rename(GIVEN)
             raw = flat.select(self.mapping.needed)
             judge = mapped.MappedJudge(raw, flat[LINE], options, self.mapping, set(), texts)
@@ -93,6 +101,29 @@ class Nested:
 
 
 _NOTHING = pl.DataFrame(schema=REJECTED)
+
+
+class Pairs:
+    """The ids that a file names together, each two of them told once: where they first stand so."""
+
+    def __init__(self, user: str, other: str, time: str, kind: str) -> None:
+        self._user, self._other, self._time, self._kind = user, other, time, kind
+        self._met = pl.Series("pair", [], dtype=pl.UInt64)
+
+    def told(self, flat: pl.DataFrame) -> pl.DataFrame:
+        """The rows, by LINE, and those that join two ids; all have the column OTHER."""
+        user, other = (numbers.trimmed(pl.col(name)) for name in (self._user, self._other))
+        timed = pl.col(self._time).str.contains(r"^\s*[0-9]+\s*$")
+        named = flat.filter((user != other) & timed).select(
+            LINE, TEXT, self._user, self._other, self._time, pl.struct(user, other).hash().alias("pair")
+        )
+        fresh = named.unique("pair", keep="first", maintain_order=True).filter(
+            ~pl.col("pair").is_in(self._met.implode())
+        )
+        self._met = pl.concat([self._met, fresh["pair"]])
+        joining = fresh.drop("pair").with_columns(pl.lit("identify").alias(self._kind), other.alias(OTHER))
+        rows = flat.with_columns(pl.lit(None, dtype=pl.String).alias(OTHER))
+        return pl.concat([rows, joining], how="diagonal").sort(LINE, maintain_order=True)
 
 
 def _shaped(column: pl.Series, dtype: ndjson.Type, path: Path) -> pl.Series:

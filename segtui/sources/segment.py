@@ -35,15 +35,20 @@ SCHEMA: ndjson.Schema = {
     ),
 }
 KINDS = {
+    "product list viewed": "view_list",
     "product viewed": "view",
+    "product clicked": "click",
     "products searched": "search",
     "product added": "add_to_cart",
     "product removed": "remove_from_cart",
     "product added to wishlist": "add_to_wishlist",
+    "checkout started": "begin_checkout",
     "order completed": "purchase",
     "order refunded": "refund",
+    "order cancelled": "refund",
     "product reviewed": "review",
     "product shared": "share",
+    "cart shared": "share",
 }
 CALLS = {
     "page": "page_view",
@@ -92,9 +97,10 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
     told = rows.select(
         nested.LINE,
         nested.TEXT,
-        *CALL,
+        pl.col(CALL).exclude("previousId"),
         pl.col("properties").struct.unnest(),
         _kind().alias("kind"),
+        _other().alias("previousId"),
         pl.col("context").struct.field("device").struct.field("type").alias("device"),
         pl.col("context").struct.field("location").struct.field("country"),
     )
@@ -129,6 +135,13 @@ def _kind() -> pl.Expr:
     )
     call = pl.col("type").replace_strict(CALLS, default=pl.col("type"), return_dtype=pl.String)
     return pl.when(pl.col("type") == "track").then(pl.coalesce(shop, snake)).otherwise(call)
+
+
+def _other() -> pl.Expr:
+    """The other id of an alias, or the anonymous one that an identify call joins to its user."""
+    known = numbers.trimmed(pl.col("userId")).is_not_null()
+    anonymous = pl.when(known & (pl.col("type") == "identify")).then("anonymousId")
+    return pl.coalesce(numbers.trimmed(pl.col("previousId")), anonymous)
 
 
 BEYOND = "its products are nested in each line"

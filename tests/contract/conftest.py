@@ -140,7 +140,7 @@ SAMPLES = [
     Sample("woocommerce", "woocommerce", written("woocommerce.csv"), True, "order_date", separator=","),
     Sample("woocommerce api", "woocommerce", written("woocommerce.ndjson"), header=False, lines=(1, 1, 2, 3)),
     Sample("segment", "segment", written("segment.ndjson"), header=False, lines=(1, 2, 3, 3, 4, 5, 6, 7)),
-    Sample("ga4", "ga4", written("ga4.ndjson"), header=False, lines=(1, 2, 3, 3, 4, 5)),
+    Sample("ga4", "ga4", written("ga4.ndjson"), header=False, lines=(1, 2, 3, 3, 3, 4, 5)),
     Sample("table", "table", TABLE, True, separator=","),
     Sample("mapping", "auto", MAPPED, True, "Datum", MAPPING, separator=";"),
 ]

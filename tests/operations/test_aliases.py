@@ -81,6 +81,26 @@ def test_an_alias_told_again_adds_nothing(shop, give):
         ]
 
 
+def test_an_identify_joins_whom_it_names_and_may_name_nobody(shop, give):
+    rows = [
+        alias("ann", "anon-1", 1, "identify"),
+        alias("ann", "anon-1", 2, "identify"),
+        {"user": "bob", "time": "2026-01-06", "kind": "identify"},
+        alias("bob", "anon-1", 3, "identify"),
+        alias("ann", "anon-1", 4, "unalias"),
+    ]
+    found = give(*rows)
+    assert found["reasons"] == {"an alias gives an id to a second user": 1}
+    assert give(*rows)["duplicates"] == 4
+    with shop.open() as s:
+        assert told(s) == [
+            ("ann", "anon-1", 1, True),
+            ("ann", "anon-1", 2, True),
+            ("ann", "anon-1", 4, False),
+        ]
+        assert verify(s)["ok"]
+
+
 def test_the_content_digest_knows_whom_an_alias_names_and_no_number(shop, give, tmp_path, make_shop):
     rows = [
         alias("ann", "anon-1", 1),

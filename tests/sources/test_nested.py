@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from segtui import sources
-from segtui.sources import ndjson
+from segtui.sources import files, ndjson
 
 Read = Callable[..., Any]
 SAMPLES = Path(__file__).parents[1] / "contract" / "samples"
@@ -69,6 +69,50 @@ def test_a_segment_alias_joins_its_previous_id(tmp_path: Path, options: sources.
     assert "previousId" in sources.columns([path], "segment").vaulted
 
 
+@pytest.mark.parametrize(
+    ("outside", "kind"),
+    [
+        ("Product List Viewed", "view_list"),
+        ("Product Viewed", "view"),
+        ("Product Clicked", "click"),
+        ("Products Searched", "search"),
+        ("Product Added", "add_to_cart"),
+        ("Product Removed", "remove_from_cart"),
+        ("Product Added to Wishlist", "add_to_wishlist"),
+        ("Checkout Started", "begin_checkout"),
+        ("Order Completed", "purchase"),
+        ("Order Refunded", "refund"),
+        ("Order Cancelled", "refund"),
+        ("Product Reviewed", "review"),
+        ("Product Shared", "share"),
+        ("Cart Shared", "share"),
+    ],
+)
+def test_segments_shop_events_have_the_kinds_of_the_log(read: Read, outside: str, kind: str) -> None:
+    good, bad, _ = read(call(outside, products=[{"product_id": "A", "price": 3}]))
+    assert bad.is_empty()
+    assert good["kind"].to_list() == [kind]
+    paid = {"purchase": 300, "refund": -300}
+    assert good["amount"].to_list() == [paid.get(kind)]
+
+
+def test_a_segment_identify_call_joins_the_anonymous_id(tmp_path: Path, options: sources.Options) -> None:
+    told = {"type": "identify", "timestamp": "2026-01-05T10:00:00Z"}
+    calls = [
+        told | {"userId": "u", "anonymousId": "a"},
+        told | {"userId": "u"},
+        told | {"anonymousId": "b"},
+        told | {"userId": " ", "anonymousId": "c"},
+        told | {"userId": "d", "anonymousId": "d"},
+        {**told, "type": "track", "event": "Product Viewed", "userId": "u", "anonymousId": "e"},
+    ]
+    path = tmp_path / "calls.ndjson"
+    path.write_text("".join(json.dumps(one) + "\n" for one in calls))
+    assert links(path, options) == [(1, "u", "a")]
+    batches = list(sources.read(path, "segment", options))
+    assert sum(batch.accepted.height for batch in batches) == len(calls)
+
+
 def test_segments_own_events_keep_their_names_in_snake_case(read: Read) -> None:
     names = ["Signed Up", "videoPlayed", "Cart  Viewed!", "Product Added", "  "]
     good, bad, _ = read("".join(call(name) for name in names))
@@ -101,8 +145,9 @@ def test_ga4_rows(read: Read) -> None:
         ("1026454.4271112504", "view", None, "MUG-B", "mugs", None, None, None),
         ("u-1", "purchase", "T-77", "MUG-B", "mugs", 2, 2700, "EUR"),
         ("u-1", "purchase", "T-77", "Teapot", None, 1, 1800, "EUR"),
+        ("u-1", "identify", None, None, None, None, None, None),
         ("u-1", "refund", "T-77", None, None, None, -1800, "EUR"),
-        ("99.1", "view_item_list", None, None, None, None, None, None),
+        ("99.1", "view_list", None, None, None, None, None, None),
     ]
     assert good.select("time", "session", "duration", "platform", "device", "region").row(0) == (
         1_767_607_200_123_456,
@@ -112,6 +157,66 @@ def test_ga4_rows(read: Read) -> None:
         "mobile",
         "France",
     )
+
+
+def ga4_event(name: str = "page_view", **members: Any) -> str:
+    told = {"event_timestamp": "1767607200123456", "event_name": name, "user_pseudo_id": "1.2"}
+    return json.dumps(told | members) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("outside", "kind"),
+    [
+        ("view_item_list", "view_list"),
+        ("view_item", "view"),
+        ("select_item", "click"),
+        ("search", "search"),
+        ("add_to_cart", "add_to_cart"),
+        ("remove_from_cart", "remove_from_cart"),
+        ("add_to_wishlist", "add_to_wishlist"),
+        ("begin_checkout", "begin_checkout"),
+        ("purchase", "purchase"),
+        ("refund", "refund"),
+        ("share", "share"),
+        ("generate_lead", "generate_lead"),
+    ],
+)
+def test_ga4_events_have_the_kinds_of_the_log(read: Read, outside: str, kind: str) -> None:
+    good, bad, _ = read(ga4_event(outside, items=[{"item_id": "A"}]))
+    assert bad.is_empty()
+    assert good["kind"].to_list() == [kind]
+
+
+def links(path: Path, options: sources.Options) -> list[tuple[int, str, str]]:
+    """(line, user, other id) of every row that joins two ids."""
+    found = []
+    for batch in sources.read(path, "auto", options):
+        if batch.aliases is not None:
+            joined = batch.aliases.join(batch.accepted.select("line", "user", "kind"), on="line")
+            found += joined.filter(kind="identify").select("line", "user", "other").rows()
+    return found
+
+
+def test_a_ga4_device_is_its_users_once_in_a_file(
+    tmp_path: Path, options: sources.Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.ndjson"
+    at, late = "1767607200123456", "soon"
+    lines = [
+        ga4_event(),
+        ga4_event(user_id="u-1", event_timestamp=late),
+        ga4_event(user_id="u-1", event_timestamp=at),
+        ga4_event(user_id="u-1"),
+        ga4_event(user_id="u-1", user_pseudo_id="3.4"),
+        ga4_event(user_id="3.4", user_pseudo_id="3.4"),
+        ga4_event(user_id=" ", user_pseudo_id="5.6"),
+        ga4_event(user_id="u-1"),
+    ]
+    path.write_text("".join(lines))
+    assert links(path, options) == [(3, "u-1", "1.2"), (5, "u-1", "3.4")]
+    assert sources.fields(path, "ga4")["previous"] == "user_pseudo_id"
+    monkeypatch.setattr(files, "CHUNK_BYTES", 40)
+    assert links(path, options) == [(3, "u-1", "1.2"), (5, "u-1", "3.4")]
 
 
 def typed(line: str) -> dict[str, Any]:
