@@ -33,6 +33,7 @@ COMMANDS = {
     "user",
     "changes",
     "transitions",
+    "overlap",
     "why",
     "features",
     "erase",
