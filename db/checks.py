@@ -245,7 +245,7 @@ def _memberships(store: Store) -> Check:
 
 
 def _scores(store: Store) -> Check:
-    """Probabilities and margins are those of the scores kept, whose sums are those the rescore decided."""
+    """Probabilities are among the scores kept, whose sums are those the rescore decided."""
     scored = 0
     for (segmentation,) in store.rows("SELECT DISTINCT segmentation FROM members ORDER BY segmentation"):
         held = projections.memberships(store, segmentation)
@@ -274,15 +274,10 @@ def _scores(store: Store) -> Check:
 
 
 def _unlike_scores(rows: pl.DataFrame, labels: int) -> int | None:
-    """The first user whose probability or margin is not that of the scores, which are int32 millionths."""
-    scores = np.frombuffer(b"".join(rows["scores"]), "<i4").reshape(-1, labels).astype(np.int64)
+    """The first user whose probability is none of the scores, which are int32 millionths."""
+    scores = np.frombuffer(b"".join(rows["scores"]), "<i4").reshape(-1, labels)
     probability = rows["probability"].fill_null(-1).to_numpy()
-    at = np.argmax(scores == probability[:, None], axis=1)
-    own = np.take_along_axis(scores, at[:, None], 1)[:, 0]
-    others = scores.copy()
-    np.put_along_axis(others, at[:, None], -1, 1)
-    margin = rows["margin"].fill_null(-2).to_numpy()
-    wrong = (own != probability) | (probability - others.max(axis=1) != margin)
+    wrong = (scores != probability[:, None]).all(axis=1)
     return int(rows["user"].to_numpy()[wrong][0]) if wrong.any() else None
 
 

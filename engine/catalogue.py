@@ -43,7 +43,7 @@ def catalogue(spec: FeatureSpec) -> dict[str, Feature]:
 def phrase(reason: str) -> str:
     """A reason code in an operator's words; a code this version does not know stays as it is.
 
-    Codes: first, model, rule, definition, erasure, segment:NAME, FEATURE:up|down,
+    Codes: first, model, rule, definition, label, decision, min_stay, erasure, segment:NAME, FEATURE:up|down,
     FEATURE:up|down:BOUND, sequence:CHANNEL:up|down.
     """
     if reason in _WHOLE:
@@ -69,6 +69,9 @@ _WHOLE = {
     "model": "another model decides",
     "rule": "the rule's answer changed",
     "definition": "another definition decides",
+    "label": "the labels were changed",
+    "decision": "labels are decided otherwise",
+    "min_stay": "the minimum stay was over",
     "erasure": "forgotten on request",
     "retention": "nothing is left of them since older events were cut",
     "identity": "other users turned out to be the same person, or not to be",

@@ -1,9 +1,6 @@
-"""From scores and the labels held to who is due, who moves, and what caused it. No JAX."""
+"""Who is due at a rescore, and what caused the moves of those who moved. No JAX."""
 
 from __future__ import annotations
-
-import dataclasses
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,52 +8,9 @@ import polars as pl
 from engine.errors import EngineError
 from engine.ticks import Ticks
 
-MILLION = 1_000_000
-
 # The edit that ran the rescore; else the first of the others that applies, in this order.
 EDITS = ("model", "definition", "label", "decision")
 CAUSES = (*EDITS, "erasure", "consent", "manual", "identity", "late_event", "event", "clock")
-
-
-@dataclasses.dataclass(frozen=True)
-class DecisionPolicy:
-    """How probabilities become labels: by what margin (millionths) the best label must beat the one held,
-    and for how many closed ticks a label is held at least. Raises EngineError when out of range."""
-
-    margin: int = 50_000
-    min_stay: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.margin <= MILLION:
-            raise EngineError(f"The margin must be from 0 to 1; it is {self.margin / MILLION:g}.")
-        if self.min_stay < 0:
-            raise EngineError(f"The minimum stay must be 0 ticks or more; it is {self.min_stay}.")
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return dataclasses.asdict(self)
-
-
-def decide(
-    scores: np.ndarray, closed: np.ndarray, policy: DecisionPolicy, held: np.ndarray | None = None
-) -> np.ndarray:
-    """The label each user is given: int32[n].
-
-    `scores` int32[n, k] millionths; `closed` int[n], the label held at the last closed tick, -1 for none;
-    `held` int[n], for how many closed ticks (read only under a minimum stay). A first label is the
-    likeliest, the earlier one on a tie. Then only a label that beats the one held by more than the margin
-    takes its place.
-    """
-    top = scores.argmax(axis=1).astype(np.int32)
-    rows = np.arange(len(scores))
-    has = closed >= 0
-    lead = scores[rows, top] - scores[rows, np.where(has, closed, top)]
-    stays = has & (lead <= policy.margin)
-    if policy.min_stay:
-        if held is None:
-            raise EngineError("A minimum stay needs to know for how long each label has been held.")
-        stays |= has & (held < policy.min_stay)
-    return np.where(stays, closed, top).astype(np.int32)
 
 
 def due(

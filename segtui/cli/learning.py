@@ -107,6 +107,8 @@ def train(
         _show_training(out, result)
     word = "is current" if result["promoted"] else "is kept aside"
     out.message(f"{result['name']} {word} ({result['why']}).")
+    if result["note"]:
+        out.message(result["note"])
     out.next("segtui segments" if result["promoted"] else f"segtui promote {result['name']} --preview")
 
 
@@ -191,6 +193,8 @@ def promote(
         show_flows(out, result["flows"])
     name = result.get("name", result["model"])
     out.message(f"{name} would move the users above." if preview else f"{name} is current.")
+    if result["note"]:
+        out.message(result["note"])
     out.next(f"segtui promote {model or '--previous'}" if preview else "segtui segments")
 
 

@@ -89,13 +89,15 @@ def replay(
     to: To = None,
     mode: Annotated[
         Literal["recorded", "recompute", "what-if"],
-        typer.Option(
-            help="As decided then; decided again by what decides today; or under --model or --define."
-        ),
+        typer.Option(help="As decided then; decided again by what decides today; or as it would have been."),
     ] = "recorded",
     model: Annotated[str | None, typer.Option(metavar="M", help="what-if: had this model decided.")] = None,
     define: Annotated[
         str | None, typer.Option(metavar="NAME=EXPR", help="what-if: had this rule decided the segment.")
+    ] = None,
+    decide: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="what-if: had this been decided, as 'value --share medium=0.1'."),
     ] = None,
     position: Position = None,
     store: Store = None,
@@ -106,7 +108,7 @@ def replay(
     from segtui.operations.session import open_session
 
     name, equals, rule = (define or "").partition("=")
-    _refuse_mixed(mode, model=model, define=define, position=position)
+    _refuse_mixed(mode, {"--model": model, "--define": define, "--decide": decide}, position)
     if define is not None and not (equals and name.strip() and rule.strip()):
         raise typer.BadParameter(f"{define!r} is not NAME=EXPR", param_hint="--define")
     out = output(context, store, json=json, quiet=quiet)
@@ -118,6 +120,7 @@ def replay(
 
             out.stream(recorded(s, from_=start, to=end, position=position), FRAMES)
         else:
+            from segtui.operations.policies import parse_decide
             from segtui.operations.what_if import what_if
 
             with out.progress() as progress:
@@ -127,17 +130,18 @@ def replay(
                     to=end,
                     model=model,
                     define=(name.strip(), rule.strip()) if define else None,
+                    decide=parse_decide(decide) if decide is not None else None,
                     progress=progress,
                 )
             out.stream(found, (*FRAMES, Column("differs", counted)))
     out.next("segtui changes --from -7d")
 
 
-def _refuse_mixed(mode: str, *, model: str | None, define: str | None, position: int | None) -> None:
+def _refuse_mixed(mode: str, changes: dict[str, str | None], position: int | None) -> None:
     """The command was misused where an option belongs to another mode."""
-    given = [name for name, value in (("--model", model), ("--define", define)) if value is not None]
+    given = [name for name, value in changes.items() if value is not None]
     if mode == "what-if" and len(given) != 1:
-        raise typer.BadParameter("give either --model or --define", param_hint="--mode what-if")
+        raise typer.BadParameter("give one of --model, --define and --decide", param_hint="--mode what-if")
     if mode != "what-if" and given:
         raise typer.BadParameter("goes with --mode what-if", param_hint=given[0])
     if mode != "recorded" and position is not None:

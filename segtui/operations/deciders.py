@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
 
 from db.store import Store
+from engine.deciding import DEFAULT_POLICY, DecisionPolicy, decide
 from engine.features import FeatureSpec, Prepared, Unfilled, features, prepare
 from engine.labels import VALUE_LABELS, Starter, starter_labels
 from segtui.operations.errors import OperationError
@@ -61,8 +63,23 @@ class Decider(Protocol):
     keeps: bool
     """Whether it goes on from the label shown, not from the one at the last closed tick."""
 
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
-        """Labels of the users in `frame` (features, sorted by user), given those at the last close."""
+    @property
+    def policy(self) -> DecisionPolicy | None:
+        """How it makes labels of probabilities; None where it has none."""
+        ...
+
+    def decide(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        closed: np.ndarray,
+        stays: np.ndarray | None = None,
+    ) -> Scored:
+        """Labels of the users in `frame` (features, sorted by user), given those at the last close.
+
+        `stays` bool[n]: whose label a minimum stay still holds.
+        """
         ...
 
     def reasons(
@@ -93,13 +110,21 @@ class StarterDecider:
     model: str | None = None
     refers: tuple[str, ...] = ()
     keeps = False
+    policy: DecisionPolicy | None = None
 
     def __init__(self, starter: Starter, zone: str, fitted_at: int | None) -> None:
         self.starter = starter
         self.known_from = fitted_at
         self.spec = starter_spec(zone)
 
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+    def decide(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        closed: np.ndarray,
+        stays: np.ndarray | None = None,
+    ) -> Scored:
         """The rule has no probabilities and no margin."""
         return None, starter_labels(frame, self.starter)
 
@@ -128,13 +153,12 @@ class StarterDecider:
 
 
 class ModelDecider:
-    """A trained network behind fixed-shape tiles, with the switching margin."""
+    """A trained network behind fixed-shape tiles, and the policy that makes labels of what it says."""
 
     refers: tuple[str, ...] = ()
     keeps = False
 
     def __init__(self, model: Model) -> None:
-        from engine.membership import DecisionPolicy
         from engine.scoring import Scorer
 
         self.artefact = model
@@ -143,7 +167,17 @@ class ModelDecider:
         self.spec = model.feature_spec
         self.model: str | None = model.digest
         self.known_from: int | None = model.policy.get("known_from")
-        self.policy = DecisionPolicy()
+        self.policy = DEFAULT_POLICY
+
+    def under(self, policy: DecisionPolicy) -> ModelDecider:
+        """The same network, compiled once, under a policy; what that says of other labels falls away."""
+        other = copy(self)
+        other.policy = policy.of(self.labels)
+        return other
+
+    def scores(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> np.ndarray:
+        """Probabilities in millionths: int32[n, labels] of the users in `frame`."""
+        return self.scorer.scores(frame, self.sequences(evidence, as_of, frame["user"].to_numpy()))
 
     def sequences(self, evidence: Evidence, as_of: int, users: np.ndarray) -> np.ndarray | None:
         """float32[users, bins, channels], None for a model that reads statistics only."""
@@ -153,13 +187,19 @@ class ModelDecider:
         who = evidence.identity.at(as_of)
         return None if spec is None else sequences(evidence.events, who, as_of, spec, users)
 
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
-        """Probabilities in millionths, and argmax held back by the margin."""
-        from engine.membership import decide
-
-        users = frame["user"].to_numpy()
-        scores = self.scorer.scores(frame, self.sequences(evidence, as_of, users))
-        return scores, decide(scores, closed, self.policy)
+    def decide(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        closed: np.ndarray,
+        stays: np.ndarray | None = None,
+    ) -> Scored:
+        """Probabilities in millionths, and the label preferred, held back by margin and minimum stay."""
+        scores = self.scores(frame, evidence, as_of)
+        if self.policy.anew == as_of:
+            closed = np.full_like(closed, -1)
+        return scores, decide(scores, self.labels, self.policy, closed, stays)
 
     def reasons(
         self,
@@ -206,12 +246,12 @@ def load_model(store: Store, digest: str) -> Model:
     return Model.load(row[0], row[1], digest)
 
 
-def model_decider(store: Store, digest: str) -> ModelDecider:
-    """The decider of a model, compiled once per process and store."""
+def model_decider(store: Store, digest: str, policy: DecisionPolicy = DEFAULT_POLICY) -> ModelDecider:
+    """The decider of a model, compiled once per process and store, under a policy or the default one."""
     key = (str(store.path.resolve()), digest)
     if key not in _scorers:
         from segtui.operations.compilation import use_cache
 
         use_cache()
         _scorers[key] = ModelDecider(load_model(store, digest))
-    return _scorers[key]
+    return _scorers[key].under(policy)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from db import log
+from engine.deciding import DEFAULT_POLICY, DecisionPolicy
 from engine.feature_names import text_columns
 from engine.features import FeatureSpec, feature_names
 from engine.labels import Starter
@@ -22,6 +23,7 @@ KINDS = (
     "starter_fitted",
     "model_trained",
     "model_promoted",
+    "policy_set",
 )
 
 
@@ -68,6 +70,10 @@ class Segmentation:
     fitted_at: int | None = None
     """The as-of the starter rule's bounds were fitted at."""
     previous_models: tuple[str, ...] = ()
+    policy: DecisionPolicy = DEFAULT_POLICY
+    """How its model's probabilities become labels, as it was last told."""
+    policy_set: int | None = None
+    """The seq of the decision that told it; None while it is the default."""
 
     @property
     def decided(self) -> bool:
@@ -160,7 +166,10 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
         else:
             name = body["segmentation"]
             old = found.segmentations[name]
-            if decision.kind == "starter_fitted":
+            if decision.kind == "policy_set":
+                policy = DecisionPolicy.from_json(body["decision"])
+                found.segmentations[name] = replace(old, policy=policy, policy_set=decision.seq)
+            elif decision.kind == "starter_fitted":
                 starter = Starter(recency_days=body["recency_days"], spend_above=body["spend_above"])
                 found.segmentations[name] = replace(old, starter=starter, fitted_at=body["as_of"])
             elif decision.kind == "model_promoted":

@@ -67,6 +67,10 @@ class EditRun:
         """Appends the changes; returns the totals of the run."""
         return self._run.finish()
 
+    def sizes(self) -> pl.DataFrame:
+        """label (vocabulary number), users, expected (millionths, if there are any) after the edit."""
+        return self._run.sizes(self.name)
+
     def movers(self) -> pl.DataFrame:
         """user, label, label_after (vocabulary numbers) of who moved since the pending rescore, by user."""
         both = self.before.join(self.after, on="user", how="full", suffix="_after", coalesce=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from db import lookups, vocabulary
+from engine.deciding import DecisionPolicy
 from segtui.operations.definitions import definitions
-from segtui.operations.moment import Moment, decided_by, moment
+from segtui.operations.moment import Moment, decided_by, moment, policy_then
 from segtui.operations.session import Session
 
 
@@ -23,6 +24,7 @@ class Held:
     margin: int | None
     since: int
     model: str | None
+    policy: DecisionPolicy
     when: Moment
 
     def worded(self, s: Session) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def held_labels(s: Session, surrogate: int, at: int | None, position: int | None
                 margin=row["margin"],
                 since=row["since"],
                 model=decided_by(s, found.ever(name), when)[1],
+                policy=policy_then(s, found.ever(name), when),
                 when=when,
             )
     return held

@@ -9,11 +9,13 @@ import numpy as np
 import polars as pl
 
 from db.log import CHANGES
+from engine.deciding import DEFAULT_POLICY, margins, preferences
 from engine.features import longest_window
 from engine.membership import causes, due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
 from segtui.operations.recorded import Referred
+from segtui.operations.stays import Stays
 from segtui.operations.steps import Outcome, Step
 
 NONE = -1
@@ -35,6 +37,7 @@ class Holdings:
         pass_number: int,
         unscored: bool,
         ticks: Ticks,
+        stays: Stays,
         number_of: Callable[[str, pl.Series], pl.Series],
     ) -> None:
         self.name = name
@@ -45,6 +48,11 @@ class Holdings:
         self.unscored = unscored
         """Nobody was ever scored in it, whatever happened to other segmentations: all are due at first."""
         self.ticks = ticks
+        self.stays = stays
+        self._as_of: int | None = None
+        self._policy = DEFAULT_POLICY
+        self._ended = np.zeros(0, np.int64)
+        """Those whose minimum stay was all that kept them, at the step last made."""
         self.number_of = number_of
         held = set(shown["label"].to_list()) | set(closed["label"].to_list())
         self._numbers = [*numbers.values(), *sorted(held - set(numbers.values()))]
@@ -73,6 +81,7 @@ class Holdings:
         other = copy(self)
         for name in ("shown", "closed", "since", "change_seq", "scores", "scored", "_evaluated"):
             setattr(other, name, getattr(self, name).copy())
+        other.stays = self.stays.copied()
         return other
 
     def open_pass(self, number: int, start: int | None) -> None:
@@ -98,6 +107,8 @@ class Holdings:
 
     def close(self) -> None:
         """The labels shown now become those of the last closed tick."""
+        if self._as_of is not None:
+            self.stays.close(self._as_of, self.shown != self.closed)
         self.closed = self.shown.copy()
 
     def step(
@@ -113,6 +124,7 @@ class Holdings:
         `referred`: the segmentations the decider reads, already decided for this as-of; who moved in one of
         them is due here.
         """
+        self._as_of = step.as_of
         eligible = last_events.filter(pl.col("first") < step.as_of)
         if step.who is not None:
             eligible = step.who.persons(eligible)
@@ -127,6 +139,8 @@ class Holdings:
             for other in referred:
                 touched = np.union1d(touched, other.moved())
             if step.clock_moved:
+                # Who was kept by a minimum stay that is over may move though nothing else did.
+                touched = np.union1d(touched, self.stays.over(step.as_of, decider.policy))
                 window = longest_window(decider.spec)
                 wanted = due(eligible, touched, step.before, self.ticks, window)
             else:
@@ -139,10 +153,13 @@ class Holdings:
         held = (self._inherited(step) if decider.keeps else self.closed)[at]
         closed = np.where(held < len(self.labels), held, NONE).astype(np.int32)
         frame = frame.with_columns(other.texts(frame["user"].to_numpy()) for other in referred)
-        scores, decided = decider.decide(frame, evidence, step.as_of, closed)
-        if scores is not None:
+        stays = self.stays.hold(step.as_of, decider.policy, at)
+        scores, decided = decider.decide(frame, evidence, step.as_of, closed, stays)
+        self._ended = self.stays.ended(step.as_of, decider.policy, self.labels, self.scores, at, decided)
+        if scores is not None and decider.policy is not None:
             self.scores[at] = scores
             self.scored[at] = True
+            self._policy = decider.policy
         gone = self._gone(step, eligible)
         self.scored[gone] = False
         self._evaluated[at] = self._evaluated[gone] = True
@@ -151,6 +168,10 @@ class Holdings:
         by_cause = dict(changes.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         return Outcome(asked, frame.height, changes, by_cause, hindsight)
+
+    def kept(self, decider: Decider, as_of: int) -> np.ndarray:
+        """The users whom a minimum stay may still keep where they are at `as_of`, ascending."""
+        return self.stays.lately(as_of, decider.policy, self.shown != self.closed)
 
     def _inherited(self, step: Step) -> np.ndarray:
         """The labels shown, a person's being the first of those that any part of the person holds."""
@@ -248,6 +269,8 @@ class Holdings:
                         pl.DataFrame([other.texts(movers) for other in referred]),
                     ),
                 )
+            timed = (caused["cause"] == "clock").to_numpy()
+            codes[timed & np.isin(users, self._ended)] = "min_stay"
         return self.number_of("reason", pl.Series(codes.tolist(), dtype=pl.String))
 
     def memberships(self) -> pl.DataFrame:
@@ -278,9 +301,7 @@ class Holdings:
         own_scores = self.scores[at]
         held = np.clip(self.shown[at], 0, len(self.labels) - 1)
         probability = np.take_along_axis(own_scores, held[:, None], 1)[:, 0].astype(np.int64)
-        others = own_scores.copy()
-        np.put_along_axis(others, held[:, None], NONE, 1)
-        margin = probability - others.max(axis=1)
+        margin = margins(preferences(own_scores, self.labels, self._policy), held)
         raw = np.ascontiguousarray(own_scores, "<i4")
         return pl.DataFrame(
             {

@@ -6,6 +6,7 @@ from typing import Any
 
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.policies import carried
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
@@ -39,13 +40,16 @@ def promote(
 ) -> dict[str, Any]:
     """Makes a model current and rescores everyone with it; `preview` shows the movers and writes nothing.
 
-    `previous` goes back to the model before. Raises OperationError for an unknown or current model.
+    `previous` goes back to the model before. The result's `note` says what becomes of a decision that was
+    made under another one. Raises OperationError for an unknown or current model.
     """
     if model is None and not previous:
         raise OperationError("Which model? Name one of 'segtui models', or use --previous.")
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
-            trained = _to_promote(definitions(s), None if previous else model, segmentation)
+            found = definitions(s)
+            trained = _to_promote(found, None if previous else model, segmentation)
+            note = carried(found.segmentation(trained["segmentation"]), trained["labels"])
             promotion = promote_in(s, tx, trained, progress, cancelled)
             promotion.finish()
             flows = promotion.flows()
@@ -60,6 +64,7 @@ def promote(
         "promoted": not preview,
         "flows": flows,
         "changed": sum(users for _, _, users in flows),
+        "note": note,
     }
 
 

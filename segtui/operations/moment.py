@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from db import passes
-from segtui.operations.definitions import Segmentation
+from engine.deciding import DecisionPolicy
+from segtui.operations.definitions import Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import governing_rescore
 from segtui.operations.session import Session
@@ -65,6 +66,16 @@ def decided_by(s: Session, segmentation: Segmentation, when: Moment) -> tuple[st
         return segmentation.kind, None
     model: str | None = then.body["model"]
     return ("model" if model else "starter"), model
+
+
+def policy_then(s: Session, segmentation: Segmentation, when: Moment) -> DecisionPolicy:
+    """How probabilities became labels in the rescore that is read for the moment."""
+    if not when.past or when.as_of is None:
+        return segmentation.policy
+    then = governing_rescore(s, segmentation.name, when.as_of, when.position)
+    if then is None:
+        return segmentation.policy
+    return definitions(s, position=then.seq).ever(segmentation.name).policy
 
 
 def refuse_unrecorded(s: Session, when: Moment, field: str) -> None:

@@ -12,11 +12,13 @@ import polars as pl
 from db import log, projections, retention, vocabulary
 from db.checks import Check
 from db.passes import left_by
-from segtui.operations.deciders import Decider, Evidence, ModelDecider, StarterDecider, model_decider
+from engine.deciding import DEFAULT_POLICY, preferences
+from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider
 from segtui.operations.definitions import KINDS, Definitions, definitions
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.rule_deciders import Nobody, RuleDecider
 from segtui.operations.session import Session
+from segtui.operations.stays import moved_at
 
 NONE = 0
 """No label: vocabulary numbers start at 1."""
@@ -35,6 +37,8 @@ class _Held:
     as_of: int
     shown: np.ndarray
     closed: np.ndarray
+    since: np.ndarray
+    """The as-of of the first close at which each user held the label of the last one; 0 for long ago."""
 
 
 @dataclass
@@ -164,8 +168,12 @@ class Recomputation:
             base = projections.fold(left_by(earlier, scored, body["pass"] - 1))
             shown = np.full(len(self.users), NONE, np.int64)
             shown[np.searchsorted(self.users, base["user"].to_numpy())] = base["label"].to_numpy()
-            held = _Held(body["pass"], body["as_of"], shown, shown.copy())
+            since = np.zeros(len(self.users), np.int64)
+            moves = moved_at(left_by(earlier, scored, body["pass"] - 1))
+            since[np.searchsorted(self.users, moves["user"].to_numpy())] = moves["as_of"].to_numpy()
+            held = _Held(body["pass"], body["as_of"], shown, shown.copy(), since)
         elif body["as_of"] > held.as_of:
+            held.since[held.shown != held.closed] = held.as_of
             held.as_of, held.closed = body["as_of"], held.shown.copy()
         self.held[name] = held
         return held
@@ -176,12 +184,12 @@ class Recomputation:
 
     def _decider(self, body: dict[str, Any], seq: int) -> Decider | None:
         """What decided a rescore; None for what this cannot decide again: only the log knows a list."""
-        if body["model"] is not None:
-            return model_decider(self.s.store, body["model"])
         edits = bisect(self.edits, seq)
         if edits not in self.definitions:
             self.definitions[edits] = definitions(self.s, position=seq)
         known = self.definitions[edits].segmentations.get(body["segmentation"])
+        if body["model"] is not None:
+            return model_decider(self.s.store, body["model"], known.policy if known else DEFAULT_POLICY)
         if known is None:
             return Nobody(self.s.ticks.zone)
         if known.rule is not None:
@@ -222,8 +230,15 @@ class Recomputation:
         codes = {number: numbers.get(text, -1) for number, text in self.labels.items()} | {NONE: -1}
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         closed = np.array([codes[number] for number in held.closed[at].tolist()], np.int32)
+        stays = None
+        if decider.policy is not None and decider.policy.min_stay:
+            stays = held.since[at] > self.s.ticks.shift(as_of, -decider.policy.min_stay)
         return decider.decide(
-            frame.with_columns(self._read(each, at) for each in decider.refers), evidence, as_of, closed
+            frame.with_columns(self._read(each, at) for each in decider.refers),
+            evidence,
+            as_of,
+            closed,
+            stays,
         )
 
     def _read(self, name: str, at: np.ndarray) -> pl.Series:
@@ -247,8 +262,9 @@ class Recomputation:
         from engine.scoring import environment
 
         label = self.labels.get(recorded)
-        if body.get("environment") == environment() or label not in decider.labels:
+        if body.get("environment") == environment() or label not in decider.labels or decider.policy is None:
             return False
-        lead = int(scores.max() - scores[decider.labels.index(label)])
-        margin = decider.policy.margin if closed != NONE and isinstance(decider, ModelDecider) else 0
+        preferred = preferences(scores[None], decider.labels, decider.policy)[0]
+        lead = int(preferred.max() - preferred[decider.labels.index(label)])
+        margin = decider.policy.margin if closed != NONE else 0
         return min(abs(lead), abs(lead - margin)) <= BOUNDARY

@@ -30,6 +30,7 @@ from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.rule_deciders import ListDecider, RuleDecider
 from segtui.operations.session import Session
+from segtui.operations.stays import Stays
 from segtui.operations.steps import Outcome, Step, Who
 from segtui.operations.times import iso
 
@@ -142,6 +143,10 @@ class Run:
         held = self.holdings.get(name)
         return held.memberships() if held else pl.DataFrame(schema={"user": pl.Int64, "label": pl.Int64})
 
+    def sizes(self, name: str) -> pl.DataFrame:
+        """label (vocabulary number), users, expected (millionths) of a segmentation, as memberships."""
+        return self.holdings[name].sizes(0).select("label", "users", "expected")
+
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
         frame = pl.concat(self._changes) if self._changes else None
@@ -219,7 +224,7 @@ class Run:
 
     def _decider(self, segmentation: Segmentation) -> Decider:
         if segmentation.model is not None:
-            return model_decider(self.s.store, segmentation.model)
+            return model_decider(self.s.store, segmentation.model, segmentation.policy)
         if segmentation.rule is not None:
             return RuleDecider(segmentation.rule)
         if segmentation.kind == "list":
@@ -242,9 +247,11 @@ class Run:
             return None
         if segmentation.rule is not None and segmentation.defined is not None:
             return ("definition", segmentation.defined) if segmentation.defined > then.seq else None
-        if segmentation.promoted is None or then.body["model"] == segmentation.model:
-            return None
-        return "model", segmentation.promoted
+        if segmentation.promoted is not None and then.body["model"] != segmentation.model:
+            return "model", segmentation.promoted
+        if segmentation.policy_set is not None and segmentation.policy_set > then.seq:
+            return "decision", segmentation.policy_set
+        return None
 
     def _evidence(self, plan: Plan, edit: Edit | None) -> Evidence:
         """The events of everyone who can be due in this plan."""
@@ -256,7 +263,8 @@ class Run:
             assert plan.before is not None
             since = self.s.ticks.days_before(plan.before, self._longest_window() + 1)
             due = self.last_events.filter((pl.col("last") >= since) | (pl.col("newest_seq") > plan.position))
-            users = identity.kin(due["user"].to_numpy())
+            kept = [held.kept(self._deciders[name], plan.before) for name, held in self.holdings.items()]
+            users = identity.kin(np.unique(np.concatenate([due["user"].to_numpy(), *kept])))
             if len(users) < EVERYTHING_SHARE * self.last_events.height:
                 return Evidence(self.s.events(users=users.tolist()), identity, attributes)
         return Evidence(self.s.events(), identity, attributes)
@@ -334,17 +342,19 @@ class Run:
             shown = projections.memberships(store, number)
             closed = projections.memberships(store, number, as_of=plan.held_at).filter(alive)
         passes = projections.passes(store, number)["pass"].to_list()
+        users = self._everyone()
         return Holdings(
             name=name,
             number=number,
             labels=labels,
             numbers=numbers,
-            users=self._everyone(),
+            users=users,
             shown=shown,
             closed=closed,
             pass_number=max(passes) if passes else int(not plan.opens_pass),
             unscored=not passes,
             ticks=self.s.ticks,
+            stays=Stays(store, number, users, self.s.ticks, plan.held_at),
             number_of=self.tx.numbers,
         )
 

@@ -11,6 +11,7 @@ from engine.features import FeatureSpec
 from segtui.operations.definitions import IN_OUT, Rule
 
 if TYPE_CHECKING:
+    from engine.deciding import DecisionPolicy
     from segtui.operations.deciders import Evidence, Scored
 
 IN, OUT = 0, 1
@@ -23,6 +24,7 @@ class RuleDecider:
     model: str | None = None
     known_from: int | None = None
     keeps = False
+    policy: DecisionPolicy | None = None
 
     def __init__(self, rule: Rule) -> None:
         from engine.rules import compile_rule
@@ -33,7 +35,14 @@ class RuleDecider:
         self._columns = rule.columns()
         self._expression = compile_rule(rule.where, self._columns)
 
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+    def decide(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        closed: np.ndarray,
+        stays: np.ndarray | None = None,
+    ) -> Scored:
         """In where the rule holds; `frame` also has a text column per segmentation referred to."""
         holds = self._read(frame).select(self._expression).to_series().to_numpy()
         return None, np.where(holds, IN, OUT).astype(np.int32)
@@ -77,12 +86,20 @@ class ListDecider:
     known_from: int | None = None
     refers: tuple[str, ...] = ()
     keeps = True
+    policy: DecisionPolicy | None = None
 
     def __init__(self, zone: str, chosen: np.ndarray | None = None) -> None:
         self.spec = nothing(zone)
         self._chosen = chosen
 
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+    def decide(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        closed: np.ndarray,
+        stays: np.ndarray | None = None,
+    ) -> Scored:
         """In for those held in, or chosen; `closed` are the labels shown."""
         within = closed == IN if self._chosen is None else np.isin(frame["user"].to_numpy(), self._chosen)
         return None, np.where(within, IN, OUT).astype(np.int32)
@@ -103,7 +120,14 @@ class ListDecider:
 class Nobody(ListDecider):
     """Ends every membership of a segmentation that is retired."""
 
-    def decide(self, frame: pl.DataFrame, evidence: Evidence, as_of: int, closed: np.ndarray) -> Scored:
+    def decide(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        closed: np.ndarray,
+        stays: np.ndarray | None = None,
+    ) -> Scored:
         """No label for anyone."""
         return None, np.full(frame.height, -1, np.int32)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from engine.deciding import DEFAULT_POLICY
 from segtui.operations.deciders import Evidence, model_decider
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
@@ -26,8 +27,8 @@ def score(
 ) -> Iterator[dict[str, Any]]:
     """One dict per user, or (with `out`) one that says what was written: user, label, p_LABEL columns.
 
-    `position`: from the events the log held then, with the model promoted then. The label is the most likely
-    one; the switching margin belongs to memberships, not to scores.
+    `position`: from the events the log held then, with the model promoted then. The label is the one
+    a user without one would get: of the current model by the decision in force, of another the likeliest.
     """
     found = definitions(s, position=position)
     if model is None:
@@ -37,7 +38,8 @@ def score(
         digest = promoted[0]
     else:
         digest = found.find_model(model)["model"]
-    decider = model_decider(s.store, digest)
+    held = found.segmentation(found.models[digest]["segmentation"])
+    decider = model_decider(s.store, digest, held.policy if held.model == digest else DEFAULT_POLICY)
     as_of = s.tick_at(at)
     evidence = Evidence(
         s.events(before=as_of, position=position), s.identity(), s.attributes(position=position)

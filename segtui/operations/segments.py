@@ -12,7 +12,8 @@ import polars as pl
 from db import projections, vocabulary
 from engine.labels import VALUE_LABELS
 from segtui.operations.definitions import Definitions, Segmentation, definitions
-from segtui.operations.moment import Moment, decided_by, moment, shown_as_of
+from segtui.operations.moment import Moment, decided_by, moment, policy_then, shown_as_of
+from segtui.operations.policies import shown
 from segtui.operations.session import Session
 
 TREND = 30
@@ -104,7 +105,7 @@ def _segmentation(
         "model_name": trained["name"] if trained else None,
         "thresholds": trained["thresholds"] if trained else _bounds(each, by),
         "known_from": trained["known_from"] if trained else None,
-        "decision": {"rule": "argmax", "margin": 0.05, "min_stay": 0} if model else None,
+        "decision": shown(policy_then(s, each, when).of(labels)) if model else None,
         "labels": [] if number is None or axis is None else _sizes(s, number, when, axis, labels),
     }
 
@@ -127,11 +128,11 @@ def _sizes(
     ticks = history["as_of"].unique().sort()
     trend, earlier = (_ended(ticks, instants) for instants in (axis.trend, axis.earlier))
     names = vocabulary.texts(s.store, "label")
-    held = history.filter(pl.col("users") > 0)["label"]
-    codes = {names[code]: code for code in {*users, *held}}
+    codes = {names[code]: code for code in {*users, *history["label"]}}
+    held = {names[code] for code in {*users, *history.filter(pl.col("users") > 0)["label"]}}
     total = sum(users.values())
     entries = []
-    for label in [*labels, *sorted(set(codes) - set(labels))]:
+    for label in [*labels, *sorted(held - set(labels))]:
         code = codes.get(label, NOBODYS)
         own = history.filter(pl.col("label") == code)
         # A label without a row at a tick was not in use then: nobody held it.

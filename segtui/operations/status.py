@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 
 from db import log, lookups, vocabulary
-from segtui.operations.definitions import definitions
+from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.notices import notices
 from segtui.operations.plans import LastRescore, last_rescore
+from segtui.operations.policies import shown
 from segtui.operations.session import Session
 from segtui.operations.tasks import MIN_BUYERS, latest_cutoff
 
@@ -41,6 +42,7 @@ def status(s: Session) -> dict[str, Any]:
         "tick": settings.tick,
         "currency": settings.currency,
         "model": model,
+        "decision": _decision(found, model),
         "model_name": found.models[model]["name"] if model else None,
         "last_import": _import(s),
         "last_rescore": None if last is None else s.iso(last.as_of),
@@ -48,6 +50,13 @@ def status(s: Session) -> dict[str, Any]:
         "notices": notices(s),
         "next": _next(s, summary, model, last, as_of),
     }
+
+
+def _decision(found: Definitions, model: str | None) -> dict[str, Any] | None:
+    """How the probabilities of the model told become labels."""
+    decided = (each for each in found.segmentations.values() if model is not None and each.model == model)
+    held = next(decided, None)
+    return None if held is None else shown(held.policy.of(held.labels))
 
 
 def _ids(s: Session) -> str:

@@ -14,6 +14,7 @@ from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.judgement import compare, judge
+from segtui.operations.policies import carried
 from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
@@ -102,6 +103,7 @@ def train(
         else:
             body = known | {"previous": current}
             why = f"the very model {known['name']}, trained before: {why}"
+        note = carried(held, task.labels) if wins and held else None
         if wins:
             rescored = promote_in(s, tx, body, progress, cancelled).finish()
     return body | {
@@ -111,6 +113,7 @@ def train(
         "promoted": wins or current == model.digest,
         "why": why,
         "rescored": rescored,
+        "note": note,
     }
 
 

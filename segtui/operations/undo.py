@@ -7,13 +7,20 @@ from typing import Any
 
 from db import log
 from db.log import Decision
-from segtui.operations import models, segment
+from segtui.operations import decide, models, segment
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, never, quiet
 from segtui.operations.session import Session
 
-EDITS = ("segmentation_defined", "segmentation_edited", "segmentation_retired", "model_promoted")
+EDITS = (
+    "segmentation_defined",
+    "segmentation_edited",
+    "segmentation_retired",
+    "model_promoted",
+    "policy_set",
+)
+OF_MODELS = ("model_promoted", "policy_set")
 
 Compensate = Callable[..., dict[str, Any]]
 
@@ -28,10 +35,10 @@ def undo(
 ) -> dict[str, Any]:
     """Appends what takes the decision `seq` back, with its movers; `preview` writes nothing.
 
-    A promotion goes back to the model before, a rule to the one before, a new segment is retired and a
-    retired one defined again; only the newest edit of a segmentation can be taken back. Returns undone, kind,
-    seq (of the decision that does it; None in a preview) and what the edit itself tells. Raises
-    OperationError for anything else.
+    A promotion goes back to the model before, a rule or a decision to the one before, a new segment is
+    retired and a retired one defined again; only the newest edit of a segmentation can be taken back.
+    Returns undone, kind, seq (of the decision that does it; None in a preview) and what the edit itself
+    tells. Raises OperationError for anything else.
     """
     found = log.decisions(s.store, position=seq, newest_first=True, limit=1)
     found = [each for each in found if each.seq == seq]
@@ -57,6 +64,11 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
             return None
         model = before.model
         return lambda **options: models.promote(s, model, **options)
+    if decision.kind == "policy_set":
+        if before is None:
+            return None
+        former, since = before.policy, int(decision.body["as_of"])
+        return lambda **options: decide.restore(s, name, former, since, **options)
     if decision.kind == "segmentation_defined":
         if decision.body["kind"] == "model":
             return None
@@ -69,7 +81,7 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
 
 
 def _edited(decision: Decision) -> str:
-    return str(decision.body["segmentation" if decision.kind == "model_promoted" else "name"])
+    return str(decision.body["segmentation" if decision.kind in OF_MODELS else "name"])
 
 
 def _later(s: Session, decision: Decision) -> Decision | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from db import lookups, projections
+from db import log, lookups, projections
 from engine.catalogue import catalogue
 from engine.features import FeatureSpec, spec_for
 from segtui.operations.changes import worded
@@ -17,6 +17,7 @@ from segtui.operations.explaining import explain
 from segtui.operations.held import Held, held_labels
 from segtui.operations.moment import shown_as_of
 from segtui.operations.session import Session
+from segtui.operations.stays import moved_at
 
 EVENTS_SHOWN = 200
 SILENT_TICKS = 60
@@ -106,36 +107,47 @@ def _events(s: Session, events: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _modelled(s: Session, held: Held, evidence: Evidence, as_of: int, history: int) -> dict[str, Any]:
-    decider = model_decider(s.store, str(held.model))
-    scores, _ = _score(decider, evidence, as_of, held.label)
+    decider = model_decider(s.store, str(held.model), held.policy)
+    scores = _probabilities(decider, evidence, as_of)
     return {
         "probabilities": dict(zip(decider.labels, scores, strict=True)),
         "explanation": explain(s, decider, held, scores, evidence, as_of),
-        "leaves": _leaves(s, decider, evidence, as_of, held.label),
-        "history": _past(s, decider, evidence, as_of, held.label, history),
+        "leaves": _leaves(s, decider, held, evidence, as_of),
+        "history": _past(s, decider, evidence, as_of, history),
     }
 
 
-def _score(decider: ModelDecider, evidence: Evidence, as_of: int, label: str) -> tuple[list[float], str]:
-    """Probabilities in the order of the model's labels, and the label decided when `label` was held."""
-    frame = evidence.features(as_of, decider.spec)
-    code = decider.labels.index(label) if label in decider.labels else -1
-    scores, decided = decider.decide(frame, evidence, as_of, np.array([code], np.int32))
-    assert scores is not None
-    return [int(each) / 1_000_000 for each in scores[0]], decider.labels[int(decided[0])]
+def _probabilities(decider: ModelDecider, evidence: Evidence, as_of: int) -> list[float]:
+    """In the order of the model's labels."""
+    scores = decider.scores(evidence.features(as_of, decider.spec), evidence, as_of)
+    return [int(each) / 1_000_000 for each in scores[0]]
 
 
 def _leaves(
-    s: Session, decider: ModelDecider, evidence: Evidence, as_of: int, label: str
+    s: Session, decider: ModelDecider, held: Held, evidence: Evidence, as_of: int
 ) -> dict[str, Any] | None:
     """The first of the coming ticks at which silence alone moves the user, and to which label."""
-    at, held = as_of, label
+    own = decider.labels.index(held.label) if held.label in decider.labels else -1
+    since, least = 0, decider.policy.min_stay
+    at = as_of
     for _ in range(SILENT_TICKS):
         at = s.ticks.next(at)
-        _, held = _score(decider, evidence, at, held)
-        if held != label:
-            return {"as_of": s.iso(at), "to": held}
+        frame = evidence.features(at, decider.spec)
+        if least and not since:
+            since = _since(s, held, int(frame["user"][0]), as_of)
+        stays = np.array([since > s.ticks.shift(at, -least)])
+        _, decided = decider.decide(frame, evidence, at, np.array([own], np.int32), stays)
+        if decided[0] != own:
+            return {"as_of": s.iso(at), "to": decider.labels[int(decided[0])]}
     return None
+
+
+def _since(s: Session, held: Held, user: int, as_of: int) -> int:
+    """The as-of of the first close at which the label held is that of the user."""
+    moves = log.changes(
+        s.store, segmentation=held.number, users=[user], as_of_to=as_of, position=held.when.position
+    )
+    return int(moved_at(moves)["as_of"][0])
 
 
 def _past(
@@ -143,7 +155,6 @@ def _past(
     decider: ModelDecider,
     evidence: Evidence,
     as_of: int,
-    label: str,
     ticks: int,
 ) -> list[dict[str, Any]]:
     """Probabilities at past ticks, oldest first, from the first tick the user has an event before."""
@@ -152,7 +163,7 @@ def _past(
     for back in range(ticks - 1, -1, -1):
         at = s.ticks.shift(as_of, -back)
         if at > first:
-            scores, _ = _score(decider, evidence, at, label)
+            scores = _probabilities(decider, evidence, at)
             points.append(
                 {"as_of": s.iso(at), "probabilities": dict(zip(decider.labels, scores, strict=True))}
             )

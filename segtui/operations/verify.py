@@ -11,6 +11,7 @@ from db.checks import UNREADABLE, Check, guarded
 from engine.errors import EngineError
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.margins import check_margins
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
 
@@ -27,7 +28,11 @@ def verify(
     """
     if head is not None and not (len(head) == 64 and set(head.lower()) <= set("0123456789abcdef")):
         raise OperationError(f"{head!r} is not a chain digest: it has 64 hex digits, as 'verify' prints it.")
-    checks = [*chain.verify(s.store, head=head), guarded("models", partial(_models, s))]
+    checks = [
+        *chain.verify(s.store, head=head),
+        guarded("margins", partial(check_margins, s)),
+        guarded("models", partial(_models, s)),
+    ]
     if deep:
         checks += [
             guarded("continuity", partial(lineage.continuity, s.store)),

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from db import projections, vocabulary
+from segtui.operations.decide import policy_decision
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import backfill
+from segtui.operations.policies import Wish, wished
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promotion
 from segtui.operations.replay import replay
@@ -30,13 +32,15 @@ def what_if(
     to: int | None = None,
     model: str | None = None,
     define: tuple[str, str] | None = None,
+    decide: tuple[str, Wish] | None = None,
     feed: bool = False,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
 ) -> Iterator[dict[str, Any]]:
     """Frames as `replay` gives them, decided again; nothing is written to the log.
 
-    Under `model`, under the rule `define` (name, expression) of a new or known segment, or with neither under
+    Under `model`, under the rule `define` (name, expression) of a new or known segment, under the policy
+    `decide` (segmentation, what is asked; shares fitted to today's probabilities), or with none of them under
     what decides today. Segments that read the one changed follow; what they read besides is taken as
     recorded. `differs` counts the users who hold another label than recorded, by segmentation. Default range:
     the last 90 ticks. Other writers wait meanwhile. Raises OperationError as `replay` does, EngineError for a
@@ -54,6 +58,8 @@ def what_if(
             run = Run(s, tx, progress, cancelled)
             edit = None
             changed = _changed(s, model, define)
+            if decide is not None:
+                changed = _decided(s, *decide, anew=s.ticks.next(start))
             if changed is not None:
                 name, cause, decision = changed
                 edit = Edit(cause, tx.append_decision(*decision), name)
@@ -81,6 +87,13 @@ def _changed(
         name, where = define
         return name, "definition", rule_decision(s, found, name, where)
     return None
+
+
+def _decided(s: Session, name: str, asked: Wish, *, anew: int) -> tuple[str, str, tuple[str, dict[str, Any]]]:
+    """As `_changed`, of a policy under which everyone has a first label at the as-of `anew`."""
+    held, now = definitions(s).segmentation(name), s.require_as_of()
+    policy = wished(s, held, asked, as_of=now, anew=anew)
+    return name, "decision", policy_decision(held, policy, now)
 
 
 def _affected(found: Definitions, edit: Edit | None) -> frozenset[str]:

@@ -70,7 +70,8 @@ def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = 
         "by_edits": _net(by_cause, EDITS),
         "by_customers": after - before - _net(by_cause, EDITS),
         "model_changed": "model_promoted" in decided,
-        "definition_changed": bool(decided - {"model_promoted"}),
+        "definition_changed": bool(decided - {"model_promoted", "policy_set"}),
+        "decision_changed": "policy_set" in decided,
         "import_gaps": [s.iso(tick) for tick in gaps(s, start, end)],
     }
 
@@ -89,6 +90,7 @@ def _decided(s: Session, moves: pl.DataFrame) -> set[str]:
             s.store,
             kinds=(
                 "model_promoted",
+                "policy_set",
                 "segmentation_defined",
                 "segmentation_edited",
                 "segmentation_retired",

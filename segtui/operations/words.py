@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -74,6 +76,17 @@ def ago(instant: int, now: int) -> str:
             words = f"{gap // unit:,} {name}"
             break
     return f"{words} ago" if instant <= now else f"in {words}"
+
+
+def decision(told: Mapping[str, Any]) -> str:
+    """`medium for 10 % of users; margin 0.05`; `high from 0.3 on`; `likeliest label; margin 0.05`."""
+    parts = [f"{label} for {share(part)} of users" for label, part in told.get("shares", {}).items()]
+    parts += [f"{label} from {least:g} on" for label, least in told.get("min", {}).items()]
+    parts += [f"{pair} costs {cost:g}" for pair, cost in told.get("costs", {}).items()]
+    ways = [", ".join(parts) or "likeliest label", f"margin {told['margin']:g}"]
+    if told["min_stay"]:
+        ways.append(f"at least {plural(told['min_stay'], 'tick')}")
+    return "; ".join(ways)
 
 
 def seconds(length: float) -> str:

@@ -24,6 +24,7 @@ COMMANDS = {
     "promote",
     "evaluate",
     "compare",
+    "decide",
     "score",
     "segment",
     "rescore",

@@ -453,6 +453,33 @@ def test_why(cli: Cli, shop: Path) -> None:
     assert "next: segtui changes --segment value=high" in plain.err
 
 
+def test_decide(cli: Cli, shop: Path) -> None:
+    before = document(cli, shop, "status")["position"]
+    now = document(cli, shop, "decide", "value")
+    assert now.keys() >= named("segmentation decision flows sizes expected")
+    assert now["decision"] == {"rule": "argmax", "margin": 0.05, "min_stay": 0}
+    seen = document(cli, shop, "decide", "value", "--share", "medium=0.2", "--min-stay", "2d", "--preview")
+    assert document(cli, shop, "status")["position"] == before
+    users = sum(seen["sizes"].values())
+    assert abs(seen["sizes"]["medium"] - 0.2 * users) <= 1 or "medium" in seen["missed"]
+    made = document(cli, shop, "decide", "value", "--share", "medium=20%", "--min-stay", "2d")
+    assert made == seen | {"preview": False}
+    told = document(cli, shop, "segments")["segmentations"][0]["decision"]
+    assert told == made["decision"] == document(cli, shop, "status")["decision"]
+    assert told["shares"] == {"medium": 0.2}
+    shown = lines(
+        cli, shop, "replay", "--mode", "what-if", "--decide", "value --min high=0.9", "--from", "-3d"
+    )
+    assert shown[-1]["differs"]["value"] > 0
+    seq = [each["seq"] for each in lines(cli, shop, "log") if each["kind"] == "policy_set"][-1]
+    document(cli, shop, "undo", seq)
+    assert document(cli, shop, "decide", "value")["sizes"] == now["sizes"]
+    plain = cli("decide", "value", "--min", "high=0.9", "--preview", "--store", shop)
+    assert plain.out.startswith("decision\thigh from 0.9 on; margin 0.05\n")
+    assert "A preview: nothing was recorded." in plain.err
+    assert cli("decide", "value", "--share", "medium", "--store", shop).code == 1
+
+
 def test_what_if(cli: Cli, shop: Path) -> None:
     before = document(cli, shop, "status")["position"]
     recorded = lines(cli, shop, "replay", "--from", "-20d")

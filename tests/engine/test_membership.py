@@ -1,89 +1,14 @@
-"""Deciding on integers, who is due, and what caused a move."""
+"""Who is due, and what caused a move."""
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.membership import CAUSES, DecisionPolicy, causes, decide, due
+from engine.membership import CAUSES, causes, due
 from engine.ticks import Ticks
 
 DAY = 86_400_000_000
-MILLION = 1_000_000
-
-
-def table(*rows):
-    return np.array(rows, np.int32)
-
-
-def naive(scores, closed, policy, held):
-    """The rule read out for one user."""
-    top = max(range(len(scores)), key=lambda code: (scores[code], -code))
-    if closed < 0:
-        return top
-    if policy.min_stay and held < policy.min_stay:
-        return closed
-    return top if scores[top] - scores[closed] > policy.margin else closed
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.lists(st.integers(0, 20), min_size=3, max_size=3), st.integers(-1, 2), st.integers(0, 5)
-        ),
-        min_size=1,
-        max_size=30,
-    ),
-    st.integers(0, 10),
-    st.integers(0, 3),
-)
-def test_labels_are_what_the_rule_says_user_by_user(rows, margin, min_stay):
-    policy = DecisionPolicy(margin=margin, min_stay=min_stay)
-    scores = np.array([row[0] for row in rows], np.int32)
-    closed, held = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
-    expected = [
-        naive(list(each), int(c), policy, int(h)) for each, c, h in zip(scores, closed, held, strict=True)
-    ]
-    assert decide(scores, closed, policy, held).tolist() == expected
-
-
-def test_a_first_label_is_the_likeliest_and_the_earlier_on_a_tie():
-    scores = table((400_000, 400_000, 200_000), (100_000, 450_000, 450_000))
-    assert decide(scores, np.array([-1, -1]), DecisionPolicy()).tolist() == [0, 1]
-
-
-def test_the_margin_must_be_beaten_not_met():
-    policy = DecisionPolicy(margin=50_000)
-    scores = table((525_000, 475_000), (525_001, 475_000))
-    assert decide(scores, np.array([1, 1]), policy).tolist() == [1, 0]
-
-
-def test_the_margin_counts_from_the_label_held_not_from_the_second_best():
-    scores = table((500_000, 480_000, 20_000))
-    assert decide(scores, np.array([2]), DecisionPolicy()).tolist() == [0]
-
-
-def test_a_minimum_stay_holds_until_it_is_over():
-    scores = table((900_000, 100_000), (900_000, 100_000))
-    policy = DecisionPolicy(min_stay=7)
-    assert decide(scores, np.array([1, 1]), policy, np.array([6, 7])).tolist() == [1, 0]
-
-
-def test_a_minimum_stay_needs_to_know_how_long():
-    with pytest.raises(EngineError, match="how long"):
-        decide(table((1, 0)), np.array([0]), DecisionPolicy(min_stay=1))
-
-
-@pytest.mark.parametrize("settings", [{"margin": -1}, {"margin": MILLION + 1}, {"min_stay": -1}])
-def test_a_policy_out_of_range_is_refused(settings):
-    with pytest.raises(EngineError):
-        DecisionPolicy(**settings)
-
-
-def test_nobody_is_decided_to_nobody():
-    assert decide(np.zeros((0, 3), np.int32), np.zeros(0, int), DecisionPolicy()).shape == (0,)
 
 
 # Who is due

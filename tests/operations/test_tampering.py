@@ -38,7 +38,7 @@ KEPT = {
     "redactions": {"chain", "sequence"},
     "meta": {"vault"},
     "models": {"models"},
-    "members": {"memberships", "scores"},
+    "members": {"memberships", "scores", "margins"},
     "member_counts": {"memberships"},
     "sizes": {"sizes"},
     "rescores": {"rescores"},

@@ -1,0 +1,98 @@
+"""How probabilities become labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from segtui.cli.learning import show_flows
+from segtui.cli.options import Json, Quiet, Store, flag, output
+from segtui.cli.output import Column, Output
+from segtui.cli.shown import whole
+from segtui.operations import words
+
+commands = typer.Typer()
+PANEL = "Learn"
+
+
+@commands.command(rich_help_panel=PANEL, epilog="Example: segtui decide value --share medium=0.1 --preview")
+def decide(
+    context: typer.Context,
+    segmentation: Annotated[
+        str, typer.Argument(metavar="SEGMENTATION", help="One that a model decides, as value.")
+    ],
+    minimum: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--min", metavar="LABEL=P", help="Give a label to whose probability reaches P; may be repeated."
+        ),
+    ] = None,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--share", metavar="LABEL=S", help="Give a label to a share of the users; may be repeated."
+        ),
+    ] = None,
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cost",
+            metavar="FROM:TO=C",
+            help="What it costs to call a FROM a TO (other mistakes: 1); may be repeated.",
+        ),
+    ] = None,
+    argmax: Annotated[bool, flag("--argmax", text="Give the likeliest label again.")] = False,
+    margin: Annotated[
+        str | None,
+        typer.Option(metavar="M", help="How far ahead a label must be to take the place of another."),
+    ] = None,
+    min_stay: Annotated[
+        str | None, typer.Option("--min-stay", metavar="D", help="How long a label is held at least.")
+    ] = None,
+    preview: Annotated[bool, flag("--preview", text="Show who would move, write nothing.")] = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Says how probabilities become labels; without an option, how they do now."""
+    from segtui.operations.decide import decide as operation
+    from segtui.operations.policies import wish
+    from segtui.operations.session import open_session
+
+    asked = wish(
+        minimum=minimum or (),
+        shares=share or (),
+        costs=cost or (),
+        argmax=argmax,
+        margin=margin,
+        min_stay=min_stay,
+    )
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, segmentation, asked, preview=preview, progress=progress)
+    out.document(result) if json else _show(out, result)
+    for label, reached in result["missed"].items():
+        out.message(
+            f"{label} gets {words.share(reached)}: users with the same probabilities are not divided."
+        )
+    if preview:
+        out.message("A preview: nothing was recorded.")
+    out.next(f"segtui decide {segmentation} …" if preview else "segtui segments")
+
+
+def _show(out: Output, result: dict[str, Any]) -> None:
+    out.facts([("decision", words.decision(result["decision"])), ("changed", result["changed"])])
+    show_flows(out, result["flows"])
+    columns = (
+        Column("label"),
+        Column("users", words.count, right=True),
+        Column("share", words.share, right=True),
+        Column("expected", whole, right=True),
+    )
+    total = sum(result["sizes"].values())
+    rows = [
+        [label, users, users / total if total else None, result["expected"].get(label)]
+        for label, users in result["sizes"].items()
+    ]
+    out.table(columns, rows)
