@@ -40,5 +40,7 @@ def open_ui(store: Path) -> None:
 
     app = SegtuiApp(store)
     app.run()
+    if app.failure is not None:
+        raise app.failure
     if app.return_code:
         raise typer.Exit(app.return_code)

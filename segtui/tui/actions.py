@@ -14,7 +14,7 @@ from segtui.tui.more_actions import MORE_ACTIONS
 
 PAGES = ("segments", "members", "user", "replay", "changes")
 """The pages with a digit."""
-FURTHER = ("rules", "models", "transitions", "overlap", "data", "log")
+FURTHER = ("rules", "models", "transitions", "overlap", "data", "checks", "log", "settings")
 """The pages that are reached by name."""
 
 # The same keys while an input method types full-width characters: they work, and are not shown.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.content import Content
+from textual.filter import LineFilter, Monochrome
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.worker import get_current_worker
@@ -18,12 +21,15 @@ from textual.worker import get_current_worker
 from segtui.operations import words as numbers
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.times import iso
-from segtui.tui import words
+from segtui.tui import places, preferences, words
 from segtui.tui.action import EVERYWHERE
 from segtui.tui.actions import bindings
+from segtui.tui.ascii import Ascii
 from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
+from segtui.tui.preferences import Preferences
 from segtui.tui.screens.changes import ChangesPage
+from segtui.tui.screens.checks import ChecksPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
 from segtui.tui.screens.imports import DataPage
@@ -35,9 +41,10 @@ from segtui.tui.screens.page import Page
 from segtui.tui.screens.replay import ReplayPage
 from segtui.tui.screens.rules import RulesPage
 from segtui.tui.screens.segments import SegmentsPage
+from segtui.tui.screens.settings import SettingsPage
 from segtui.tui.screens.transitions import TransitionsPage
 from segtui.tui.screens.user import UserPage
-from segtui.tui.theme import MUTED, THEME
+from segtui.tui.theme import THEMES
 
 if TYPE_CHECKING:
     from segtui.tui.data import Data
@@ -45,7 +52,6 @@ if TYPE_CHECKING:
 WIDTHS = [(0, "-narrow"), (76, "-normal"), (110, "-wide")]
 HEIGHTS = [(0, "-low"), (32, "-tall")]
 HISTORY = 50
-POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,9 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         "transitions": TransitionsPage,
         "overlap": OverlapPage,
         "data": DataPage,
+        "checks": ChecksPage,
         "log": LogPage,
+        "settings": SettingsPage,
     }
 
     class StoreChanged(Message, bubble=False):
@@ -95,13 +103,15 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         *,
         data: Data | None = None,
         clock: Callable[[], datetime] = datetime.now,
-        poll: float = POLL_SECONDS,
+        poll: float | None = None,
+        preferred: tuple[Preferences, list[str]] | None = None,
     ) -> None:
         super().__init__()
+        self.preferences, self._complaints = preferred or preferences.load()
         self.store = store
         self._data = data
         self.clock = clock
-        self.poll = poll
+        self.poll = self.preferences.refresh if poll is None else poll
         self.at: int | None = None
         self.revision = 0
         self.status: dict[str, Any] | None = None
@@ -111,12 +121,33 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.epochs: list[tuple[float, float]] = []
         self._leaving = threading.Event()
         self._history: list[tuple[str, dict[str, Any]]] = []
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.theme = self.preferences.theme
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """`$muted`, for what stands back, whatever the theme."""
-        return {"muted": MUTED}
+        """`$muted` for what stands back and `$line` between panes, in themes that do not say."""
+        return dict(THEMES["dark"].variables)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What is drawn, without colours or in ASCII where that is preferred."""
+        filters = [*super().get_line_filters()]
+        if self.preferences.theme == "no-colour":
+            filters.append(Monochrome())
+        if self.preferences.ascii:
+            filters.append(Ascii())
+        return filters
+
+    def prefer(self, held: Preferences) -> None:
+        """Takes other preferences, at once."""
+        redraw = held.ascii != self.preferences.ascii or held.theme != self.preferences.theme
+        self.preferences, self.poll = held, held.refresh
+        self.theme = held.theme
+        if redraw:
+            for screen in self.screen_stack:
+                screen.refresh(layout=True, recompose=False)
+                for widget in screen.query("*"):
+                    widget.refresh(layout=True)
 
     @property
     def data(self) -> Data:
@@ -143,8 +174,28 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         return self.status["currency"] if self.status else None
 
     def on_mount(self) -> None:
+        if not self.is_headless and not self.is_web:
+            # Else the shell would get the terminal back in the state the screens left it in.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 1)
         self.push_screen("segments")
+        place = places.last(self.store) if self.preferences.resume else None
+        if place is not None and place[0] in self.SCREENS and place[0] != "segments":
+            self.call_after_refresh(self.visit, place[0], **place[1])
+        for complaint in self._complaints:
+            self.call_after_refresh(self.tell, complaint, "warning")
         self.run_worker(self._watch, group="watch", thread=True)
+
+    def _keep_place(self) -> None:
+        """Keeps where the operator is, for the next start; a user's page is that of the list it came from."""
+        if not self.preferences.resume:
+            return
+        page, what = self.page.PAGE, self.page.remember()
+        if page == "user":
+            page, what = next(
+                (each for each in reversed(self._history) if each[0] != "user"), ("segments", {})
+            )
+        places.keep(self.store, page, what)
 
     def on_unmount(self) -> None:
         self._leaving.set()
@@ -294,18 +345,31 @@ class SegtuiApp(Jobs, inherit_bindings=False):
 
     async def action_interrupt(self) -> None:
         if self.idle:
-            self.exit()
+            self._leave()
         else:
             self.call_off()
 
     async def action_quit(self) -> None:
         if self.idle:
-            self.exit()
+            self._leave()
             return
         self.push_screen(
             Confirm("Quit", "A job is writing. Call it off and quit?", "call it off and quit", "let it run"),
-            lambda yes: self.exit() if yes else None,
+            lambda yes: self._leave() if yes else None,
         )
+
+    @property
+    def failure(self) -> BaseException | None:
+        """The defect that ended the app, for who ran it to tell."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        # Not Textual's traceback: it prints local variables, and ids have no place in a scrollback.
+        self._close_messages_no_wait()
+
+    def _leave(self) -> None:
+        self._keep_place()
+        self.exit()
 
 
 def _rescored(result: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
 from segtui.operations.changes import change_frame, totals, worded
+from segtui.operations.check import check
 from segtui.operations.definitions import definitions
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
@@ -153,6 +154,11 @@ class Data:
         """The first rows that an import refused."""
         with open_session(self.path) as s:
             return refused(s, number)
+
+    def check(self) -> dict[str, Any]:
+        """Whether the store is in good health; nothing is recorded."""
+        with open_session(self.path) as s:
+            return check(s, record=False)
 
     def models(self) -> dict[str, Any]:
         """Every trained model."""

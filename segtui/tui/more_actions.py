@@ -52,7 +52,15 @@ OVERLAP = (
 )
 DATA = (Action("open", ("enter",), "refused", "The rows that it refused, with reasons.", ("data",), bar=2),)
 
+SETTINGS = (
+    Action(
+        "open", ("enter",), "change", "The next value, or one to type; kept at once.", ("settings",), bar=2
+    ),
+)
+
 MORE_ACTIONS = (
+    Action("go('checks')", ("H",), "checks", "Is the store in good health?", (EVERYWHERE,)),
+    Action("go('settings')", (), "settings", "Theme, refresh, ASCII, resuming.", (EVERYWHERE,)),
     Action("go('models')", ("M",), "models", "Models: quality, training, which one decides.", (EVERYWHERE,)),
     Action("go('transitions')", ("X",), "transitions", "Then and now, label by label.", (EVERYWHERE,)),
     Action("go('overlap')", ("O",), "overlap", "Which segments share users.", (EVERYWHERE,)),
@@ -65,4 +73,5 @@ MORE_ACTIONS = (
     *OVERLAP,
     *DATA,
     *LOG,
+    *SETTINGS,
 )

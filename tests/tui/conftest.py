@@ -28,6 +28,7 @@ from segtui.operations.rescore import rescore
 from segtui.operations.segment import define
 from segtui.operations.session import open_session
 from segtui.tui.app import SegtuiApp
+from segtui.tui.preferences import VARIABLES
 from segtui.tui.screens import members, rule_editor
 
 KEY = "00" * 32
@@ -304,11 +305,15 @@ class Shop:
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same key, colours, pace and cursor everywhere; a member is looked up as soon as chosen."""
     monkeypatch.setenv("SEGTUI_KEY", KEY)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.delenv("NO_COLOR", raising=False)
+    for variable in VARIABLES.values():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(members, "REST_SECONDS", 0.01)
     monkeypatch.setattr(rule_editor, "REST_SECONDS", 0.01)
     # Turning its blinking off may come between a tick of its timer and what the tick does: off for good then.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from segtui.operations.check import check
 from segtui.operations.members import members
 from segtui.operations.overlap import overlap
 from segtui.operations.session import open_session
 from segtui.operations.transitions import moved, transitions
 from segtui.tui.data import Data
+from segtui.tui.screens.checks import ORDER
 from segtui.tui.screens.model_words import compared, judged, losses, metrics
 
 pytestmark = pytest.mark.usefixtures("network")
@@ -165,3 +167,17 @@ def test_losses_are_drawn_within_their_room():
     assert "least 0.800 at epoch 2" in drawn.plain
     assert all(len(line) <= 44 for line in drawn.plain.splitlines())
     assert len(drawn.plain.splitlines()) <= 10
+
+
+async def test_checks_stand_in_the_order_of_their_state(ruled, app_of, settle, press, shown):
+    async with app_of(ruled).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "H")
+        page = pilot.app.page
+        states = [page.rows.row(n)["state"] for n in range(page.rows.total)]
+        assert states == sorted(states, key=ORDER.index)
+        with open_session(ruled) as s:
+            told = {each["name"]: each["hint"] for each in check(s, record=False)["checks"]}
+        assert {page.rows.row(n)["name"] for n in range(page.rows.total)} == set(told)
+        row = page.rows.item
+        assert " ".join(row["hint"].split())[:40] in " ".join(shown(pilot.app).split())

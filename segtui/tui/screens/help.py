@@ -19,6 +19,8 @@ ANSWERS = {
     "transitions": "Who held which label then and which now, and who are they?",
     "overlap": "Which segments share users, and how many?",
     "data": "What did each import bring, and what did it refuse?",
+    "settings": "How does this terminal look and behave?",
+    "checks": "Is the store in good health, and what to do where it is not?",
     "log": "Who decided what, and when, and what of it can be taken back?",
 }
 SIGNS = (

@@ -26,12 +26,13 @@ LATEST = 50
 REASONS = 6
 BAR = 16
 LABEL = 6
+OWN = ("rule", "list")
 CAUSE = 10
 
 
 def name_cell(row: Item, _width: int) -> Content:
-    """A segmentation's name, or a label's indented below it."""
-    if row["label"] is None:
+    """A segmentation's name, or a label's indented below it; a segment of one's own is one line."""
+    if row["label"] is None or row["kind"] in OWN:
         return Content.assemble((row["name"], "bold"), (f" ({row['kind']})", words.DIM))
     return Content(f"  {row['label']}")
 
@@ -217,6 +218,11 @@ def _segment(row: Item) -> str:
 def _rows(segmentation: dict[str, Any]) -> list[Item]:
     """A row for the segmentation as a whole, then one per label."""
     labels = segmentation["labels"]
+    kind = segmentation["kind"]
+    if kind in OWN:
+        return [
+            {"name": segmentation["name"], "kind": kind} | each for each in labels if each["label"] == "in"
+        ]
     whole = {
         "name": segmentation["name"],
         "kind": segmentation["decided_by"] or segmentation["kind"],
@@ -228,7 +234,7 @@ def _rows(segmentation: dict[str, Any]) -> list[Item]:
         "change_30d": _sum(labels, "change_30d"),
         "trend": [sum(sizes) for sizes in zip(*(each["trend"] for each in labels), strict=False)],
     }
-    return [whole, *({"name": segmentation["name"]} | each for each in labels)]
+    return [whole, *({"name": segmentation["name"], "kind": kind} | each for each in labels)]
 
 
 def _sum(labels: list[dict[str, Any]], field: str) -> int | None:
