@@ -24,6 +24,7 @@ from db import (
     retention,
     seals,
     snapshots,
+    states,
     summary,
     vocabulary,
 )
@@ -186,7 +187,7 @@ def _totals(store: Store) -> Check:
 def _content(store: Store) -> Check:
     """The sum kept for the content digest is that of the rows, and nothing else is kept."""
     names = {name for (name,) in store.rows("SELECT name FROM snapshots")}
-    known = {content.NAME, summary.NAME, *(each.name for each in snapshots.held(store))}
+    known = {content.NAME, states.NAME, summary.NAME, *(each.name for each in snapshots.held(store))}
     known |= {f"{seals.PREFIX}{name}" for name in seals.kept(store)}
     strange = sorted(names - known)
     if strange:
@@ -241,6 +242,8 @@ def _memberships(store: Store) -> Check:
             label = vocabulary.texts(store, "label").get(differing, f"label {differing}")
             return Check("memberships", False, f"{name}={label} has another count than members: {REBUILD}")
         members += expected.height
+    if (states.at_head(store) != states.summed(store)).any():
+        return Check("memberships", False, f"the state digest's kept sum is not that of members: {REBUILD}")
     return Check("memberships", True, f"{members:,} are the fold of {everything.height:,} changes")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from db import states
 from db.bulk import BULK_ROWS, Staging
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def keep_rescore(store: Store, seq: int, segmentation: int, body: dict[str, Any]
 
 
 def save(store: Store, staging: Staging, segmentation: int, frame: pl.DataFrame) -> None:
-    """Upserts `frame` (columns of MEMBERS) and keeps the counts per label in step."""
+    """Upserts `frame` (columns of MEMBERS) and keeps the counts per label and the state's sum in step."""
     if frame.is_empty():
         return
     rows = frame.select(pl.col(name).cast(dtype) for name, dtype in MEMBERS.items())
@@ -56,6 +57,7 @@ def save(store: Store, staging: Staging, segmentation: int, frame: pl.DataFrame)
         connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?)", rows.iter_rows())
         table = "temp.incoming"
     key = {"segmentation": segmentation}
+    total, moves = states.at_head(store), states.moved(store, segmentation, table)
     _count(store, table, key, sign=-1)
     connection.execute(
         f"DELETE FROM members WHERE segmentation = :segmentation AND user IN "
@@ -75,6 +77,7 @@ def save(store: Store, staging: Staging, segmentation: int, frame: pl.DataFrame)
         key,
     )
     _count(store, table, key, sign=1)
+    states.move(store, total, moves)
 
 
 def _count(store: Store, table: str, key: dict[str, int], *, sign: int) -> None:

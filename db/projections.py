@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from db import log, snapshots, vocabulary
+from db import log, snapshots, states, vocabulary
 from db.encoding import Integers
 from db.folds import MEMBERSHIPS, fold, fold_sizes
 from db.members import SIZES
-from db.passes import governing, passes, rescores
+from db.passes import governing, last_rescored, passes, rescores
+from db.states import digest_of
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 __all__ = [
     "MEMBERSHIPS",
     "digest_of",
+    "expected",
     "fold",
     "fold_sizes",
     "history",
     "memberships",
     "passes",
     "rescores",
+    "scored_at",
+    "scores",
     "size_history",
     "sizes",
     "state_digest",
@@ -83,6 +86,28 @@ def sizes(
         return kept
     held = memberships(store, segmentation, as_of=as_of, position=position)
     return dict(held.group_by("label").len().sort("label").iter_rows())
+
+
+def scored_at(store: Store, segmentation: int, as_of: int) -> bool:
+    """Whether the newest rescore of a segmentation was for this as-of."""
+    return last_rescored(store, segmentation) == as_of
+
+
+def expected(store: Store, segmentation: int, as_of: int) -> dict[int, int]:
+    """Sums of scores (millionths) by label, as kept for an as-of by the newest pass over it."""
+    rows = store.rows(
+        'SELECT label, expected FROM sizes WHERE segmentation = ?1 AND as_of = ?2 AND "pass" = '
+        '(SELECT max("pass") FROM sizes WHERE segmentation = ?1 AND as_of = ?2) AND expected IS NOT NULL',
+        (segmentation, as_of),
+    )
+    return {label: int(total) for label, total in rows}
+
+
+def scores(held: pl.DataFrame, labels: int) -> Integers:
+    """int32[n, labels] of the rows of memberships at the head that have scores of so many labels."""
+    width = 4 * labels
+    own = held.filter(pl.col("scores").bin.size() == width)["scores"].to_list()
+    return np.frombuffer(b"".join(own), "<i4").reshape(-1, labels)
 
 
 def _kept_sizes(store: Store, segmentation: int, as_of: int) -> dict[int, int] | None:
@@ -178,47 +203,16 @@ def transitions(
 
 
 def state_digest(store: Store, *, as_of: int | None = None, position: int | None = None) -> str:
-    """The digest of all memberships, from the head's projection or folded from the log."""
-    states: dict[str, dict[str, Integers]] = {}
+    """The digest of all memberships: at the head as it is kept, else folded from the log."""
     with store.reading():
+        if as_of is None and position is None:
+            return states.told(states.at_head(store))
         labels = vocabulary.texts(store, "label")
+        found: dict[str, dict[str, Integers]] = {}
         for number, name in vocabulary.texts(store, "segmentation").items():
-            if as_of is None and position is None:
-                held = store.frame(
-                    "SELECT user, label FROM members WHERE segmentation = ?",
-                    (number,),
-                    {"user": pl.Int64(), "label": pl.Int64()},
-                )
-            else:
-                held = memberships(store, number, as_of=as_of, position=position)
-            states[name] = {
+            held = memberships(store, number, as_of=as_of, position=position)
+            found[name] = {
                 labels[label]: group["user"].to_numpy()
                 for (label,), group in held.partition_by("label", as_dict=True).items()
             }
-    return digest_of(states)
-
-
-def digest_of(states: dict[str, dict[str, Integers]]) -> str:
-    """SHA-256 (hex) over segmentations and labels by name, and their sorted surrogates.
-
-    `states`: segmentation name -> label name -> surrogates int64[n]. Empty ones do not count, so a label
-    nobody holds is the same as none. Bytes: docs/log-format.md.
-    """
-    digest = hashlib.sha256()
-    for segmentation in sorted(states, key=str.encode):
-        labels = {name: users for name, users in states[segmentation].items() if len(users)}
-        if not labels:
-            continue
-        _text(digest, segmentation)
-        digest.update(len(labels).to_bytes(8, "little"))
-        for label in sorted(labels, key=str.encode):
-            _text(digest, label)
-            users = np.sort(np.asarray(labels[label], dtype="<i8"))
-            digest.update(users.size.to_bytes(8, "little"))
-            digest.update(users.tobytes())
-    return digest.hexdigest()
-
-
-def _text(digest: hashlib._Hash, text: str) -> None:
-    encoded = text.encode()
-    digest.update(len(encoded).to_bytes(4, "little") + encoded)
+    return digest_of(found)

@@ -71,7 +71,7 @@ def rebuild(store: Store, tx: Transaction) -> None:
     Margins and scores are not in the log: they are null until everyone is scored again.
     """
     connection = store.connection
-    for table in ("rescores", "members", "member_counts", "sizes"):
+    for table in ("rescores", "members", "member_counts", "sizes", "snapshots"):
         connection.execute(f"DELETE FROM {table}")
     connection.executemany("INSERT INTO rescores VALUES (?, ?, ?, ?, ?, ?)", decided_rescores(store).rows())
     for segmentation in rescores(store)["segmentation"].unique().sort():
@@ -90,7 +90,6 @@ def rebuild(store: Store, tx: Transaction) -> None:
                 pl.col("seq").alias("change_seq"),
             ),
         )
-    connection.execute("DELETE FROM snapshots")
     summary.scan(store).save(store)
 
 

@@ -221,19 +221,26 @@ def test_the_state_digest_is_the_one_the_document_describes() -> None:
     def text(name: str) -> bytes:
         return struct.pack("<I", len(name.encode())) + name.encode()
 
+    def m(x: int) -> int:
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+        return x ^ x >> 31
+
     state = {"value": {"low": [9, 3], "high": [2], "medium": []}, "é": {"in": [1]}, "gone": {"in": []}}
-    expected = sha(
-        text("value"), struct.pack("<Q", 2),
-        text("high"), struct.pack("<Qq", 1, 2),
-        text("low"), struct.pack("<Qqq", 2, 3, 9),
-        text("é"), struct.pack("<Q", 1),
-        text("in"), struct.pack("<Qq", 1, 1),
-    )  # fmt: skip
+    sums = [0, 0, 0, 0]
+    for segmentation, labels in state.items():
+        for label, users in labels.items():
+            keys = struct.unpack("<4Q", sha(text(segmentation), text(label)))
+            for user in users:
+                for lane, key in enumerate(keys):
+                    sums[lane] += m(m((user * 0x9E3779B97F4A7C15 + key) % 2**64))
+    expected = struct.pack("<4Q", *(total % 2**64 for total in sums))
     arrays = {
         name: {label: pl.Series(users, dtype=pl.Int64).to_numpy() for label, users in labels.items()}
         for name, labels in state.items()
     }
     assert projections.digest_of(arrays) == expected.hex()
+    assert projections.digest_of({}) == "0" * 64
 
 
 def test_a_source_id_has_16_bytes(events: Frame) -> None:

@@ -16,12 +16,13 @@ from polars.testing import assert_frame_equal
 
 from db import log, lookups, projections, rebuilding, snapshots
 from db.chain import verify
-from db.store import Store
+from db.store import Store, Transaction
 
 Frame = Callable[..., pl.DataFrame]
 Rescore = Callable[..., int]
 
-VALUE, HIGH, LOW = 1, 2, 3
+VALUE, HIGH, LOW, OTHER = 1, 2, 3, 4
+NAMED = ((HIGH, "high"), (LOW, "low"))
 
 
 @dataclass(frozen=True)
@@ -300,6 +301,12 @@ def test_past_sizes_are_folded_where_none_were_kept(store: Store, moves: Frame, 
     assert projections.sizes(store, VALUE, as_of=25) == {HIGH: 2, LOW: 1}
 
 
+def give_words(tx: Transaction) -> None:
+    """The words that the numbers stand for."""
+    kinds = ("segmentation", "value"), ("label", "high"), ("label", "low"), ("segmentation", "other")
+    assert [tx.number(*each) for each in kinds] == [VALUE, HIGH, LOW, OTHER]
+
+
 def members(*rows: tuple[Any, ...]) -> pl.DataFrame:
     schema = {
         "user": pl.Int64,
@@ -319,11 +326,12 @@ def test_saved_members_are_upserted_and_counted(
 ) -> None:
     monkeypatch.setattr("db.members.BULK_ROWS", limit)
     with store.transaction(actor="ann") as tx:
+        give_words(tx)
         tx.save_members(
             VALUE,
             members((1, HIGH, 5, 1, b"ab", 10, 4), (2, LOW, 6, 2, None, 10, 5), (3, LOW, 7, 3, None, 10, 6)),
         )
-        tx.save_members(7, members((1, LOW, None, None, None, 10, 7)))
+        tx.save_members(OTHER, members((1, LOW, None, None, None, 10, 7)))
     assert projections.sizes(store, VALUE) == {HIGH: 1, LOW: 2}
     with store.transaction(actor="ann") as tx:
         tx.save_members(
@@ -338,13 +346,15 @@ def test_saved_members_are_upserted_and_counted(
     head = projections.memberships(store, VALUE)
     assert head.drop("pass").rows() == [(1, HIGH, 9, 10, 4, 8, b"cd"), (2, HIGH, 6, 20, 8, 2, None)]
     assert projections.sizes(store, VALUE) == {HIGH: 2}
-    assert projections.sizes(store, 7) == {LOW: 1}
+    assert projections.sizes(store, OTHER) == {LOW: 1}
 
 
 def test_counts_stay_in_step_through_any_sequence_of_saves(store: Store) -> None:
     import random
 
     rng = random.Random(1)
+    with store.transaction(actor="ann") as tx:
+        give_words(tx)
     for _ in range(30):
         users = rng.sample(range(12), rng.randrange(1, 8))
         rows = [(user, rng.choice([HIGH, LOW, None]), None, None, None, 1, 1) for user in users]
@@ -352,6 +362,8 @@ def test_counts_stay_in_step_through_any_sequence_of_saves(store: Store) -> None
             tx.save_members(VALUE, members(*rows))
         head = projections.memberships(store, VALUE)
         assert projections.sizes(store, VALUE) == dict(head.group_by("label").len().sort("label").iter_rows())
+        named = {name: head.filter(pl.col("label") == label)["user"].to_numpy() for label, name in NAMED}
+        assert projections.state_digest(store) == projections.digest_of({"value": named})
 
 
 def test_rebuilding_restores_what_was_lost(

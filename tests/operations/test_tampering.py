@@ -42,7 +42,7 @@ KEPT = {
     "member_counts": {"memberships"},
     "sizes": {"sizes"},
     "rescores": {"rescores"},
-    "snapshots": {"totals", "content"},
+    "snapshots": {"totals", "content", "memberships"},
 }
 """Every other table with rows, and the checks that look at it."""
 
