@@ -36,6 +36,7 @@ def attributes(
     `between`: only those of users in a half-open range.
     The versions of changed rows and whom an alias names are no attribute of anybody: see `versions`, `links`.
     """
+    tables = "attributes a JOIN behaviour b ON b.seq = a.seq"
     where = [
         "a.name NOT IN (SELECT id FROM vocabulary WHERE kind IN ('attribute:version', 'attribute:other'))"
     ]
@@ -44,6 +45,8 @@ def attributes(
         where.append("a.seq <= ?")
         parameters.append(position)
     if users is not None:
+        # CROSS JOIN looks the users up first; the planner went through all attributes.
+        tables = "behaviour b CROSS JOIN attributes a ON a.seq = b.seq"
         condition, value = among("b.user", users)
         where.append(condition)
         parameters.append(value)
@@ -51,8 +54,8 @@ def attributes(
         where += ["b.user >= ?", "b.user < ?"]
         parameters += between
     return store.frame(
-        "SELECT a.seq, b.user, b.occurred_at, a.name, a.value FROM attributes a "
-        f"JOIN behaviour b ON b.seq = a.seq WHERE {' AND '.join(where)} ORDER BY a.seq, a.name",
+        f"SELECT a.seq, b.user, b.occurred_at, a.name, a.value FROM {tables} "
+        f"WHERE {' AND '.join(where)} ORDER BY a.seq, a.name",
         parameters,
         ATTRIBUTES,
     )

@@ -350,14 +350,29 @@ def users(store: Store, between: tuple[int, int]) -> pl.Series:
     return store.frame(sql, between, {"user": pl.Int64()})["user"]
 
 
-def last_events(store: Store, *, position: int | None = None) -> pl.DataFrame:
+def users_since(store: Store, position: int) -> pl.Series:
+    """The users with behaviour after a position, ascending."""
+    sql = "SELECT DISTINCT user FROM behaviour WHERE seq > ? ORDER BY user"
+    return store.frame(sql, (position,), {"user": pl.Int64()})["user"]
+
+
+def kinds_decided(store: Store, after_seq: int) -> list[str]:
+    """The kinds of the decisions after a position, each once."""
+    rows = store.rows("SELECT DISTINCT kind FROM decisions WHERE seq > ? ORDER BY kind", (after_seq,))
+    return [kind for (kind,) in rows]
+
+
+def last_events(
+    store: Store, *, position: int | None = None, users: Sequence[int] | None = None
+) -> pl.DataFrame:
     """user, first, last (occurred_at), newest_seq of everyone with behaviour up to `position`, by user.
 
+    `users`: only these, found by index.
     Corrections are bookkeeping: they say nothing about when a user was seen.
     """
     names = ["user", "occurred_at", "seq", "kind"]
     correction = store.rows("SELECT id FROM vocabulary WHERE kind = 'kind' AND text = ?", (CORRECTION,))
-    seen = behaviour(store, position=position, columns=names if correction else names[:-1])
+    seen = behaviour(store, position=position, users=users, columns=names if correction else names[:-1])
     if correction:
         seen = seen.filter(pl.col("kind") != correction[0][0])
     return (

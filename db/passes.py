@@ -30,6 +30,12 @@ def rescores(store: Store, segmentation: int | None = None, position: int | None
     )
 
 
+def newest(store: Store) -> tuple[int, int, int] | None:
+    """as_of, position and seq of the newest rescore; None before the first."""
+    rows = store.rows("SELECT as_of, position, seq FROM rescores ORDER BY seq DESC LIMIT 1")
+    return rows[0] if rows else None
+
+
 def last_rescored(store: Store, segmentation: int | None = None, position: int | None = None) -> int | None:
     """The as-of of the newest rescore, of one segmentation or of any; None before the first."""
     rows = store.rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 
 import numpy as np
@@ -16,7 +16,7 @@ from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
-from segtui.operations.steps import Outcome, Step
+from segtui.operations.steps import Outcome, Rest, Step, by_identity
 
 NONE = -1
 
@@ -39,7 +39,10 @@ class Holdings:
         ticks: Ticks,
         stays: Stays,
         number_of: Callable[[str, pl.Series], pl.Series],
+        words: Mapping[int, str],
+        rest: Rest,
     ) -> None:
+        """`users` are those read; `words` the texts of labels; `rest` what all others hold."""
         self.name = name
         self.number = number
         self.users = users
@@ -54,7 +57,9 @@ class Holdings:
         self._ended = np.zeros(0, np.int64)
         """Those whose minimum stay was all that kept them, at the step last made."""
         self.number_of = number_of
-        held = set(shown["label"].to_list()) | set(closed["label"].to_list())
+        self.words = words
+        self.rest = rest
+        held = set(shown["label"].to_list()) | set(closed["label"].to_list()) | set(rest.users)
         self._numbers = [*numbers.values(), *sorted(held - set(numbers.values()))]
         self.labels = tuple(labels)
         self.shown = self._codes(shown)
@@ -215,7 +220,7 @@ class Holdings:
         joined = None if step.who is None else step.who.touched
         caused = causes(users, step.as_of, step.before, step.fresh, step.edit, joined)
         if len(gone):
-            caused = _by_identity(caused, self.users[gone], step)
+            caused = by_identity(caused, self.users[gone], step)
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         rows = pl.DataFrame({"user": users}, schema={"user": pl.Int64}).with_columns(
             pl.lit(self.number, dtype=pl.Int64).alias("segmentation"),
@@ -325,7 +330,9 @@ class Holdings:
         The labels of the scores come first, in their order; only they have a sum.
         """
         counts = np.bincount(self.shown[self.shown != NONE], minlength=len(self._numbers))
-        expected = self.scores[self.scored].sum(axis=0, dtype=np.int64) if self.scored.any() else None
+        counts[: len(self._numbers)] += [self.rest.users.get(number, 0) for number in self._numbers]
+        known = self.scored.any() or bool(self.rest.expected)
+        expected = self.scores[self.scored].sum(axis=0, dtype=np.int64)
         return pl.DataFrame(
             {
                 "segmentation": self.number,
@@ -334,8 +341,10 @@ class Holdings:
                 "label": self._numbers,
                 "users": counts[: len(self._numbers)],
                 "expected": [
-                    int(expected[code]) if expected is not None and code < len(self.labels) else None
-                    for code in range(len(self._numbers))
+                    int(expected[code]) + self.rest.expected.get(number, 0)
+                    if known and code < len(self.labels)
+                    else None
+                    for code, number in enumerate(self._numbers)
                 ],
             },
             schema_overrides={"expected": pl.Int64, "label": pl.Int64, "users": pl.Int64},
@@ -343,7 +352,7 @@ class Holdings:
 
     def state(self) -> dict[str, np.ndarray]:
         """Sorted surrogates by label, as the state digest reads them."""
-        return {label: self.users[self.shown == code] for code, label in enumerate(self.labels)}
+        return {self.words[each]: self.users[self.shown == at] for at, each in enumerate(self._numbers)}
 
     def _codes(self, held: pl.DataFrame) -> np.ndarray:
         """int32[users]: code of the label each user holds in `held` (user, label), -1 for none."""
@@ -376,18 +385,3 @@ class Holdings:
         return pl.select(
             pl.when(pl.Series(codes != NONE)).then(pl.Series(numbers, dtype=pl.Int64))
         ).to_series()
-
-
-def _by_identity(caused: pl.DataFrame, gone: np.ndarray, step: Step) -> pl.DataFrame:
-    """The causes, with that of those who are gone: the newest alias behind it, whatever else ran the step."""
-    assert step.who is not None
-    latest = step.who.latest.select("user", latest="seq")
-    ended = pl.col("user").is_in(gone.tolist())
-    return (
-        caused.join(latest, on="user", how="left", maintain_order="left")
-        .with_columns(
-            cause=pl.when(ended).then(pl.lit("identity")).otherwise("cause"),
-            cause_seq=pl.when(ended).then("latest").otherwise("cause_seq"),
-        )
-        .drop("latest")
-    )

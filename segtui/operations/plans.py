@@ -45,11 +45,8 @@ class LastRescore:
 
 def last_rescore(s: Session) -> LastRescore | None:
     """The newest rescore, None before the first."""
-    scored = projections.rescores(s.store)
-    if scored.is_empty():
-        return None
-    row = scored.sort("seq").row(-1, named=True)
-    return LastRescore(row["as_of"], row["position"], row["seq"])
+    found = passes.newest(s.store)
+    return None if found is None else LastRescore(*found)
 
 
 def pending(s: Session, *, to: int, full: bool = False) -> Plan:

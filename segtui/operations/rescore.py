@@ -37,7 +37,7 @@ def rescore(
             f"({iso(now, s.settings.timezone)}): wait for it, or leave --at out."
         )
     with s.store.transaction(actor=s.actor, source="rescore") as tx:
-        run = Run(s, tx, progress, cancelled)
+        run = Run(s, tx, progress, cancelled, narrow=True)
         run.walk(pending(s, to=to, full=full))
         totals = run.finish()
         position = s.store.head() if not run.steps else run.steps[-1]["position"]

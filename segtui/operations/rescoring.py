@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from db import forgetting, log, projections, vocabulary
@@ -24,9 +23,9 @@ from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
-from segtui.operations.persons import Persons
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
+from segtui.operations.reach import Reach, reach
 from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.rule_deciders import ListDecider, RuleDecider
 from segtui.operations.session import Session
@@ -35,8 +34,6 @@ from segtui.operations.steps import Outcome, Step, Who
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
-EVERYTHING_SHARE = 0.2
-"""Above this share of due users the whole log is scanned instead of looking users up one by one."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +48,18 @@ class Edit:
 class Run:
     """Rescores inside a transaction; `walk` may be called several times before `finish`."""
 
-    def __init__(self, s: Session, tx: Transaction, progress: Progress, cancelled: Cancelled) -> None:
+    def __init__(
+        self, s: Session, tx: Transaction, progress: Progress, cancelled: Cancelled, *, narrow: bool = False
+    ) -> None:
+        """`narrow`: one walk, of the pending plan, is all there will be; it need not look at everyone."""
         self.s = s
         self.tx = tx
         self.progress = progress
         self.cancelled = cancelled
         self.steps: list[dict[str, Any]] = []
         self.holdings: dict[str, Holdings] = {}
-        self._last_events: pl.DataFrame | None = None
+        self.reach = Reach(s)
+        self._narrow = narrow
         self._deciders: dict[str, Decider] = {}
         self._changes: list[pl.DataFrame] = []
         self._sizes: list[pl.DataFrame] = []
@@ -88,6 +89,8 @@ class Run:
                 "Nothing decides memberships yet: the starter rule needs purchases, a given label a model; "
                 "import orders, or run 'segtui train --label COLUMN'."
             )
+        if self._narrow:
+            self.reach = reach(self.s, plan, [self.tx.number("segmentation", name) for name in names])
         for name in names:
             self._hold(name, plan)
         self._recorded = self._played(found, names, plan)
@@ -99,7 +102,7 @@ class Run:
             self.progress(f"rescoring {iso(as_of, self.s.ticks.zone)}", index / len(plan.as_ofs))
             started = time.monotonic()
             fresh = self._fresh(evidence.events, plan, index, before, as_of)
-            who = self._who(evidence.identity, fresh, before, as_of)
+            who = Who.at(evidence.identity, fresh, before, as_of)
             if who is not None:
                 fresh = fresh.with_columns(canonical(fresh, who.identity).alias("user"))
             outcomes: list[Outcome] = []
@@ -127,7 +130,7 @@ class Run:
                     backfilled=plan.backfilled,
                     who=who,
                 )
-                outcome = held.step(step, decider, evidence, self.last_events, referred)
+                outcome = held.step(step, decider, evidence, self.reach.last_events, referred)
                 if outcome is None:
                     continue
                 outcomes.append(outcome)
@@ -171,19 +174,6 @@ class Run:
             "changed": sum(step["changed"] for step in self.steps),
             "by_cause": dict(sorted(causes.items())),
         }
-
-    @property
-    def last_events(self) -> pl.DataFrame:
-        """user, first, last, newest_seq of everyone, sorted by user; read once."""
-        if self._last_events is None:
-            self._last_events = self.s.last_events()
-        return self._last_events
-
-    def _everyone(self) -> np.ndarray:
-        """Everyone who can hold a label, ascending: whoever has an event, or is one person with somebody."""
-        own: np.ndarray = self.last_events["user"].to_numpy()
-        named = self.s.identity().named()
-        return np.union1d(own, named).astype(np.int64) if len(named) else own
 
     def _names(self, found: Definitions, plan: Plan, given: Mapping[str, Decider]) -> list[str]:
         """The segmentations that something decides, each after those it refers to.
@@ -255,29 +245,17 @@ class Run:
 
     def _evidence(self, plan: Plan, edit: Edit | None) -> Evidence:
         """The events of everyone who can be due in this plan."""
-        identity = self.s.identity()
-        attributes = self.s.attributes()
         everyone = plan.full or plan.starts_anew or edit is not None
         everyone |= any(held.unscored for held in self.holdings.values())
-        if not everyone:
-            assert plan.before is not None
-            since = self.s.ticks.days_before(plan.before, self._longest_window() + 1)
-            due = self.last_events.filter((pl.col("last") >= since) | (pl.col("newest_seq") > plan.position))
-            kept = [held.kept(self._deciders[name], plan.before) for name, held in self.holdings.items()]
-            users = identity.kin(np.unique(np.concatenate([due["user"].to_numpy(), *kept])))
-            if len(users) < EVERYTHING_SHARE * self.last_events.height:
-                return Evidence(self.s.events(users=users.tolist()), identity, attributes)
-        return Evidence(self.s.events(), identity, attributes)
+        if everyone:
+            return self.reach.evidence(None, plan.position)
+        assert plan.before is not None
+        since = self.s.ticks.days_before(plan.before, self._longest_window() + 1)
+        kept = [held.kept(self._deciders[name], plan.before) for name, held in self.holdings.items()]
+        return self.reach.evidence(since, plan.position, kept)
 
     def _longest_window(self) -> int:
         return max((longest_window(each.spec) for each in self._deciders.values()), default=STARTER_WINDOW)
-
-    def _who(self, persons: Persons, fresh: pl.DataFrame, before: int | None, as_of: int) -> Who | None:
-        """Who is one person at `as_of`, and whom links have touched that count for the first time."""
-        if not persons:
-            return None
-        seqs = None if before is None else fresh["seq"]
-        return Who(persons.at(as_of), persons.touched(as_of, seqs), persons.touched(as_of))
 
     def _fresh(
         self, events: pl.DataFrame, plan: Plan, index: int, before: int | None, as_of: int
@@ -313,7 +291,7 @@ class Run:
         if not plan.opens_pass:
             return {}
         read = {other for name in names for other in self._deciders[name].refers} - set(names)
-        users = self._everyone()
+        users = self.reach.everyone
         return {
             name: Recorded(self.s, name, found.segmentation(name).all_labels, users, plan.held_at or 0)
             for name in sorted(read)
@@ -334,16 +312,14 @@ class Run:
         """The memberships recorded where the plan starts."""
         number = self.tx.number("segmentation", name)
         store = self.s.store
-        alive = ~pl.col("user").is_in(self._erased)
         if plan.starts_anew:
-            shown = projections.memberships(store, number, as_of=plan.held_at or 0).filter(alive)
-            closed = shown
+            shown = closed = self.reach.held(number, plan.held_at or 0)
         else:
-            shown = projections.memberships(store, number)
-            closed = projections.memberships(store, number, as_of=plan.held_at).filter(alive)
+            shown = self.reach.shown(number)
+            closed = self.reach.held(number, plan.held_at)
         passes = projections.passes(store, number)["pass"].to_list()
-        users = self._everyone()
-        return Holdings(
+        users = self.reach.everyone
+        held = Holdings(
             name=name,
             number=number,
             labels=labels,
@@ -356,7 +332,11 @@ class Run:
             ticks=self.s.ticks,
             stays=Stays(store, number, users, self.s.ticks, plan.held_at),
             number_of=self.tx.numbers,
+            words=vocabulary.texts(store, "label"),
+            rest=self.reach.rest(number, list(numbers.values()), shown),
         )
+        self.reach.begun({name: held.state()})
+        return held
 
     def _end_erased(self, held: Holdings, plan: Plan) -> None:
         """Ends in a new pass what persons held where it starts who were erased since."""
@@ -411,7 +391,7 @@ class Run:
                 "evaluated": sum(outcome.evaluated for outcome in outcomes),
                 "changed": sum(outcome.changes.height for outcome in outcomes),
                 "by_cause": dict(sorted(causes.items())),
-                "state_digest": projections.digest_of(states),
+                "state_digest": self.reach.digest(states),
                 "hindsight": any(outcome.hindsight for outcome in outcomes),
                 "seconds": round(time.monotonic() - started, 3),
             }

@@ -212,9 +212,12 @@ class Session:
             .alias("text"),
         )
 
-    def last_events(self) -> pl.DataFrame:
-        """user, first, last (occurred_at), newest_seq of everyone who was not erased, by user."""
-        return self._alive(log.last_events(self.store)).sort("user")
+    def last_events(self, *, users: Sequence[int] | None = None) -> pl.DataFrame:
+        """user, first, last (occurred_at), newest_seq of everyone who was not erased, by user.
+
+        `users`: only these, found by index.
+        """
+        return self._alive(log.last_events(self.store, users=users)).sort("user")
 
     def _alive(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of those who were not erased: what an erased person did decides nothing any more."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from engine.schema import canonical
+from segtui.operations.persons import Persons
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,14 @@ class Who:
     identity: pl.DataFrame
     touched: pl.DataFrame
     latest: pl.DataFrame
+
+    @classmethod
+    def at(cls, persons: Persons, fresh: pl.DataFrame, before: int | None, as_of: int) -> Who | None:
+        """Who they are at `as_of`, with the links among `fresh`; None where nobody is anybody else."""
+        if not persons:
+            return None
+        seqs = None if before is None else fresh["seq"]
+        return cls(persons.at(as_of), persons.touched(as_of, seqs), persons.touched(as_of))
 
     def persons(self, last_events: pl.DataFrame) -> pl.DataFrame:
         """user, first, last, newest_seq of everyone, by canonical user."""
@@ -63,3 +74,26 @@ class Outcome:
     changes: pl.DataFrame
     by_cause: dict[str, int]
     hindsight: bool
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What those hold whom a run does not read: users and sums of scores by label (vocabulary number)."""
+
+    users: Mapping[int, int] = field(default_factory=dict)
+    expected: Mapping[int, int] = field(default_factory=dict)
+
+
+def by_identity(caused: pl.DataFrame, gone: np.ndarray, step: Step) -> pl.DataFrame:
+    """The causes, with that of those who are gone: the newest alias behind it, whatever else ran the step."""
+    assert step.who is not None
+    latest = step.who.latest.select("user", latest="seq")
+    ended = pl.col("user").is_in(gone.tolist())
+    return (
+        caused.join(latest, on="user", how="left", maintain_order="left")
+        .with_columns(
+            cause=pl.when(ended).then(pl.lit("identity")).otherwise("cause"),
+            cause_seq=pl.when(ended).then("latest").otherwise("cause_seq"),
+        )
+        .drop("latest")
+    )
