@@ -125,15 +125,16 @@ def behaviour(
     since: int | None = None,
     before: int | None = None,
     users: Sequence[int] | None = None,
+    seqs: Sequence[int] | None = None,
     between: tuple[int, int] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Behaviour with seq in (after_seq, position] and occurred_at in [since, before), by seq.
 
-    `users` looks these up one by one; `between` scans for users in a half-open range.
+    `users` and `seqs` look these up one by one; `between` scans for users in a half-open range.
     """
     names = list(BEHAVIOUR) if columns is None else list(columns)
-    if users is None:
+    if users is None and seqs is None:
         return _scanned_behaviour(store, position, after_seq, since, before, between, names)
     conditions = {
         "seq > ?": after_seq,
@@ -143,10 +144,11 @@ def behaviour(
     }
     where = [condition for condition, value in conditions.items() if value is not None]
     parameters: list[Any] = [value for value in conditions.values() if value is not None]
-    if users is not None:
-        condition, value = among("user", users)
-        where.append(condition)
-        parameters.append(value)
+    for column, wanted in (("user", users), ("seq", seqs)):
+        if wanted is not None:
+            condition, value = among(column, wanted)
+            where.append(condition)
+            parameters.append(value)
     return store.frame(
         f"SELECT {_quoted(names)} FROM behaviour WHERE {' AND '.join(where)} ORDER BY seq",
         parameters,

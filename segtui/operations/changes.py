@@ -57,8 +57,12 @@ def change_frame(
     first: bool = False,
     user: str | None = None,
     position: int | None = None,
+    after_seq: int = 0,
 ) -> pl.DataFrame:
-    """The governing changes as integers (db.log.CHANGES), filtered, sorted by as_of and seq."""
+    """The governing changes as integers (db.log.CHANGES), filtered, sorted by as_of and seq.
+
+    `after_seq`: only those appended after this position.
+    """
     if cause is not None and cause not in CAUSES:
         raise OperationError(f"No cause {cause!r}: there are {', '.join(CAUSES)}.")
     name, _, label = (segment or "").partition("=")
@@ -78,6 +82,7 @@ def change_frame(
         as_of_from=None if from_ is None else s.ticks.at_or_after(from_),
         as_of_to=None if to is None else s.ticks.at_or_after(to),
         position=position,
+        after_seq=after_seq,
         label=code,
         cause=cause,
         first=first,

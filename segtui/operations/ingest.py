@@ -26,7 +26,7 @@ PREVIEW_ROWS = 10
 STEPS = {"read": 0.4, "sift": 0.4, "write": 0.2}
 
 
-class _OtherCurrency(Exception):
+class OtherCurrency(Exception):
     """Most rows turned out to be in another currency than those of the first batch."""
 
     def __init__(self, currency: str | None) -> None:
@@ -76,7 +76,7 @@ def import_files(
                 reading, counts = _import(s, read, rejected, name, pace, min_accepted, max_quarantine)
                 result = asdict(counts) | {"quarantine_file": str(rejected.file) if rejected.file else None}
             break
-        except _OtherCurrency as other:
+        except OtherCurrency as other:
             rejected.discard()
             guess = other.currency
         except OperationError:
@@ -123,7 +123,7 @@ def _import(
             rejected.add(each.path, each.batch.rejected)
             arrivals.take(each.batch, each.file)
         rejected.close()
-        _check_currency(reading)
+        check_currency(reading)
         _check_quarantine(reading, rejected, max_quarantine)
         pace.step("sift")
         counts = arrivals.append(pace)
@@ -133,13 +133,14 @@ def _import(
                 f"{min_accepted:,}: nothing was imported."
             )
         if counts.first_seq is not None:
-            _decide(s, tx, reading, rejected, source, counts)
+            decide(s, tx, reading, rejected, source, counts)
     return reading, counts
 
 
-def _check_currency(reading: Reading) -> None:
+def check_currency(reading: Reading) -> None:
+    """Raises OtherCurrency when the rows that settle the store's are mostly in another than was taken."""
     if reading.currencies.chosen != reading.currencies.main and reading.settles_currency:
-        raise _OtherCurrency(reading.currencies.main)
+        raise OtherCurrency(reading.currencies.main)
 
 
 def _check_quarantine(reading: Reading, rejected: Quarantine, limit: float | None) -> None:
@@ -151,10 +152,16 @@ def _check_quarantine(reading: Reading, rejected: Quarantine, limit: float | Non
         )
 
 
-def _decide(
-    s: Session, tx: Transaction, reading: Reading, rejected: Quarantine, source: str, counts: Counts
+def decide(
+    s: Session,
+    tx: Transaction,
+    reading: Reading,
+    rejected: Quarantine,
+    source: str,
+    counts: Counts,
+    more: dict[str, Any] | None = None,
 ) -> None:
-    """Records the import, and what a first import settles: currency and clock."""
+    """Records the import, with `more` of it, and what a first import settles: currency and clock."""
     settings = s.settings
     tx.append_decision(
         "imported",
@@ -170,7 +177,8 @@ def _decide(
             "reasons": rejected.reasons,
             "late": counts.late,
             "converted": dict(sorted(reading.currencies.converted.items())),
-        },
+        }
+        | (more or {}),
     )
     currency = reading.currencies.chosen
     if settings.currency is None and currency is not None:
@@ -178,7 +186,7 @@ def _decide(
             "setting_changed",
             {"name": "currency", "value": currency, "because": "the currency of the first import"},
         )
-    if settings.clock is None:
+    if settings.clock is None and counts.first_seq is not None:
         old = counts.newest < s.wall() - DATA_CLOCK_AGE
         because = "newer than 30 d" if not old else "over 30 d old"
         tx.append_decision(
@@ -200,7 +208,7 @@ def _dry_run(reading: Reading, rejected: Quarantine) -> dict[str, Any]:
         accepted = read.batch.accepted
         preview += accepted.head(PREVIEW_ROWS - len(preview)).to_dicts()
         users = pl.concat([users, accepted["user"].hash()]).unique()
-    _check_currency(reading)
+    check_currency(reading)
     return {
         "dry_run": True,
         "accepted": reading.accepted,

@@ -16,6 +16,7 @@ import polars as pl
 from db.spill import Histogram
 from db.store import Transaction
 from db.vocabulary import UNLINKING
+from segtui.operations.earlier import Earlier
 from segtui.operations.reading import Pace
 from segtui.operations.session import Session
 from segtui.operations.sifting import LINK, PLAIN, PRESENT, TABLE, UNLINK, Sieve
@@ -57,10 +58,10 @@ def _standing(rows: pl.DataFrame) -> pl.DataFrame:
 class Arrivals:
     """The rows of one import on their way into the log: `take` every batch, then `append` once."""
 
-    def __init__(self, s: Session, tx: Transaction, source: str) -> None:
+    def __init__(self, s: Session, tx: Transaction, source: str, earlier: Earlier | None = None) -> None:
         self._tx = tx
         self._prefix = source.encode() + b"\0"
-        self._sieve = Sieve(s, tx, source)
+        self._sieve = Sieve(s, tx, source, earlier)
         self._rows = tx.scratch.spill("rows", "user")
         self._with_id = tx.scratch.spill("ids", "key")
         self._carried = tx.scratch.spill("carried", "user")

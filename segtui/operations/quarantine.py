@@ -24,12 +24,16 @@ def folder(store: Path) -> Path:
 class Quarantine:
     """The rejected rows of one import: counted by reason, and kept as NDJSON.
 
-    Of a dry run the first are kept as `examples` instead. The file, mode 0600, is made with the first row.
+    Of a dry run the first are kept as `examples` instead. The file, mode 0600, is made with the first row;
+    with `goes_on`, rows are added to it where it is there already.
     """
 
-    def __init__(self, store: Path, source: str, recorded_at: int, *, dry_run: bool = False) -> None:
+    def __init__(
+        self, store: Path, source: str, recorded_at: int, *, dry_run: bool = False, goes_on: bool = False
+    ) -> None:
         self._store, self._source, self._recorded_at = store, source, recorded_at
         self._dry_run = dry_run
+        self._flags = os.O_CREAT | os.O_WRONLY | (os.O_APPEND if goes_on else os.O_EXCL)
         self.examples: list[dict[str, Any]] = []
         self._open: BinaryIO | None = None
         self._reasons: Counter[str] = Counter()
@@ -65,7 +69,7 @@ class Quarantine:
             stamp = datetime.fromtimestamp(self._recorded_at / 1e6, UTC).strftime("%Y%m%dT%H%M%S%f")
             safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in self._source)
             self.file = where / f"{stamp}-{safe}.ndjson"
-            self._open = os.fdopen(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+            self._open = os.fdopen(os.open(self.file, self._flags, 0o600), "wb")
         return self._open
 
     def close(self) -> None:

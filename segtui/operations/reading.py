@@ -76,7 +76,10 @@ class Reading:
         guess: str | None,
         rates: sources.Rates | None,
         pace: Pace,
+        *,
+        piece: bool = False,
     ) -> None:
+        """`piece`: the files hold a piece of something longer, see sources.Options."""
         settings = s.settings
         self.files = files
         self.rows = 0
@@ -95,6 +98,7 @@ class Reading:
             currency=settings.currency,
             currencies=self.currencies,
             now=s.wall(),
+            piece=piece,
         )
         # A table says what is known now, and now is the newest event: it must not move a data clock to today.
         told_now = files.format == "table" and settings.clock == "data"

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from db import carried, content, forgetting, log, projections, vocabulary
+from db import carried, commits, content, forgetting, log, projections, vocabulary
 from db.store import Transaction
 from segtui.operations import deduplication
 from segtui.operations.deduplication import CONTENT
+from segtui.operations.earlier import SESSIONS, Earlier
 from segtui.operations.session import Session
 
 PLAIN, TABLE, PRESENT, JUDGED, LINK, UNLINK = range(6)
@@ -22,7 +23,6 @@ FEW_USERS = 5_000
 """So many are looked up by index instead of scanning everyone's events."""
 
 ATTRIBUTES = {"row": pl.Int64, "user": pl.Int64, "name": pl.Int64, "value": pl.Int64}
-SESSIONS = {"user": pl.Int64, "session": pl.Int64, "ordinal": pl.Int64}
 APPENDED = [name for name in log.BEHAVIOUR if name != "seq"]
 
 
@@ -56,15 +56,13 @@ class Sifted:
 class Sieve:
     """What the log held of one source when its transaction began; made before any user is numbered."""
 
-    def __init__(self, s: Session, tx: Transaction, source: str) -> None:
+    def __init__(self, s: Session, tx: Transaction, source: str, earlier: Earlier | None = None) -> None:
+        """`earlier`: what is kept of the source from batch to batch, where its rows come in many."""
         self._s, self._tx = s, tx
         self._newcomer = s.store.vault.next_user()
         self._erased = forgetting.erased(s.store)
-        self._ranges = [
-            (commit.behaviour_first, commit.behaviour_last or 0)
-            for commit in log.commits(s.store)
-            if commit.source == source and commit.behaviour_first is not None
-        ]
+        self._earlier = earlier
+        self._ranges = commits.of_source(s.store, source) if earlier is None else earlier.others()
         scored = projections.rescores(s.store)
         self._late_before = s.ticks.previous(scored.sort("seq")["as_of"][-1]) if scored.height else None
 
@@ -126,6 +124,7 @@ class Sieve:
             again = _copies(plain.filter(~fresh), "file")
             known = [_told(again, _copies(logged), [*CONTENT, "copy"])]
             known += [told] if told is not None else []
+            known += [self._earlier.sessions(rows["user"])] if self._earlier is not None else []
             new = self._with_sessions(new, pl.concat(known))
         late = pl.lit(False) if self._late_before is None else pl.col("occurred_at") < self._late_before
         new = new.with_columns(late.cast(pl.Int64).alias("late"))
@@ -186,7 +185,10 @@ class Sieve:
             first = first.join(last, on="user", how="left").select(
                 *keys, pl.col("ordinal") + pl.col("last").fill_null(0)
             )
-        numbered = rows.join(pl.concat([told, first]), on=keys, how="left", maintain_order="left")
+        ordinals = pl.concat([told, first])
+        if self._earlier is not None:
+            self._earlier.remember(ordinals)
+        numbered = rows.join(ordinals, on=keys, how="left", maintain_order="left")
         return numbered.with_columns(pl.col("ordinal").alias("session")).drop("ordinal")
 
     def _last_sessions(self, users: pl.Series) -> pl.DataFrame:
@@ -229,6 +231,10 @@ class Sieve:
         columns = ["seq", "source_id", "session", *CONTENT]
         parts = [pl.DataFrame(schema={name: log.BEHAVIOUR[name] for name in columns})]
         wanted = ids.to_frame("source_id")
+        if self._earlier is not None:
+            found = log.behaviour(self._s.store, seqs=self._earlier.seqs(ids), columns=columns)
+            found = found.filter(~pl.col("user").is_in(self._erased))
+            return found.join(wanted, on="source_id", how="semi", maintain_order="left")
         for start, end in _windows(self._ranges):
             seqs = log.behaviour(self._s.store, after_seq=start, position=end, columns=["seq", "source_id"])
             seqs = seqs.join(wanted, on="source_id", how="semi", maintain_order="left")

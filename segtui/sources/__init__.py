@@ -23,7 +23,7 @@ from segtui.sources import (
     times,
     woocommerce,
 )
-from segtui.sources.detection import detect
+from segtui.sources.detection import detect, detect_streamed
 from segtui.sources.errors import SourceError
 from segtui.sources.mapping import load as load_mapping
 from segtui.sources.nearest import nearest
@@ -47,6 +47,7 @@ __all__ = [
     "batches",
     "columns",
     "detect",
+    "detect_streamed",
     "explain",
     "fields",
     "load_rates",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from segtui.sources import (
@@ -31,6 +31,8 @@ BY_MEMBERS = (
     (woocommerce.NAME, woocommerce.recognise_members),
     (events.NAME, events.recognise),
 )
+STREAMED = ((segment.NAME, segment.recognise), (events.NAME, events.recognise))
+"""Formats of which every line stands for itself."""
 BY_COLUMNS = (
     (online_retail.NAME, online_retail.recognise),
     (rees46.NAME, rees46.recognise),
@@ -72,6 +74,16 @@ def detect(path: Path) -> tuple[str, str]:
         if why:
             return name, why
     return _by_columns(path, delimited.shape_of(path).names)
+
+
+def detect_streamed(lines: Iterable[str]) -> str | None:
+    """Which of the formats that can be streamed the first recognised of the lines is in; None for none."""
+    for line in lines:
+        there = ndjson.members(line)
+        for name, recognise in STREAMED:
+            if recognise(there):
+                return name
+    return None
 
 
 def _by_members(path: Path, there: list[str]) -> tuple[str, str]:

@@ -73,8 +73,8 @@ def fields(path: Path) -> dict[str, str]:
 
 def read(path: Path, options: Options) -> Iterator[Batch]:
     """The events of a file."""
-    checked = False
-    for chunk, texts in ndjson.read(path, MEMBERS):
+    checked = options.piece
+    for chunk, texts in ndjson.read(path, MEMBERS, piece=options.piece):
         if not checked and chunk.rows.height:
             ndjson.require(path, chunk.rows, texts, REQUIRED, NAME)
             checked = True

@@ -28,14 +28,16 @@ Type = pl.DataType | DataTypeClass
 Schema = dict[str, Type]
 
 
-def read(path: Path, names: Sequence[str] | Schema) -> Iterator[tuple[Chunk, pl.Series]]:
+def read(
+    path: Path, names: Sequence[str] | Schema, *, piece: bool = False
+) -> Iterator[tuple[Chunk, pl.Series]]:
     """The named members of each line's object, and the lines themselves; blank lines are no rows.
 
     Members are texts, unless `names` gives them another type: lists and structs of texts. A line whose member
-    is not of its type is broken.
+    is not of its type is broken. `piece`: a first line that is no object is broken as any other.
     """
     schema: Schema = names if isinstance(names, dict) else dict.fromkeys(names, pl.String())
-    seen = False
+    seen = piece
     for frame in files.filled(path):
         if not seen and frame.height:
             seen = True

@@ -63,7 +63,7 @@ class Nested:
     def read(self, path: Path, options: Options) -> Iterator[Batch]:
         """The rows of a file."""
         pairs = None if self.joins is None else Pairs(*self.joins)
-        for rows, broken in self._parquet(path) if files.is_parquet(path) else self._lines(path):
+        for rows, broken in self._parquet(path) if files.is_parquet(path) else self._lines(path, options):
             flat = self.flat(rows)
             if pairs is not None:
                 flat = pairs.told(flat)
@@ -72,9 +72,9 @@ class Nested:
             judge = mapped.MappedJudge(raw, flat[LINE], options, self.mapping, set(), texts)
             yield mapped.judged(judge, broken)
 
-    def _lines(self, path: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-        checked = False
-        for chunk, texts in ndjson.read(path, self.schema):
+    def _lines(self, path: Path, options: Options) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        checked = options.piece
+        for chunk, texts in ndjson.read(path, self.schema, piece=options.piece):
             if not checked and chunk.rows.height:
                 ndjson.require(path, chunk.rows, texts, self.needed, self.name)
                 checked = True

@@ -134,7 +134,8 @@ class Options:
     timezone: the zone of times that do not carry one. currency: the store's, for amounts that do not carry
     one; None before the first import, then default_currency stands in where the format names none either.
     currencies: which rows to reject for their currency; None for none. now: µs UTC; the time of `identify`
-    events, and nothing may lie more than a day after it.
+    events, and nothing may lie more than a day after it. piece: what is read is a piece of something longer,
+    so lines that are all unlike the format are rejected one by one, and say nothing against the format.
     """
 
     now: int
@@ -142,3 +143,4 @@ class Options:
     currency: str | None = None
     default_currency: str = "EUR"
     currencies: Currencies | None = None
+    piece: bool = False
