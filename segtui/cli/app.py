@@ -27,6 +27,7 @@ from segtui.cli import (
     proving,
     scoring,
     segmenting,
+    streaming,
     ui,
 )
 from segtui.cli.failures import DONE, MISUSED, end
@@ -46,6 +47,7 @@ app = typer.Typer(
 for group in (
     begin,
     importing,
+    streaming,
     learning,
     labelling,
     segmenting,

@@ -12,6 +12,7 @@ from segtui.cli.learning import Model
 from segtui.cli.options import At, From, Json, Position, Quiet, Store, To, flag, output, tick, tick_if
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import counted, probability, sizes, when
+from segtui.cli.streaming import at_once, stoppable
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -23,6 +24,7 @@ TICKS = (
     Column("changed", words.count, right=True, width=7),
     Column("by_cause", counted),
 )
+RESCORES = (*TICKS, Column("seconds", right=True))
 FRAMES = (
     Column("as_of", when, width=10),
     Column("events", words.count, right=True, width=7),
@@ -39,6 +41,9 @@ def rescore(
     full: Annotated[bool, flag("--full", text="Evaluate everyone, not only who is due.")] = False,
     from_: From = None,
     to: To = None,
+    follow: Annotated[
+        bool, flag("--follow", text="Go on: after every commit, and at every tick's end.")
+    ] = False,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -52,9 +57,16 @@ def rescore(
         raise typer.BadParameter("stands alone: a range has --from and --to", param_hint="--at")
     if to is not None and from_ is None:
         raise typer.BadParameter("a range needs --from as well", param_hint="--to")
+    if follow and (full or any(told is not None for told in (at, from_, to))):
+        raise typer.BadParameter("stands alone: it always scores what is due now", param_hint="--follow")
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
-        if from_ is None:
+        if follow:
+            from segtui.operations.live import follow as following
+
+            with stoppable() as stop:
+                out.stream(at_once(following(s, tell=out.message, cancelled=stop)), RESCORES)
+        elif from_ is None:
             with out.progress() as progress:
                 result = operation(s, at=tick_if(s, at), full=full, progress=progress)
             out.document(result) if json else _show(out, result)
