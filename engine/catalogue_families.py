@@ -18,7 +18,7 @@ def _spans(unit: str, what: str, formula: str, more: str, less: str, group: str)
     return within, Words(unit, f"{what} ever", formula, more, less, group)
 
 
-_SPANS: dict[str, tuple[Words, Words]] = {
+SPANS: dict[str, tuple[Words, Words]] = {
     "lines": _spans(
         "lines", "purchase lines", "count of purchases", "a new purchase", "fewer purchases", "purchases"
     ),
@@ -113,7 +113,7 @@ def _spread(unit: str, what: str, column: str, of: str, group: str) -> dict[str,
     }
 
 
-_PLAIN: dict[str, Words] = {
+SINGLE: dict[str, Words] = {
     **_spread("pieces", "pieces of a purchase line", "quantity", " of purchases", "quantities"),
     **_spread("ms", "time spent on an event", "duration", "", "activity"),
     "rating_variance": Words(
@@ -213,10 +213,10 @@ _PLAIN: dict[str, Words] = {
 
 def family_words(name: str, stem: str, days: str | None) -> Words | None:
     """The words of a family's feature `name`, which is `stem` in a window of `days` if it has one."""
-    if days is None and name in _PLAIN:
-        return _PLAIN[name]
-    if stem in _SPANS:
-        return _SPANS[stem][days is None]
+    if days is None and name in SINGLE:
+        return SINGLE[name]
+    if stem in SPANS:
+        return SPANS[stem][days is None]
     for prefix, made in (("amount_of_", _amount), ("duration_of_", _duration)):
         if stem.startswith(prefix):
             return made(stem.removeprefix(prefix))[days is None]

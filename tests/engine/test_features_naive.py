@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.catalogue_families import SINGLE, SPANS
+from engine.catalogue_words import PLAIN, WINDOWED
 from engine.features import FILLABLE, FeatureSpec, feature_names, features, prepare
 
 STEMS = {
@@ -281,28 +283,67 @@ def as_dict(frame):
 
 
 def compare(found, expected, names):
-    """Integers to the digit, the rest to 1e-9."""
+    """Integers and texts to the digit, the rest to 1e-9."""
     assert found.keys() == expected.keys()
     for user, own in expected.items():
         assert set(own) == set(names)
-        whole = {name: value for name, value in own.items() if value is None or isinstance(value, int)}
+        whole = {name: value for name, value in own.items() if value is None or isinstance(value, int | str)}
         assert {name: found[user][name] for name in whole} == whole
         rest = {name: value for name, value in own.items() if name not in whole}
         assert {name: found[user][name] for name in rest} == pytest.approx(rest, rel=1e-9, abs=1e-9)
 
 
+GIVEN = {"visits": "number", "orders": "number", "plan": "text"}
+ATTRIBUTES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "user": st.integers(1, 4),
+            "name": st.sampled_from([*GIVEN, "other"]),
+            "number": st.floats(-1e6, 1e6),
+            "text": st.sampled_from(["gold", "blue"]),
+        }
+    ),
+    max_size=12,
+)
+
+
+def naive_attributes(rows, canonical, as_of, user):
+    """{column: value} of one user, as the newest row of each name says."""
+    own = {"visits": None, "attribute_orders": None, "plan": None}
+    for row in sorted(rows, key=lambda row: (row["occurred_at"], row["seq"])):
+        if canonical.get(row["user"], row["user"]) == user and row["occurred_at"] < as_of:
+            name = row["name"]
+            if name in GIVEN:
+                own["attribute_orders" if name == "orders" else name] = row[GIVEN[name]]
+    return own
+
+
+def test_the_oracle_is_asked_for_every_feature_of_the_catalogue(wide_spec):
+    named = set(feature_names(replace(wide_spec(), filled=FILLABLE)))
+    assert {*PLAIN, *SINGLE} <= named
+    assert {f"{stem}_7d" for stem in (*WINDOWED, *SPANS)} <= named
+
+
 @settings(max_examples=100)
 @given(data=st.data())
 def test_every_feature_is_what_its_formula_says(
-    data, long_logs, zones, midnights, events_of, identity_of, wide_spec
+    data, long_logs, zones, midnights, events_of, attributes_of, identity_of, wide_spec
 ):
     rows = [{"seq": at, **row} for at, row in enumerate(data.draw(long_logs), 1)]
     zone = data.draw(zones)
     as_of = data.draw(midnights(zone))
     aliases = data.draw(st.sampled_from([{}, {3: 1}, {2: 1, 4: 3}, {2: 1, 3: 1, 4: 1}]))
-    spec = wide_spec(zone)
-    found = as_dict(features(events_of(rows), identity_of(aliases), as_of, spec))
-    compare(found, naive_features(rows, aliases, as_of, spec), feature_names(spec))
+    spec = replace(wide_spec(zone), attributes_number=("visits", "orders"), attributes_text=("plan",))
+    given_at = st.sampled_from([row["occurred_at"] for row in rows])
+    told = [
+        {"seq": at, "occurred_at": data.draw(given_at), **row}
+        for at, row in enumerate(data.draw(ATTRIBUTES), 1)
+    ]
+    found = as_dict(features(events_of(rows), identity_of(aliases), as_of, spec, attributes_of(told)))
+    expected = naive_features(rows, aliases, as_of, spec)
+    for user, own in expected.items():
+        own |= naive_attributes(told, aliases, as_of, user)
+    compare(found, expected, feature_names(spec))
 
 
 @settings(max_examples=50)
