@@ -10,7 +10,7 @@ import typer
 
 from segtui.cli.options import Json, Quiet, Store, flag, formats, output, percentage
 from segtui.cli.output import Column, Output, write
-from segtui.cli.shown import instant, when
+from segtui.cli.shown import when
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -166,7 +166,7 @@ def _preview(out: Output, result: dict[str, Any]) -> None:
     out.table(MAPPED, list(result["mapping"].items()), title="mapping")
     out.table(
         [Column(name) for name in names],
-        [[instant(row[name]) if name == "time" else row[name] for name in names] for row in rows],
+        [[row[name] for name in names] for row in rows],
         title="the first rows",
     )
     refused = [[row["line"], row["reason"], row["row"]] for row in result["would_quarantine"]]
@@ -188,9 +188,11 @@ def _explain(out: Output, result: dict[str, Any]) -> None:
             out.message(f"{where}: {', '.join(names)}.")
     if result.get("clock"):
         out.message(f"Currency {result['currency'] or 'none yet'}, clock {result['clock']}.")
+    if "preview" in result:
+        out.message("A dry run does not look into the log: rows it already holds count as accepted here.")
     if result["converted"]:
-        brought = ", ".join(f"{rows:,} rows in {code}" for code, rows in result["converted"].items())
-        out.message(f"Brought to {result['currency']} by the rate of their day: {brought}.")
+        brought = ", ".join(f"{rows:,} in {code}" for code, rows in result["converted"].items())
+        out.message(f"Brought to {result['currency']} by the rate of their day, rows: {brought}.")
     if result["quarantined"]:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in dict(result["reasons"]).items())
         where = f", see {result['quarantine_file']}" if result["quarantine_file"] else ""

@@ -71,7 +71,7 @@ def import_files(
         try:
             if dry_run:
                 reading = read()
-                result = _dry_run(reading, rejected)
+                result = _dry_run(s, reading, rejected)
             else:
                 reading, counts = _import(s, read, rejected, name, pace, min_accepted, max_quarantine)
                 result = asdict(counts) | {"quarantine_file": str(rejected.file) if rejected.file else None}
@@ -199,14 +199,18 @@ def decide(
         )
 
 
-def _dry_run(reading: Reading, rejected: Quarantine) -> dict[str, Any]:
-    """What an import would read; nothing is written and nothing is looked up in the log."""
+def _dry_run(s: Session, reading: Reading, rejected: Quarantine) -> dict[str, Any]:
+    """What an import would read; nothing is written and nothing is looked up in the log.
+
+    So rows that the log holds already count as accepted.
+    """
     preview: list[dict[str, Any]] = []
     users = pl.Series(dtype=pl.UInt64)
     for read in reading:
         rejected.add(read.path, read.batch.rejected)
         accepted = read.batch.accepted
-        preview += accepted.head(PREVIEW_ROWS - len(preview)).to_dicts()
+        first = accepted.head(PREVIEW_ROWS - len(preview)).to_dicts()
+        preview += [row | {"time": s.iso(row["time"])} for row in first]
         users = pl.concat([users, accepted["user"].hash()]).unique()
     check_currency(reading)
     return {

@@ -61,7 +61,7 @@ def test_a_dry_run_shows_the_mapping_the_first_rows_and_what_would_be_quarantine
     header = "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Vendor\n"
     lines = [f"#{number},u{number}@shop.example,paid,2026-01-05,1,Mug,5,x\n" for number in range(12)]
     rows.write_text(header + "".join(lines) + "#99,nobody,paid,2026-01-05,1,Mug,5,x\n")
-    assert cli("init", "--store", store).code == 0
+    assert cli("init", "--store", store, "--timezone", "Europe/Paris").code == 0
     told = cli("import", rows, "--dry-run", "--store", store, "--json").document
     assert told["mapping"]["kind"] == "Financial Status"
     assert [row["user"] for row in told["preview"]] == [f"u{number}@shop.example" for number in range(10)]
@@ -71,7 +71,8 @@ def test_a_dry_run_shows_the_mapping_the_first_rows_and_what_would_be_quarantine
     assert told["reasons"] == {refused: 1}
     shown = cli("import", rows, "--dry-run", "--store", store)
     assert "price\tLineitem price\n" in shown.out
-    assert "u3@shop.example\t2026-01-05T00:00:00+00:00\tpurchase\t#3\tMug" in shown.out
+    assert "u3@shop.example\t2026-01-05T00:00:00+01:00\tpurchase\t#3\tMug" in shown.out
     assert f"14\t{refused}\t" in shown.out
     assert "To the vault: Email.\nDropped: Vendor.\n" in shown.err
+    assert "A dry run does not look into the log" in shown.err
     assert not (tmp_path / "shop.db.quarantine").exists()

@@ -177,5 +177,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
+def all_samples() -> list[Sample]:
+    """Every sample there is, in one test."""
+    return SAMPLES
+
+
+@pytest.fixture
 def options() -> sources.Options:
     return OPTIONS
