@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from db import carried
-from db.vocabulary import UNLINKING
+from db.vocabulary import LINKING, UNLINKING
 from segtui.operations.session import Session
 from segtui.sources import Batch
 from segtui.sources.schema import REJECTED
@@ -47,7 +47,9 @@ class Aliases:
         if batch.aliases is None or batch.aliases.is_empty():
             return batch
         self._load()
-        told = batch.aliases.join(batch.accepted.select("line", "user", "time", "kind"), on="line")
+        joins = pl.col("kind").is_in(LINKING)  # a line may hold other rows beside
+        linking = batch.accepted.filter(joins).select("line", "user", "time", "kind")
+        told = batch.aliases.join(linking, on="line")
         faults = {}
         for row in told.sort("time", "line").iter_rows(named=True):
             found = self._take(row, file)
@@ -58,12 +60,12 @@ class Aliases:
         if not faults:
             return batch
         out = pl.DataFrame(list(faults.values()), schema=REJECTED, orient="row")
-        kept = ~pl.col("line").is_in(list(faults))
+        at_fault = pl.col("line").is_in(list(faults))
         return replace(
             batch,
-            accepted=batch.accepted.filter(kept),
+            accepted=batch.accepted.filter(~(at_fault & joins)),
             rejected=pl.concat([batch.rejected, out]).sort("line", maintain_order=True),
-            aliases=batch.aliases.filter(kept),
+            aliases=batch.aliases.filter(~at_fault),
         )
 
     def _take(self, row: dict[str, Any], file: str) -> tuple[str, _Owner] | None:

@@ -15,7 +15,7 @@ import polars as pl
 
 from db.spill import Histogram
 from db.store import Transaction
-from db.vocabulary import UNLINKING
+from db.vocabulary import LINKING, UNLINKING
 from segtui.operations.earlier import Earlier
 from segtui.operations.reading import Pace
 from segtui.operations.session import Session
@@ -92,7 +92,8 @@ class Arrivals:
                 pl.lit(other, dtype=pl.Int64).alias("name"),
                 self._tx.surrogates(batch.aliases["other"]).alias("value"),
             )
-            self._carry(named.join(rows.select("line", "row", "user"), on="line", how="inner"))
+            linking = rows.filter(pl.col("way").is_in([LINK, UNLINK])).select("line", "row", "user")
+            self._carry(named.join(linking, on="line", how="inner"))
 
     def _carry(self, carried: pl.DataFrame) -> None:
         self._sizes.add(carried["user"])
@@ -120,7 +121,8 @@ class Arrivals:
             carries = pl.col("line").is_in(batch.attributes["line"].unique().implode())
             way = pl.when(carries).then(TABLE).otherwise(PRESENT)
         if batch.aliases is not None:
-            links = pl.col("line").is_in(batch.aliases["line"].implode())
+            # Of a line's rows only one joins ids; what else it holds is behaviour.
+            links = pl.col("line").is_in(batch.aliases["line"].implode()) & pl.col("kind").is_in(LINKING)
             ends = pl.when(pl.col("kind") == UNLINKING).then(UNLINK).otherwise(LINK)
             way = pl.when(links).then(ends).otherwise(way)
         first = 2 * self._taken  # between two rows is room for what the second began with

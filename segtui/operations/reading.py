@@ -11,6 +11,7 @@ import polars as pl
 
 from db import retention
 from db.erasures import Erasures
+from db.vocabulary import LINKING
 from segtui import sources
 from segtui.operations import words
 from segtui.operations.ahead import ahead
@@ -134,7 +135,8 @@ class Reading:
             )
         aliases = batch.aliases
         if aliases is not None:
-            aliases = aliases.join(accepted.select("line"), on="line", how="semi", maintain_order="left")
+            linking = accepted.filter(pl.col("kind").is_in(LINKING)).select("line")
+            aliases = aliases.join(linking, on="line", how="semi", maintain_order="left")
         if self._time is not None:
             accepted = accepted.with_columns(pl.lit(self._time, dtype=pl.Int64).alias("time"))
         return sources.Batch(accepted, rejected, attributes, aliases)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from db.erasures import Erasures
+from db.vocabulary import LINKING
 from segtui.operations.mentions import told_in
 
 
@@ -25,5 +26,6 @@ def suppress(
     kept = ~pl.col("user").is_in(list(gone))
     if aliases is not None:
         others = erasures.states(aliases["other"].unique().to_list())
-        kept &= ~pl.col("line").is_in(aliases.filter(pl.col("other").is_in(list(others)))["line"].implode())
+        theirs_too = aliases.filter(pl.col("other").is_in(list(others)))["line"]
+        kept &= ~(pl.col("line").is_in(theirs_too.implode()) & pl.col("kind").is_in(LINKING))
     return accepted.filter(kept), rejected.filter(~theirs)

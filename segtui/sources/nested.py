@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from db.vocabulary import LINKING
 from segtui.sources import files, mapped, ndjson, numbers
 from segtui.sources.errors import SourceError
 from segtui.sources.judging import GIVEN
@@ -114,7 +115,8 @@ class Pairs:
         """The rows, by LINE, and those that join two ids; all have the column OTHER."""
         user, other = (numbers.trimmed(pl.col(name)) for name in (self._user, self._other))
         timed = pl.col(self._time).str.contains(r"^\s*[0-9]+\s*$")
-        named = flat.filter((user != other) & timed).select(
+        plain = ~pl.col(self._kind).is_in(LINKING)  # no line joins twice
+        named = flat.filter((user != other) & timed & plain).select(
             LINE, TEXT, self._user, self._other, self._time, pl.struct(user, other).hash().alias("pair")
         )
         fresh = named.unique("pair", keep="first", maintain_order=True).filter(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import carried
+from db import carried, log, vocabulary
 from db.content import content_digest
 from db.erasures import Erasures
 from segtui.operations.erase import erase
@@ -99,6 +99,44 @@ def test_an_identify_joins_whom_it_names_and_may_name_nobody(shop, give):
             ("ann", "anon-1", 4, False),
         ]
         assert verify(s)["ok"]
+
+
+def bought(user, device, order, minute):
+    """A GA4 purchase of two items, which tells both ids of who bought."""
+    at = int((START + timedelta(minutes=minute)).timestamp() * 1e6)
+    items = [{"item_id": item, "price": 5, "quantity": 1} for item in ("mug", "pot")]
+    told = {"event_name": "purchase", "user_id": user, "user_pseudo_id": device, "items": items}
+    return {**told, "event_timestamp": at, "ecommerce": {"transaction_id": order}}
+
+
+def test_a_line_that_joins_two_ids_keeps_its_other_rows(shop, tmp_path):
+    shop.at(90)
+    path = tmp_path / "ga4.ndjson"
+    events = [bought("ann", "1.1", "A", 1), bought("ann", "1.1", "B", 2), bought("bob", "1.1", "C", 3)]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    with shop.open() as s:
+        found = import_files(s, [path], format="ga4")
+        assert (found["rows"], found["accepted"], found["quarantined"]) == (8, 7, 1)
+        assert found["reasons"] == {"an alias gives an id to a second user": 1}
+        assert [row[:2] for row in told(s)] == [("ann", "1.1")]
+        kinds = vocabulary.texts(s.store, "kind")
+        seen = [kinds[kind] for kind in log.behaviour(s.store)["kind"]]
+        assert (seen.count("purchase"), seen.count("identify")) == (6, 1)
+        assert import_files(s, [path], format="ga4")["duplicates"] == 7
+
+
+def test_an_erased_device_takes_nothing_else_of_a_line_along(shop, tmp_path):
+    shop.at(90)
+    path = tmp_path / "ga4.ndjson"
+    with shop.open() as s:
+        path.write_text(json.dumps(bought(None, "1.1", "A", 1)) + "\n")
+        assert import_files(s, [path], format="ga4")["accepted"] == 2
+        erase(s, ["1.1"])
+        path.write_text(json.dumps(bought("ann", "1.1", "B", 2)) + "\n")
+        found = import_files(s, [path], format="ga4")
+        assert (found["rows"], found["accepted"], found["suppressed"]) == (3, 2, 1)
+        assert s.store.vault.surrogate("1.1") is None
+        assert carried.links(s.store).is_empty()
 
 
 def test_the_content_digest_knows_whom_an_alias_names_and_no_number(shop, give, tmp_path, make_shop):
