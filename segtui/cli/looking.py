@@ -23,7 +23,7 @@ from segtui.cli.options import (
     tick_if,
 )
 from segtui.cli.output import Column, Output
-from segtui.cli.shown import probability, trend, value, when, whole
+from segtui.cli.shown import leaving, probability, trend, value, when, whole
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -44,7 +44,7 @@ MEMBERS = (
     Column("margin", probability, right=True),
     Column("since", when),
     Column("cause"),
-    Column("leaves", when),
+    Column("leaves"),
 )
 EVENTS = (
     Column("occurred_at", when),
@@ -140,6 +140,13 @@ def members(
     order: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Sort by a field, -FIELD downwards.")
     ] = None,
+    leaves: Annotated[
+        bool, flag("--leaves", text="Say when each of those listed leaves, if silent from now on.")
+    ] = False,
+    leaving_within: Annotated[
+        str | None,
+        typer.Option("--leaving-within", metavar="D", help="Only who leaves within D if silent, as 7d."),
+    ] = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -147,9 +154,10 @@ def members(
     """Lists who is in a segment."""
     from segtui.operations.members import members as operation
     from segtui.operations.session import open_session
+    from segtui.operations.times import parse_days
 
     out = output(context, store, json=json, quiet=quiet)
-    with open_session(out.store) as s:
+    with open_session(out.store) as s, out.progress() as bar:
         result = operation(
             s,
             segment,
@@ -159,12 +167,16 @@ def members(
             limit=out.limit(limit),
             offset=offset,
             order=order,
+            leaves=leaves,
+            leaving_within=None if leaving_within is None else parse_days(leaving_within),
+            progress=bar,
         )
     found = result["members"]
     if json:
         out.document(result)
     else:
-        out.table(MEMBERS, [[each[column.name] for column in MEMBERS] for each in found])
+        told = [each | {"leaves": leaving(each["leaves"])} for each in found]
+        out.table(MEMBERS, [[each[column.name] for column in MEMBERS] for each in told])
     out.message(f"{len(found):,} of {words.plural(result['total'], 'member')} of {segment}.")
     if result["recorded"] == "at the last change" and found:
         out.message("Probabilities are those of each user's last change; 'score --at' gives all of a day.")
@@ -240,6 +252,8 @@ def _show_user(out: Output, result: dict[str, Any]) -> None:
     out.table(EVENTS, [[each[column.name] for column in EVENTS] for each in events])
     if result["leaves"]:
         out.message(f"Leaves {when(result['leaves']['as_of'])} to {result['leaves']['to']} if silent.")
+    if result["smallest_change"]:
+        out.message(f"Moves to {result['smallest_change']['to']} by {result['smallest_change']['text']}.")
     if result["changes"]:
         columns = tuple(column for column in CHANGES if column.name != "user")
         out.table(columns, [[each[column.name] for column in columns] for each in result["changes"]])

@@ -54,6 +54,11 @@ def value(anything: Any) -> str:
     return f"{anything:.4g}" if isinstance(anything, float) else str(anything)
 
 
+def leaving(told: dict[str, Any] | None) -> str:
+    """`2026-03-03 to low`."""
+    return "" if told is None else f"{when(told['as_of'])} to {told['to'] or '(none)'}"
+
+
 def trend(history: list[int]) -> str:
     """A size over time as a sparkline of at most ten bars; a flat one runs along the bottom."""
     if not history:

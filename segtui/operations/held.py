@@ -16,6 +16,7 @@ from segtui.operations.session import Session
 class Held:
     """A label the user holds, since when, and what decided it."""
 
+    user: int
     name: str
     number: int
     code: int
@@ -47,6 +48,7 @@ def held_labels(s: Session, surrogate: int, at: int | None, position: int | None
         row = lookups.member(s.store, number, surrogate, as_of=when.folded, position=when.position)
         if row is not None:
             held[name] = Held(
+                user=surrogate,
                 name=name,
                 number=number,
                 code=row["label"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -14,8 +15,13 @@ from segtui.operations.definitions import IN_OUT, definitions, require_segment
 from segtui.operations.errors import OperationError
 from segtui.operations.features import catalogue_spec
 from segtui.operations.moment import Moment, moment, refuse_unrecorded
+from segtui.operations.progress import Progress, quiet
 from segtui.operations.rule_size import labels_at
 from segtui.operations.session import Session
+from segtui.operations.silence import Leaving, leaving, until
+
+LEAVES = "leaves"
+"""An order of members that no table knows."""
 
 
 def members(
@@ -28,21 +34,37 @@ def members(
     limit: int | None = 50,
     offset: int = 0,
     order: str | None = None,
+    leaves: bool = False,
+    leaving_within: int | None = None,
+    progress: Progress = quiet,
 ) -> dict[str, Any]:
     """One page of a segment's members, and how many there are in all.
 
     `where` is an expression over the catalogue's features, other segments, probability and margin; `order`
     a field or -field. Before the last rescore, or at a position behind the head, `recorded` is "at the last
     change": there each probability is that of the user's last change, the margin is null, and neither can be
-    filtered or ordered by. `leaves` is null here: `user` tells it for one person. Only the page asked for
-    is put into words.
+    filtered or ordered by. Only the page asked for is put into words.
+
+    `leaves`: also says of everyone on the page when silence alone will move them, and to which label, within
+    60 ticks. `leaving_within` keeps those only whom it will move within so many calendar days. `order` may be
+    by leaves too, whoever stays coming last. Otherwise `leaves` is null: it asks what decides about every
+    tick to come.
     """
     field, descending = _field(order)
     known, label = require_segment(s, segment, position=position)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
     when = moment(s, number, at, position)
-    if where is None and not when.past and number is not None and code is not None:
+    silent: dict[int, Leaving] = {}
+    if leaving_within is not None or field == LEAVES:
+        known_order = None if field == LEAVES else order
+        frame, when = member_frame(s, segment, where=where, at=at, position=position, order=known_order)
+        silent = _ahead(s, known.name, frame, when, leaving_within, progress)
+        if leaving_within is not None:
+            frame = frame.filter(pl.col("user").is_in(list(silent)))
+        frame = _by_leaving(frame, silent, descending=descending) if field == LEAVES else frame
+        page, total = frame.slice(offset, limit), frame.height
+    elif where is None and not when.past and number is not None and code is not None:
         page = lookups.member_page(
             s.store, number, code, order=field, descending=descending, limit=limit, offset=offset
         )
@@ -50,13 +72,31 @@ def members(
     else:
         frame, _ = member_frame(s, segment, where=where, at=at, position=position, order=order)
         page, total = frame.slice(offset, limit), frame.height
+    if leaves and leaving_within is None and field != LEAVES:
+        silent = _ahead(s, known.name, page, when, None, progress)
     return {
         "segment": segment,
         "as_of": None if when.as_of is None else s.iso(when.as_of),
         "recorded": "at the last change" if when.past else "at the last rescore",
         "total": total,
-        "members": rows(s, page),
+        "members": rows(s, page, silent),
     }
+
+
+def _ahead(
+    s: Session, name: str, frame: pl.DataFrame, when: Moment, days: int | None, progress: Progress
+) -> dict[int, Leaving]:
+    """Who of these silence alone will move, within so many days."""
+    if when.as_of is None or frame.is_empty():
+        return {}
+    return leaving(s, name, frame["user"], when, until(s, when.as_of, days), progress=progress)
+
+
+def _by_leaving(frame: pl.DataFrame, silent: dict[int, Leaving], *, descending: bool) -> pl.DataFrame:
+    """By the tick at which each leaves, then by user; whoever stays comes last."""
+    at = {user: each.as_of for user, each in silent.items()}
+    ends = pl.col("user").replace_strict(at, default=None, return_dtype=pl.Int64)
+    return frame.sort(ends, "user", descending=[descending, False], nulls_last=[True, False])
 
 
 def member_frame(
@@ -84,8 +124,8 @@ def member_frame(
     return (_where(s, frame, where, when) if where else frame), when
 
 
-def rows(s: Session, page: pl.DataFrame) -> list[dict[str, Any]]:
-    """A page of members with names for numbers."""
+def rows(s: Session, page: pl.DataFrame, silent: Mapping[int, Leaving]) -> list[dict[str, Any]]:
+    """A page of members with names for numbers, and when each leaves if silent."""
     names = s.external(page["user"].to_list())
     causes = lookups.causes(s.store, page["seq"].to_list())
     iso = cache(s.iso)
@@ -97,7 +137,7 @@ def rows(s: Session, page: pl.DataFrame) -> list[dict[str, Any]]:
             "since": iso(row["since"]),
             "cause": causes[row["seq"]].cause if row["seq"] in causes else None,
             "backfilled": causes[row["seq"]].backfilled if row["seq"] in causes else False,
-            "leaves": None,
+            "leaves": silent[row["user"]].worded(s) if row["user"] in silent else None,
         }
         for row in page.iter_rows(named=True)
     ]
@@ -154,10 +194,9 @@ def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.Data
 def _field(order: str | None) -> tuple[str, bool]:
     """The field an order names, without its sign; and whether that is a minus."""
     field = (order or "user").removeprefix("-")
-    if field not in lookups.MEMBER_ORDERS:
-        raise OperationError(
-            f"Members cannot be ordered by {field!r}: use {', '.join(lookups.MEMBER_ORDERS)}."
-        )
+    known = (*lookups.MEMBER_ORDERS, LEAVES)
+    if field not in known:
+        raise OperationError(f"Members cannot be ordered by {field!r}: use {', '.join(known)}.")
     return field, (order or "").startswith("-")
 
 

@@ -19,7 +19,8 @@ from db.store import Transaction
 from engine.features import features, longest_window
 from engine.labels import fit_starter
 from engine.schema import canonical
-from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider, starter_spec
+from segtui.operations.deciders import Decider, Evidence, starter_spec
+from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
@@ -27,7 +28,6 @@ from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.reach import Reach, reach
 from segtui.operations.recorded import Recorded, Referred
-from segtui.operations.rule_deciders import ListDecider, RuleDecider
 from segtui.operations.session import Session
 from segtui.operations.stays import Stays
 from segtui.operations.steps import Outcome, Step, Who
@@ -213,14 +213,7 @@ class Run:
         found.segmentations[segmentation.name] = replace(segmentation, starter=starter, fitted_at=as_of)
 
     def _decider(self, segmentation: Segmentation) -> Decider:
-        if segmentation.model is not None:
-            return model_decider(self.s.store, segmentation.model, segmentation.policy)
-        if segmentation.rule is not None:
-            return RuleDecider(segmentation.rule)
-        if segmentation.kind == "list":
-            return ListDecider(self.s.ticks.zone)
-        assert segmentation.starter is not None
-        return StarterDecider(segmentation.starter, self.s.ticks.zone, segmentation.fitted_at)
+        return decider_of(self.s.store, self.s.ticks.zone, segmentation)
 
     def _edited(self, found: Definitions, name: str, plan: Plan, edit: Edit | None) -> tuple[str, int] | None:
         """Cause and seq of what made the first step decide otherwise than what the labels come from."""

@@ -177,6 +177,7 @@ class Session:
         position: int | None = None,
         before: int | None = None,
         users: Sequence[int] | None = None,
+        after_seq: int = 0,
         corrections: bool = False,
     ) -> pl.DataFrame:
         """Behaviour as the engine reads it (engine.schema.EVENTS, plus `late`), sorted by seq.
@@ -184,7 +185,9 @@ class Session:
         `corrections`: those too, which stand in a timeline and count for nothing else.
         """
         columns = [name for name in log.BEHAVIOUR if name not in ("source_id", "currency")]
-        rows = log.behaviour(self.store, position=position, before=before, users=users, columns=columns)
+        rows = log.behaviour(
+            self.store, position=position, after_seq=after_seq, before=before, users=users, columns=columns
+        )
         frame = self._alive(rows)
         kinds = vocabulary.texts(self.store, "kind")
         hidden = [number for number, text in kinds.items() if text == vocabulary.CORRECTION]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from db import log, lookups, projections
+from db import lookups, projections
 from engine.catalogue import catalogue
 from engine.features import FeatureSpec, spec_for
 from segtui.operations.changes import worded
@@ -17,10 +16,10 @@ from segtui.operations.explaining import explain
 from segtui.operations.held import Held, held_labels
 from segtui.operations.moment import shown_as_of
 from segtui.operations.session import Session
-from segtui.operations.stays import moved_at
+from segtui.operations.silence import leaving, until
+from segtui.operations.smallest import smallest_change
 
 EVENTS_SHOWN = 200
-SILENT_TICKS = 60
 
 
 def user(
@@ -29,7 +28,8 @@ def user(
     """Profile, tags, newest events, history with causes, explanation.
 
     `history` asks for the probabilities at that many past ticks. `leaves` says when and to what the user
-    moves if silent, within 60 ticks. `smallest_change` is not computed yet and null. Before the last
+    moves if silent, within 60 ticks, for each label and for that of `value`. `smallest_change` is the
+    smallest thing they could do now that would move them. Before the last
     rescore, or at a position behind the head, each label's probability is that of the user's last change,
     and its margin null; features and `probabilities` are computed for the moment, by the model of the time.
     """
@@ -47,19 +47,19 @@ def user(
     attributes = s.attributes(position=position, users=own)
     evidence = Evidence(events, persons, attributes)
     held = held_labels(s, surrogate, at, position)
-    modelled = [each for each in held.values() if each.model]
-    chosen = next((each for each in modelled if each.name == "value"), modelled[0] if modelled else None)
-    if chosen is not None:
+    chosen = _told(held)
+    if chosen is not None and chosen.model:
         spec = model_decider(s.store, str(chosen.model)).spec
     else:
         spec = _own_spec(s, as_of, position)
+    leaves = {name: _leaves(s, each, surrogate, evidence) for name, each in held.items()}
     row = evidence.features(as_of, spec).row(0, named=True)
     moves = projections.history(s.store, surrogate, position=position).filter(pl.col("as_of") <= as_of)
     result: dict[str, Any] = {
         "user": s.external([surrogate])[surrogate],
         "surrogate": surrogate,
         "as_of": s.iso(as_of),
-        "labels": {name: each.worded(s) for name, each in held.items()},
+        "labels": {name: each.worded(s) | {"leaves": leaves[name]} for name, each in held.items()},
         "tags": [f"{name}={each.label}" for name, each in held.items()],
         "features": {name: value for name, value in row.items() if name != "user"},
         "units": {name: each.unit for name, each in catalogue(spec).items()},
@@ -68,13 +68,28 @@ def user(
         "changes": worded(s, moves),
         "explanation": None,
         "probabilities": None,
-        "leaves": None,
-        "smallest_change": None,
+        "leaves": None if chosen is None else leaves[chosen.name],
+        "smallest_change": None if chosen is None else smallest_change(s, chosen, evidence),
         "history": [],
     }
-    if chosen is not None:
+    if chosen is not None and chosen.model:
         result |= _modelled(s, chosen, evidence, as_of, history)
     return result
+
+
+def _told(held: dict[str, Held]) -> Held | None:
+    """The label told most of: that of `value`, but a model's before a rule's."""
+    modelled = [each for each in held.values() if each.model]
+    value = held.get("value")
+    return value if value is not None and (value.model or not modelled) else next(iter(modelled), None)
+
+
+def _leaves(s: Session, held: Held, user: int, evidence: Evidence) -> dict[str, Any] | None:
+    """When and to what silence alone will move the user."""
+    assert held.when.as_of is not None
+    last = until(s, held.when.as_of)
+    gone = leaving(s, held.name, [user], held.when, last, evidence=evidence)
+    return gone[user].worded(s) if user in gone else None
 
 
 def _own_spec(s: Session, as_of: int, position: int | None) -> FeatureSpec:
@@ -112,7 +127,6 @@ def _modelled(s: Session, held: Held, evidence: Evidence, as_of: int, history: i
     return {
         "probabilities": dict(zip(decider.labels, scores, strict=True)),
         "explanation": explain(s, decider, held, scores, evidence, as_of),
-        "leaves": _leaves(s, decider, held, evidence, as_of),
         "history": _past(s, decider, evidence, as_of, history),
     }
 
@@ -121,33 +135,6 @@ def _probabilities(decider: ModelDecider, evidence: Evidence, as_of: int) -> lis
     """In the order of the model's labels."""
     scores = decider.scores(evidence.features(as_of, decider.spec), evidence, as_of)
     return [int(each) / 1_000_000 for each in scores[0]]
-
-
-def _leaves(
-    s: Session, decider: ModelDecider, held: Held, evidence: Evidence, as_of: int
-) -> dict[str, Any] | None:
-    """The first of the coming ticks at which silence alone moves the user, and to which label."""
-    own = decider.labels.index(held.label) if held.label in decider.labels else -1
-    since, least = 0, decider.policy.min_stay
-    at = as_of
-    for _ in range(SILENT_TICKS):
-        at = s.ticks.next(at)
-        frame = evidence.features(at, decider.spec)
-        if least and not since:
-            since = _since(s, held, int(frame["user"][0]), as_of)
-        stays = np.array([since > s.ticks.shift(at, -least)])
-        _, decided = decider.decide(frame, evidence, at, np.array([own], np.int32), stays)
-        if decided[0] != own:
-            return {"as_of": s.iso(at), "to": decider.labels[int(decided[0])]}
-    return None
-
-
-def _since(s: Session, held: Held, user: int, as_of: int) -> int:
-    """The as-of of the first close at which the label held is that of the user."""
-    moves = log.changes(
-        s.store, segmentation=held.number, users=[user], as_of_to=as_of, position=held.when.position
-    )
-    return int(moved_at(moves)["as_of"][0])
 
 
 def _past(

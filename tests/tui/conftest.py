@@ -408,7 +408,6 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
                     for name, weight in [*groups, ("purchases 365 d", 0.12), ("purchases 28 d", -0.08)]
                 ],
             },
-            "leaves": {"as_of": "2026-03-03T00:00:00+01:00", "to": others[-1]},
             "history": [
                 {
                     "as_of": day.isoformat(),
@@ -421,6 +420,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = FeatureSpec(zone="Europe/Paris", kinds=("purchase", "refund", "view"))
     monkeypatch.setattr("segtui.operations.user.model_decider", lambda *_: SimpleNamespace(spec=spec))
     monkeypatch.setattr("segtui.operations.user._modelled", played)
+    leaves = {"as_of": "2026-03-03T00:00:00+01:00", "to": "low"}
+    monkeypatch.setattr("segtui.operations.user._leaves", lambda *_: leaves)
+    smallest = {"text": "one order of 20.00 EUR", "to": "medium", "probability": 0.4, "events": []}
+    monkeypatch.setattr("segtui.operations.user.smallest_change", lambda *_: smallest)
 
 
 Settle = Callable[[Pilot[None]], Awaitable[None]]

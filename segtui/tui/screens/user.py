@@ -203,11 +203,6 @@ def _labels(found: dict[str, Any]) -> Content:
         )
     if not parts:
         parts.append(Content.styled("in no segment at this moment", words.WARN))
-    leaves = found["leaves"]
-    if leaves is not None:
-        parts.append(
-            Content.assemble(("if silent: ", words.DIM), f"{leaves['to']} on {words.day(leaves['as_of'])}")
-        )
     return Content("   ").join(parts)
 
 
@@ -261,16 +256,18 @@ def _because(found: dict[str, Any], currency: str | None) -> Content:
             "tenure_days",
         )
         rows = [(name, found["features"][name]) for name in names if name in found["features"]]
-        return Content("\n").join(
+        facts = [
             Content.assemble(
                 (f"{name:<14}", words.DIM), f"{_value(value, found['units'].get(name, ''), currency):>14}"
             )
             for name, value in rows
-        )
+        ]
+        return Content("\n").join([*facts, *_ways_out(found)])
     lines = [
         _weight(f"typical {explained['label']} user", explained["typical_lead"], words.DIM),
         *(_weight(each["group"], each["weight"], barred=True) for each in explained["groups"]),
         _weight(f"log-odds {explained['label']} : {explained['against']}", explained["lead"], "bold"),
+        *_ways_out(found),
         Content.styled(f"\n{'':<16}{'is':>9}{'typical':>9}{'weight':>8}", words.DIM),
     ]
     for each in explained["features"]:
@@ -284,6 +281,18 @@ def _because(found: dict[str, Any], currency: str | None) -> Content:
             )
         )
     return Content("\n").join(lines)
+
+
+def _ways_out(found: dict[str, Any]) -> list[Content]:
+    """What would move the user: silence, and the smallest thing they could do."""
+    leaves, change = found["leaves"], found["smallest_change"]
+    lines = []
+    if leaves is not None:
+        told = f"to {leaves['to']} on {words.day(leaves['as_of'])}, if silent"
+        lines.append(Content.styled(told, words.DIM))
+    if change is not None:
+        lines.append(Content.styled(f"to {change['to']} by {change['text']}", words.DIM))
+    return lines
 
 
 def _weight(name: str, weight: float, style: str = "", *, barred: bool = False) -> Content:
