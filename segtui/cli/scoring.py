@@ -169,15 +169,28 @@ def score(
     out_file: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .ndjson file instead.")
     ] = None,
+    features_file: Annotated[
+        Path | None,
+        typer.Option("--features", metavar="FILE", help="Write what the model reads of every user instead."),
+    ] = None,
     store: Store = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Gives every user's probabilities; writes nothing to the log."""
+    """Gives every user's probabilities, or the features behind them; writes nothing to the log."""
+    from segtui.operations.score import matrix
     from segtui.operations.score import score as operation
     from segtui.operations.session import open_session
 
     out = output(context, store, json=json, quiet=quiet)
+    if features_file is not None:
+        if out_file is not None:
+            raise typer.BadParameter("Give --out or --features, not both: they are two files.")
+        with open_session(out.store) as s, out.progress():
+            told = matrix(s, features_file, model=model, at=tick_if(s, at), position=position)
+        out.document(told) if json else out.facts(list(told.items()))
+        out.next("segtui score --out scores.parquet")
+        return
     with open_session(out.store) as s:
         with out.progress():
             results = operation(s, model=model, at=tick_if(s, at), position=position, out=out_file)
