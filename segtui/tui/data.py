@@ -17,6 +17,7 @@ from db.store import Store
 from engine.errors import EngineError
 from segtui.operations.changes import change_frame, totals, worded
 from segtui.operations.check import check
+from segtui.operations.decide import decide
 from segtui.operations.definitions import definitions
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
@@ -27,6 +28,7 @@ from segtui.operations.members import members
 from segtui.operations.models import models, promote
 from segtui.operations.moment import shown_as_of
 from segtui.operations.overlap import overlap
+from segtui.operations.policies import Wish, parse_decide
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.quality import quality
 from segtui.operations.refused import refused
@@ -169,6 +171,17 @@ class Data:
         """Makes a model current, or tells who would move."""
         with open_session(self.path) as s:
             return promote(s, model, preview=preview, progress=progress, cancelled=cancelled)
+
+    def read_decision(self, name: str, text: str) -> Wish:
+        """What the words after `segtui decide NAME` ask for."""
+        return parse_decide(f"{name} {text}")[1]
+
+    def decide(
+        self, name: str, asked: Wish, preview: bool, progress: Progress, cancelled: Cancelled
+    ) -> dict[str, Any]:
+        """Decides a segmentation otherwise, or tells who would move."""
+        with open_session(self.path) as s:
+            return decide(s, name, asked, preview=preview, progress=progress, cancelled=cancelled)
 
     def evaluate(self, model: str) -> dict[str, Any]:
         """How good a model is on a later window."""

@@ -10,6 +10,17 @@ LOG = (
     Action("show", ("f",), "show", "Without rescores, edits, imports, all.", ("log",), bar=4),
 )
 
+DECISIONS = (
+    Action(
+        "what_if",
+        ("i",),
+        "what if",
+        "Other labels: shows who would move, then saves.",
+        ("segments",),
+        bar=4,
+    ),
+)
+
 RULES = (
     Action("open", ("enter",), "members", "Who is in the chosen segment.", ("rules",), bar=2),
     Action(
@@ -67,6 +78,7 @@ MORE_ACTIONS = (
     Action("go('data')", ("Q",), "data", "Imports: what each met, what it refused.", (EVERYWHERE,)),
     Action("go('rules')", ("R",), "rules", "Segments of your own: write, edit, retire.", (EVERYWHERE,)),
     Action("go('log')", ("L",), "log", "Decisions: who did what, and when; undo.", (EVERYWHERE,)),
+    *DECISIONS,
     *RULES,
     *MODELS,
     *TRANSITIONS,

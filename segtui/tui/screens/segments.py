@@ -16,6 +16,7 @@ from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.exporting import ask_for_export
 from segtui.tui.questions import Filter, Moves
+from segtui.tui.screens.decisions import ask_for_decision
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar, sparkline
 from segtui.tui.widgets.charts import size_chart
@@ -202,6 +203,18 @@ class SegmentsPage(Page):
         else:
             self.segtui.tell(f"{row['name']} is not decided by a rule of yours: n writes one.", "warning")
 
+    def action_what_if(self) -> None:
+        row = self.rows.item
+        if row is None:
+            return
+        chosen = self._known[row["name"]]
+        if self.segtui.at is not None:
+            self.segtui.tell("What is decided counts from now on: t now first.", "warning")
+        elif chosen["decided_by"] == "model":
+            ask_for_decision(self.segtui, chosen, row["label"])
+        else:
+            self.action_edit()
+
     def action_copy_command(self) -> None:
         row = self.rows.item
         if row is not None and row["label"] is not None:
@@ -246,7 +259,12 @@ def _about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Con
     """Who decides and what the label means; for a model, how many there should be."""
     if segmentation["decided_by"] == "model":
         means = _meaning(row["label"], segmentation, currency)
-        who = Content.assemble("decided by ", (str(segmentation["model_name"]), "bold"), means)
+        who = Content.assemble(
+            "decided by ",
+            (str(segmentation["model_name"]), "bold"),
+            means,
+            ("\n" + numbers.decision(segmentation["decision"]), words.DIM),
+        )
     elif segmentation["decided_by"] == "starter":
         limits = segmentation["thresholds"]
         who = Content.from_markup(
