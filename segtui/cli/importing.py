@@ -118,8 +118,9 @@ def import_files(
                 _preview(out, result)
             _show(out, result)
         _explain(out, result)
-        again = " ".join(["segtui import", *(quote(str(file)) for file in files)])
-        out.next(again if dry_run else status(s)["next"])
+        options = {"--map": mapping, "--source": source, "--timezone": timezone, "--rates": rates}
+        options |= {"--format": None if format == "auto" else format}
+        out.next(_command(files, options) if dry_run else status(s)["next"])
 
 
 @commands.command(rich_help_panel="Look", epilog="Example: segtui quality --json | jq .rules")
@@ -157,6 +158,12 @@ def _report(out: Output, result: dict[str, Any]) -> None:
     fields = [[field["name"], field["filled"], field["missing"]] for field in result["fields"]]
     out.table(FIELDS, fields, title="events, by field")
     out.table(IMPORTS, [[one[name] for name in IMPORTED] for one in result["imports"]], title="imports")
+
+
+def _command(files: list[Path], options: dict[str, str | Path | None]) -> str:
+    """The import of the files that was tried out, as one would type it."""
+    told = [f"{name} {quote(str(value))}" for name, value in options.items() if value is not None]
+    return " ".join(["segtui import", *(quote(str(file)) for file in files), *told])
 
 
 def _preview(out: Output, result: dict[str, Any]) -> None:

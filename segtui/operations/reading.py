@@ -21,13 +21,16 @@ from segtui.operations.progress import Progress
 from segtui.operations.session import Session
 from segtui.operations.suppression import suppress
 
+MAPPED = "map"
+"""What stands for the format of files that a mapping describes."""
+
 PATIENCE = 1.0
 """Seconds before a pace is told: until then it says nothing about the rest."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """What one import is to read, all of one format; `why` it is taken for that."""
+    """What one import is to read, all of one format, or as a mapping says; `why` it is taken for that."""
 
     paths: list[Path]
     format: str
@@ -37,10 +40,10 @@ class Files:
     @classmethod
     def of(cls, paths: Sequence[Path], format: str, mapping: Path | None) -> Files:
         """Looks at each file; raises SourceError for one that is none, OperationError for a mixture."""
-        chosen, why = None, "as told"
+        chosen, why = None, "as told" if mapping is None else f"as {mapping} says"
         for path in paths:
-            name = format
-            if mapping is None and format == "auto":
+            name = format if mapping is None else MAPPED
+            if name == "auto":
                 name, why = sources.detect(path)
             if chosen is not None and name != chosen:
                 raise OperationError(

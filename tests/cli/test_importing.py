@@ -76,3 +76,13 @@ def test_a_dry_run_shows_the_mapping_the_first_rows_and_what_would_be_quarantine
     assert "To the vault: Email.\nDropped: Vendor.\n" in shown.err
     assert "A dry run does not look into the log" in shown.err
     assert not (tmp_path / "shop.db.quarantine").exists()
+
+
+def test_a_dry_run_by_a_mapping_says_so_and_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
+    store, rows, told = tmp_path / "shop.db", tmp_path / "rows.csv", tmp_path / "my till.toml"
+    rows.write_text("who,at\na,2026-01-05\n")
+    told.write_text('[columns]\nuser = "who"\ntime = "at"\n[constants]\nkind = "view"\n')
+    assert cli("init", "--store", store).code == 0
+    tried = cli("import", rows, "--map", told, "--source", "till", "--dry-run", "--store", store)
+    assert f"Read as map (as {told} says), source till." in tried.err
+    assert f"next: segtui import {rows} --map '{told}' --source till --store {store}\n" in tried.err
