@@ -9,9 +9,19 @@ from typing import Any
 
 from db import keys
 from db.chain import verify
-from db.copies import aside_path, copy_store, draft_of, put_in_place, sidecars
-from db.erasures import carry_erasures
-from db.errors import KeyMissing, KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreMissing
+from db.checks import UNREADABLE
+from db.copies import aside_path, copy_store, draft_of, put_in_place, remove_draft, sidecars
+from db.erasures import carry_erasures, erasures_path
+from db.erasures import settle as settle_erasures
+from db.errors import (
+    KeyMissing,
+    KeyWrong,
+    NotAStore,
+    StoreDamaged,
+    StoreError,
+    StoreExists,
+    StoreMissing,
+)
 from db.forgetting import obey
 from db.leftovers import noted, sweep
 from db.lock import writer_lock
@@ -55,11 +65,13 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
     The backup is copied, migrated if it is of an older version, and verified before anything is replaced, and
     itself stays as it is. The store changes in one transaction of its own, so whoever has it open goes on
     reading, and sees the restored one next. Whom the lists of erased persons name, the backup's and the one
-    here, is forgotten in it before; `actor` does that. Returns path, store, position, chain_digest, replaced
-    (where the store that was there is kept; None for none), key (whether the key is here) and forgotten (how
-    many persons were). Raises StoreMissing, NotAStore, StoreTooNew, StoreLocked, StoreFull, KeyWrong when the
-    key here is not the backup's, KeyMissing when there are lists and no key, and StoreDamaged for a backup
-    that does not verify; then the store is as it was.
+    here, is forgotten in it before, and in what is kept of the store; a backup under an older key is sealed
+    anew under the store's. `actor` does that. Returns path, store, position, chain_digest, replaced (where
+    the store that was there is kept; None for none), key (whether the key is here), rekeyed (whether it was
+    sealed anew), forgotten (how many persons were) and forgotten_in_replaced (None where what is kept could
+    not be searched for them). Raises StoreMissing, NotAStore, StoreTooNew, StoreLocked, StoreFull, KeyWrong
+    when the key here is not the backup's, KeyMissing when there are lists and no key, and StoreDamaged for a
+    backup that does not verify; then the store is as it was.
     """
     path, store = Path(path), Path(store)
     if not path.is_file():
@@ -81,6 +93,9 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
         with Store.open(draft, beside=store) as copied:
             key = _key_fits(copied, path, store)
             forgotten = _forget(copied, path, actor)
+            rekeyed = key and _seal_anew(copied, store, actor)
+            with explained(path):
+                copied.connection.execute("PRAGMA journal_mode = DELETE").fetchall()
             failed = [check for check in verify(copied) if not check.ok]
             if failed:
                 raise StoreDamaged(
@@ -89,13 +104,15 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
                 )
             head = _head(copied)
         carry_erasures(draft, store)
-        replaced = _replace(store, draft)
+        replaced, searched = _replace(store, draft, actor)
         with Store.open(store) as restored:
             if _head(restored) != head:
                 raise StoreDamaged(f"{store} is not what {path} holds: check the disk, and restore again.")
+            restored.vault.settle()
+            settle_erasures(restored)
     kept = None if replaced is None else str(replaced)
-    told = {"path": str(path), "store": str(store), **head, "replaced": kept, "key": key}
-    return told | {"forgotten": forgotten}
+    told = {"path": str(path), "store": str(store), **head, "replaced": kept, "key": key, "rekeyed": rekeyed}
+    return told | {"forgotten": forgotten, "forgotten_in_replaced": searched}
 
 
 def _head(store: Store) -> dict[str, Any]:
@@ -117,34 +134,59 @@ def _key_fits(copied: Store, path: Path, store: Path) -> bool:
 
 
 def _forget(copied: Store, path: Path, actor: str) -> int:
-    """Forgets erased persons in the draft, which is one file again when this returns."""
+    """Forgets erased persons in the draft."""
     try:
-        forgotten = obey(copied, actor=actor)
+        return obey(copied, actor=actor)
     except KeyMissing as error:
         raise KeyMissing(
             f"{path} may hold persons who were erased, and the key to tell them is missing: put it back as "
             f"{keys.key_path(copied.beside)} first."
         ) from error
-    with explained(path):
-        copied.connection.execute("PRAGMA journal_mode = DELETE").fetchall()
-    return forgotten
 
 
-def _replace(store: Path, draft: Path) -> Path | None:
-    """Puts the draft in the store's place; returns where what was there is kept, None for nothing."""
+def _seal_anew(copied: Store, store: Path, actor: str) -> bool:
+    """Seals the draft under the key of the store it replaces, where that is another one and at hand.
+
+    The backup's own key may have been replaced because it was given away.
+    """
+    vault, (key, place) = copied.vault, _key_of(store)
+    if not isinstance(vault, Vault) or key is None or keys.key_check(key) == vault.check:
+        return False
+    with copied.transaction(actor=actor, source="restore") as tx:
+        tx.append_decision("key_rotated", {"entries": vault.reseal(key, place)})
+    return True
+
+
+def _key_of(store: Path) -> tuple[bytes | None, str]:
+    """The key of the store that stands there and its place; no key where it cannot be told."""
+    nothing = None, keys.FILE
+    if not store.exists() or not store.stat().st_size:
+        return nothing
+    with suppress(StoreError), explained(store), closing(connect(store)) as connection:
+        check_kind(connection, store)
+        vault = Store(store, connection).vault
+        return (vault.master(), vault.place) if isinstance(vault, Vault) else nothing
+    return nothing
+
+
+def _replace(store: Path, draft: Path, actor: str) -> tuple[Path | None, int | None]:
+    """Puts the draft in the store's place; returns where what was there is kept, None for nothing.
+
+    Second, how many persons were forgotten in that; None where it could not be searched for any.
+    """
     aside = aside_path(store, "restore")
     there = store.exists()
     if there and store.stat().st_size:
         application = _application(store)
         if application == APPLICATION_ID:
             with suppress(StoreDamaged):
-                _write_over(store, draft, aside)
-                return aside
+                return aside, _write_over(store, draft, aside, actor)
         elif application is not None:
             raise NotAStore(f"{store} is a SQLite file of another program: name another --store.")
     _move_away(store, aside)
     put_in_place(draft, store)
-    return aside if there else None
+    listed = there and erasures_path(draft).exists()
+    return aside if there else None, None if listed else 0
 
 
 def _application(path: Path) -> int | None:
@@ -158,20 +200,47 @@ def _application(path: Path) -> int | None:
             return None
 
 
-def _write_over(store: Path, draft: Path, aside: Path) -> None:
+def _write_over(store: Path, draft: Path, aside: Path, actor: str) -> int | None:
     """Keeps the store as `aside`, then writes the draft into it in one transaction.
 
-    Renaming a file that others have open would let them write into what is no longer the store.
+    Renaming a file that others have open would let them write into what is no longer the store. Returns how
+    many persons were forgotten in what is kept, None where it could not be searched.
     """
     with explained(store), closing(connect(store)) as old:
         with draft_of(aside) as copy:
             copy_store(old, copy)
+            forgotten = _forget_in_kept(copy, store, draft, actor)
+            if forgotten is None:
+                remove_draft(copy)
+                copy_store(old, copy)
             put_in_place(copy, aside)
         configure(old)
         old.execute("PRAGMA journal_mode = WAL").fetchall()
         with closing(connect(draft)) as source:
             source.backup(old)
         old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return forgotten
+
+
+def _forget_in_kept(copy: Path, store: Path, draft: Path, actor: str) -> int | None:
+    """Forgets in a copy of the store whom the lists name; None where that cannot be done.
+
+    One of an older version becomes one of this version by it. The store may be restored because it is
+    damaged: what cannot be read in it is no reason not to.
+    """
+    if not erasures_path(draft).exists():
+        return 0
+    try:
+        carry_erasures(draft, copy)
+        with closing(connect(copy)) as connection:
+            configure(connection)
+            migrate(copy, connection, keep=False)
+        with Store.open(copy, beside=store) as kept:
+            forgotten = obey(kept, actor=actor)
+            kept.connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+    except UNREADABLE:
+        return None
+    return forgotten
 
 
 def _move_away(store: Path, aside: Path) -> None:

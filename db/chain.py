@@ -19,9 +19,11 @@ from db.checks import REBUILD, UNREADABLE, Check, beside_the_log, guarded, momen
 from db.content import content_digest
 from db.encoding import GENESIS, KNOWN, Header, Records
 from db.log import Commit
+from db.redactions import Proven
 from db.schema import STREAMS
 from db.segments import Segment
 from db.sqlite import connect, explained
+from db.vocabulary import REDACTED
 
 if TYPE_CHECKING:
     from db.store import Store
@@ -78,6 +80,9 @@ def _sequence(store: Store) -> Check:
     words = 1
     totals = dict.fromkeys(STREAMS, 0)
     for commit in log.commits(store):
+        for stream in (*STREAMS, "vocabulary"):
+            if _range(commit, stream).count(None) == 1:
+                return Check("sequence", False, f"{_named(commit)} tells half a range of its {stream}")
         for stream in STREAMS:
             first, last = _range(commit, stream)
             if first is None or last is None:
@@ -135,7 +140,7 @@ def _walked(store: Store) -> list[Check]:
     copies = {stream: segments.held(store, stream) for stream in segments.STREAMS}
     fault: str | None = None
     differing: Path | None = None
-    for block, rows in _read(store, commits, redactions.proven_rest(store)):
+    for block, rows in _read(store, commits, redactions.proven(store)):
         if isinstance(rows, str):
             fault = fault or f"{_named(block[0])}: {rows}"
             continue
@@ -167,9 +172,7 @@ def _walked(store: Store) -> list[Check]:
     ]
 
 
-def _read(
-    store: Store, commits: list[Commit], rest: dict[int, bytes]
-) -> Iterator[tuple[list[Commit], _Rows | str]]:
+def _read(store: Store, commits: list[Commit], rest: Proven) -> Iterator[tuple[list[Commit], _Rows | str]]:
     """Blocks of commits with their rows, or with what is wrong where they cannot even be encoded."""
     for block in _blocks(commits):
         try:
@@ -201,8 +204,7 @@ def _blocks(commits: list[Commit]) -> Iterator[list[Commit]]:
 class _Rows:
     """The rows of a block of commits, encoded, and what is wrong with them."""
 
-    def __init__(self, store: Store, block: list[Commit], rest: dict[int, bytes]) -> None:
-        """`rest`: see redactions.proven_rest."""
+    def __init__(self, store: Store, block: list[Commit], rest: Proven) -> None:
         self.leaves: dict[str, int] = {}
         span = _span(block, "behaviour")
         self.attributes = encoding.attribute_records(
@@ -289,7 +291,7 @@ class _Rows:
             rows = self.texts[name]
             start, end = (bisect_left(rows, seq, key=itemgetter(0)) for seq in (first, last + 1))
             if name == "vocabulary":
-                return encoding.vocabulary_digest(rows[start:end])
+                return self._vocabulary_digest(commit, rows[start:end])
             found = encoding.decision_leaf(rows[start:end], encoding=commit.encoding)
         else:
             start, end = self.bounds[name][commit.id]
@@ -302,7 +304,7 @@ class _Rows:
                 cut = np.isin(own["user"], kept["user"])
                 left, carried = own[cut], np.isin(attributes["seq"], own["seq"][cut])
                 rest = encoding.leaves(name, left, attributes[carried], encoding=commit.encoding)
-                if (encoding.stream_digest(rest) if rest.size else None) != self.rest.get(commit.id):
+                if (encoding.stream_digest(rest) if rest.size else None) != self.rest.rows.get(commit.id):
                     return None
                 own, attributes = own[~cut], attributes[~carried]
             found = encoding.leaves(name, own, attributes, encoding=commit.encoding)
@@ -310,6 +312,17 @@ class _Rows:
                 found = np.concatenate([found, kept])
         self.leaves[name] = int(found.size)
         return encoding.stream_digest(found)
+
+    def _vocabulary_digest(self, commit: Commit, entries: list[tuple[int, str, str]]) -> bytes | None:
+        left = [entry for entry in entries if entry[1] != REDACTED]
+        if len(left) == len(entries):
+            return encoding.vocabulary_digest(entries)
+        first, last = _range(commit, "vocabulary")
+        gone = [(number, text) for number, kind, text in entries if kind == REDACTED]
+        sound = first is not None and last is not None and len(entries) == last - first + 1
+        sound &= all(text == str(number) for number, text in gone)
+        found = encoding.vocabulary_digest(left) if left else None
+        return commit.vocabulary_digest if sound and found == self.rest.words.get(commit.id) else None
 
 
 def _span(block: list[Commit], stream: str) -> tuple[int, int]:

@@ -19,8 +19,10 @@ from db import (
     forgetting,
     keys,
     log,
+    lost_words,
     projections,
     rebuilding,
+    redactions,
     retention,
     seals,
     snapshots,
@@ -169,6 +171,10 @@ def _erased(store: Store) -> Check:
     purged = store.rows("SELECT count(*) FROM redactions")[0][0]
     if decided != purged:
         return Check("erased", False, f"{purged:,} events were cut, by decisions {decided:,}")
+    decided = sum(each.body["words"] for each in log.decisions(store, kinds=redactions.CUTTING))
+    words = lost_words.count(store)
+    if decided != words:
+        return Check("erased", False, f"{words:,} words were taken, by decisions {decided:,}")
     return Check("erased", True, f"{len(erased):,} persons; {purged:,} events cut")
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from db.schema import BEHAVIOUR_INTEGERS, CHANGE_INTEGERS
 
-ENCODING = 2
+ENCODING = 3
 """The version of what a commit holds: of its bytes, and of what its decisions tell (db.upcasting)."""
 KNOWN = range(1, ENCODING + 1)
 CAUSE_BYTES = 16

@@ -6,8 +6,10 @@ Each line is one JSON object that stays true for ever, so two lists are joined a
     {"list": L, "open": O}               the same in clear, in a store without a vault
     {"list": L, "hash": H, "at": T, "state": "erased", "purged" or "lifted"}
 
-A list's key is random and used for nothing else, and it outlives every rotation of the master key: who was
-erased is recognised when nothing else tells of them any more. Of a hash's states the newest counts.
+H may also stand for how an id is named in a text, see `mention`, or, with "number": true, for somebody who
+has no id any more, see `trace`. A list's key is random and used for nothing else, and it outlives every
+rotation of the master key: who was erased is recognised when nothing else tells of them any more. Of a hash's
+states the newest counts.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +66,7 @@ def _write(store: Path, lines: Iterable[str]) -> None:
 def settle(store: Store) -> None:
     """Ends a rotation of the key in the list as well; the caller holds the writer's lock."""
     if erasures_path(store.path).exists():
-        Erasures(store).drop_old()
+        Erasures(store).adopt()
 
 
 class Erasures:
@@ -75,6 +78,8 @@ class Erasures:
         self._sealed: dict[str, dict[str, str]] = {}
         self._open: dict[str, bytes] = {}
         self._states: dict[tuple[str, str], tuple[int, int]] = {}
+        self.knows_numbers = False
+        """Whether somebody is on the list by what they did alone, see `trace`."""
         path = erasures_path(store.path)
         with explained(path):
             text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -96,6 +101,7 @@ class Erasures:
         else:
             state = int(entry["at"]), STATES.index(entry["state"])
             key = name, str(entry["hash"])
+            self.knows_numbers |= bool(entry.get("number"))
             self._states[key] = max(self._states.get(key, state), state)
 
     @property
@@ -131,11 +137,18 @@ class Erasures:
                 "put it back from the newest backup."
             )
 
-    def record(self, ids: Sequence[str], state: str, at: int) -> None:
+    def record(self, ids: Sequence[str], state: str, at: int, *, numbers: Sequence[str] = ()) -> None:
         """Notes a state of some ids as of `at` (µs UTC); it is on the disk when this returns.
 
         It counts from now on: where the clock stepped back, `at` is put right after the newest state held.
+        `numbers`: traces of those who have no id any more.
         """
+        self._note(ids, state, at)
+        self._note(numbers, state, at, {"number": True})
+
+    def _note(self, texts: Sequence[str], state: str, at: int, more: dict[str, Any] | None = None) -> None:
+        if not texts:
+            return
         name = min({*self._sealed, *self._open}, default=None)
         if name is None:
             name = self._begin()
@@ -143,15 +156,27 @@ class Erasures:
             (each, _hash(self._key(each), text))
             # Lifting must reach every list there is, erasing only one of them.
             for each in ({*self._sealed, *self._open} if state == LIFTED else {name})
-            for text in ids
+            for text in texts
         ]
         newest = {key: self._states[key][0] for key in hashes if key in self._states}
         self._add(
             [
                 {"list": key[0], "hash": key[1], "at": max(at, newest.get(key, at - 1) + 1), "state": state}
+                | (more or {})
                 for key in hashes
             ]
         )
+
+    def adopt(self) -> None:
+        """Makes the store's own key open every list that can be opened, and no other key.
+
+        After a restore of a backup under another key the list is sealed under that of before.
+        """
+        vault = self._store.vault
+        if isinstance(vault, Vault) and any(vault.check.hex() not in held for held in self._sealed.values()):
+            with suppress(KeyMissing, KeyWrong):
+                self.reseal(vault.master() or b"")
+        self.drop_old()
 
     def reseal(self, master: bytes) -> None:
         """Seals every list's key under another master key too, until `drop_old` ends it."""
@@ -219,6 +244,19 @@ class Erasures:
             self._take(entry)
             self._lines.add(_line(entry))
         _write(self._store.path, self._lines)
+
+
+def mention(named: str) -> str:
+    """How somebody is on the list for being named in a row that could not be read, in whatever spelling."""
+    return f"\0named {named}"
+
+
+def trace(first_commit: bytes, user: int) -> str:
+    """How somebody is on the list who has no id any more: by number, and the commit that number came with.
+
+    Another history of the same store has other commits, and may have given the number to somebody else.
+    """
+    return f"\0#{user} of {first_commit.hex()}"
 
 
 def _line(entry: dict[str, Any]) -> str:

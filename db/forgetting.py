@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from db import content, log, redactions, summary
-from db.erasures import PURGED, Erasures
+from db.erasures import PURGED, Erasures, trace
 from db.log import CHANGES
 from db.members import MEMBERS
 from db.passes import rescores
@@ -32,13 +32,15 @@ BECAUSE: dict[str, pl.DataType] = dict.fromkeys(("user", "cause_seq", "reason"),
 class Forgotten:
     """What an erasure took: persons, their entries in the vault, their events, those of them purged.
 
-    `ended`: the changes (columns of log.CHANGES without seq) that end their memberships.
+    `words`: texts of the vocabulary that nobody else used. `ended`: the changes (columns of log.CHANGES
+    without seq) that end their memberships.
     """
 
     persons: int
     identities: int
     events: int
     purged: int
+    words: int
     seq: int
     ended: pl.DataFrame
 
@@ -66,16 +68,17 @@ def take(
     identities = sum(1 for _ in store.vault.entries(users))
     content.leave_out(store, users)
     store.vault.forget(users)
-    purged = redactions.purge(store, users) if purge else 0
-    if purged:
+    rows = redactions.rows_of(store, users if purge else [])
+    left = redactions.cut(store, rows)
+    if rows.height:
         summary.scan(store).save(store)
     persons = len(users) if persons is None else persons
-    told = {"persons": persons, "identities": identities, "events": events, "purged": purged}
-    seq = tx.append_decision(DECISION, told | {"rest": redactions.rest(store)})
+    told = {"persons": persons, "identities": identities, "events": events, "purged": rows.height}
+    seq = tx.append_decision(DECISION, told | left)
     ended = end_memberships(tx, users, seq, reason)
     store.connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(user,) for user in users])
     store.connection.execute("INSERT OR REPLACE INTO meta VALUES ('to_wipe', 1)")
-    return Forgotten(persons, identities, events, purged, seq, ended)
+    return Forgotten(persons, identities, events, rows.height, left["words"], seq, ended)
 
 
 def end_memberships(tx: Transaction, users: list[int], seq: int, reason: str) -> pl.DataFrame:
@@ -195,6 +198,32 @@ def wipe(store: Store) -> bool:
     return not busy
 
 
+def traces(store: Store, users: Sequence[int] | None = None) -> dict[int, str]:
+    """How the list of the erased may name those of the users, or of everyone, who have events."""
+    condition, parameters = ("1", []) if users is None else _among(users)
+    pairs: dict[str, pl.DataType] = {"user": pl.Int64(), "first": pl.Int64()}
+    there = store.frame(
+        f"SELECT user, min(seq) FROM behaviour WHERE {condition} GROUP BY user", parameters, pairs
+    )
+    # Of what was cut before, the leaf tells the commit.
+    cut = store.frame(
+        f'SELECT user, min("commit") FROM leaves WHERE {condition} GROUP BY user', parameters, pairs
+    )
+    holding = [commit for commit in log.commits(store) if commit.behaviour_last is not None]
+    digests = {commit.id: commit.digest for commit in holding}
+    lasts = pl.Series([commit.behaviour_last for commit in holding], dtype=pl.Int64)
+    numbers = pl.Series([commit.id for commit in holding], dtype=pl.Int64)
+    first = there.with_columns(numbers.gather(lasts.search_sorted(there["first"])).alias("commit"))
+    first = first.join(cut.rename({"first": "cut"}), on="user", how="left")
+    first = first.select("user", pl.min_horizontal("commit", "cut"))
+    return {user: trace(digests[commit], user) for user, commit in first.iter_rows()}
+
+
+def _among(users: Sequence[int]) -> tuple[str, list[str]]:
+    condition, value = log.among("user", users)
+    return condition, [value]
+
+
 def obey(store: Store, *, actor: str) -> int:
     """Forgets everyone whom the list of the erased names; returns how many persons those were.
 
@@ -207,6 +236,9 @@ def obey(store: Store, *, actor: str) -> int:
         ids = {text: user for user, _, text in store.vault.entries()}
         for text, state in listed.states(list(ids)).items():
             groups[state == PURGED].add(ids[text])
+    if listed.knows_numbers:
+        named = {text: user for user, text in traces(store).items()}
+        groups[True] |= {named[text] for text in listed.states(list(named))}
     groups[False] -= groups[True]
     if any(groups.values()):
         with store.transaction(actor=actor, source="restore") as tx:

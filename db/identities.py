@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar
 
 import polars as pl
+
+from db.anew import made_anew
 
 if TYPE_CHECKING:
     from db.bulk import Staging
@@ -124,24 +126,9 @@ class Identities(ABC):
         handed_out = self.next_user() - 1
         return [] if len(known) == handed_out else sorted(set(range(1, handed_out + 1)) - set(known))
 
-    @contextmanager
-    def made_anew(self) -> Iterator[str]:
-        """Empties the table inside the open transaction, to be filled again from what is yielded.
-
-        No page of the file keeps what is not taken over: pages that were split hold copies of rows, which
-        deleting the rows leaves there, and which dropping the whole table overwrites.
-        """
-        connection, former = self._store.connection, "former_identities"
-        sql = self._store.rows("SELECT sql FROM sqlite_schema WHERE name = ?", (self.table,))[0][0]
-        connection.execute("PRAGMA secure_delete = ON").fetchall()
-        # Or else a view that somebody made over the table follows it, and the next renaming fails over it.
-        connection.execute("PRAGMA legacy_alter_table = ON")
-        connection.execute(f"ALTER TABLE {self.table} RENAME TO {former}")
-        connection.execute("PRAGMA legacy_alter_table = OFF")
-        connection.execute(sql)
-        yield former
-        connection.execute(f"DROP TABLE {former}")
-        connection.execute(self.index)
+    def made_anew(self) -> AbstractContextManager[str]:
+        """Empties the table inside the open transaction, see db.anew."""
+        return made_anew(self._store, self.table, indexes=(self.index,))
 
     def forget(self, users: Sequence[int]) -> None:
         """Removes every entry of some users, inside the open transaction."""

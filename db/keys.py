@@ -181,10 +181,27 @@ def settle(store: Path, check: bytes, place: str) -> None:
     proposed = _proposed(store)
     if proposed is None or not hmac.compare_digest(key_check(proposed), check):
         next_path(store).unlink(missing_ok=True)  # the store never took it
+        if place == FILE:
+            _reinstate(store, check)
         return
     retire(store)
     next_path(store).replace(key_path(store))
     sync_folder(key_path(store))
+
+
+def _reinstate(store: Path, check: bytes) -> None:
+    """Puts a key that was replaced back in its place, when the store that came back needs it.
+
+    The other key takes its place among those kept. Nothing moves where the key is told by the environment.
+    """
+    with suppress(KeyWrong):
+        standing, kept = _read(key_path(store)), _read(kept_path(store, check))
+        fits = standing is not None and hmac.compare_digest(key_check(standing), check)
+        if fits or kept is None or key_check(kept) != check or told_key(KEY_VARIABLE) is not None:
+            return
+        retire(store)
+        kept_path(store, check).replace(key_path(store))
+        sync_folder(key_path(store))
 
 
 def retire(store: Path) -> Path | None:

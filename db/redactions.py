@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from db import encoding, log, segments
+from db import encoding, log, lost_words, segments
 from db.encoding import LEAF, Records
 from db.schema import triggers
 
@@ -23,21 +24,21 @@ CUTTING = ("retained", "users_erased")
 CHUNK = 10_000
 
 
-def purge(store: Store, users: Sequence[int]) -> int:
-    """Removes the users' behaviour and its attributes inside the open transaction; returns how many rows."""
-    rows = log.behaviour(store, users=users, columns=["seq", "user"])
-    cut(store, rows)
-    return rows.height
+def rows_of(store: Store, users: Sequence[int]) -> pl.DataFrame:
+    """seq, user of the users' behaviour."""
+    return log.behaviour(store, users=users, columns=["seq", "user"])
 
 
-def cut(store: Store, rows: pl.DataFrame) -> None:
-    """Removes behaviour rows (seq, user) and their attributes inside the open transaction.
+def cut(store: Store, rows: pl.DataFrame) -> dict[str, Any]:
+    """Removes behaviour rows (seq, user), their attributes, and words that no other event uses.
 
-    The copies that hold them go first: a reader must never find in a copy what the log no longer has. The
-    triggers that refuse deletion are back before the transaction ends.
+    Inside the open transaction; returns what the decision that cuts them has to tell. The copies that hold
+    them go first: a reader must never find in a copy what the log no longer has. The triggers that refuse
+    deletion are back before the transaction ends.
     """
     if rows.is_empty():
-        return
+        return _left(store, 0)
+    words = lost_words.unused(store, rows["seq"])
     segments.remove(store, "behaviour", rows["seq"])
     for commit in log.commits(store):
         if commit.behaviour_first is not None and commit.behaviour_last is not None:
@@ -55,6 +56,13 @@ def cut(store: Store, rows: pl.DataFrame) -> None:
         connection.execute("INSERT INTO redactions SELECT value FROM json_each(?)", wanted)
     for guard in guards:
         connection.execute(triggers()[guard])
+    lost_words.redact(store, words)
+    return _left(store, len(words))
+
+
+def _left(store: Store, words: int) -> dict[str, Any]:
+    """What is left of leaves and of the vocabulary, beside the number of words that were just taken."""
+    return {"rest": rest(store), "words": words, "rest_words": lost_words.rest(store)}
 
 
 def _keep_leaves(store: Store, commit: log.Commit, users: pl.Series) -> None:
@@ -109,11 +117,24 @@ def rest(store: Store) -> list[list[Any]]:
     return told
 
 
-def proven_rest(store: Store) -> dict[int, bytes]:
-    """What `rest` was when rows were last cut, by commit, as the newest decision tells it."""
+@dataclass(frozen=True)
+class Proven:
+    """What was left when events were last cut, as the newest decision tells it: digests by commit.
+
+    rows: of leaves some of whose rows were cut, see `rest`. words: of the vocabulary's entries, see
+    `lost_words.rest`.
+    """
+
+    rows: Mapping[int, bytes]
+    words: Mapping[int, bytes]
+
+
+def proven(store: Store) -> Proven:
+    """What the newest decision that cuts events proves."""
     for decision in log.decisions(store, kinds=CUTTING, newest_first=True, limit=1):
-        return {commit: bytes.fromhex(digest) for commit, digest in decision.body["rest"]}
-    return {}
+        told = (decision.body[name] for name in ("rest", "rest_words"))
+        return Proven(*({commit: bytes.fromhex(digest) for commit, digest in pairs} for pairs in told))
+    return Proven({}, {})
 
 
 def kept_leaves(store: Store, first: int, last: int) -> dict[int, Records]:

@@ -67,8 +67,7 @@ def cut(tx: Transaction, before: int, rows: pl.DataFrame, told: dict[str, Any]) 
     left of the rows in the write-ahead log goes when the transaction has ended, see `forgetting.wipe`.
     """
     store = tx.store
-    redactions.cut(store, rows)
-    body = told | {"before": before, "events": rows.height, "rest": redactions.rest(store)}
+    body = told | {"before": before, "events": rows.height} | redactions.cut(store, rows)
     seq = tx.append_decision(DECISION, body)
     content.forget(store)
     summary.scan(store).save(store)

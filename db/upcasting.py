@@ -25,7 +25,14 @@ def _tell_sizes(kind: str, body: Body) -> Body:
     return body
 
 
-STEPS: Mapping[int, Callable[[str, Body], Body]] = {1: _tell_sizes}
+def _tell_words(kind: str, body: Body) -> Body:
+    """Encoding 3: what cuts events tells which words went with them; none did before."""
+    if kind in ("users_erased", "retained"):
+        return {"words": 0, "rest_words": []} | body
+    return body
+
+
+STEPS: Mapping[int, Callable[[str, Body], Body]] = {1: _tell_sizes, 2: _tell_words}
 """By encoding: what makes a decision's body one of the next; kinds that did not change pass through."""
 
 

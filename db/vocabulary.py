@@ -29,6 +29,9 @@ KINDS = (
     "model",
 )
 
+REDACTED = "redacted"
+"""The kind of an entry whose text is gone for good: its own number stands there instead."""
+
 UNLINKING = "unalias"
 LINKING = ("alias", "identify", UNLINKING)
 """The kinds of events that join two users, or end that: whom with, they carry as the attribute `other`.

@@ -86,7 +86,7 @@ def erase(
             _ask(operation(s, ids, purge=purge, dry_run=True))
         with out.progress() as progress:
             result = operation(s, ids, purge=purge, dry_run=dry_run, receipt=receipt, progress=progress)
-    _show(out, result, ("persons", "identities", "events", "purged", "seq"))
+    _show(out, result, ("persons", "identities", "events", "purged", "words", "seq"))
     _explain(out, result)
     out.next("segtui erase --help" if dry_run else "segtui verify")
 

@@ -113,6 +113,12 @@ def restore(
         out.message(f"Forgotten again: {result['forgotten']:,} persons who were erased since that backup.")
     if result["replaced"]:
         out.message(f"The store as it was is kept in {result['replaced']}: delete that once all is well.")
+    if result["forgotten_in_replaced"]:
+        out.message(f"Forgotten there too: {result['forgotten_in_replaced']:,} persons.")
+    if result["forgotten_in_replaced"] is None:
+        out.message("Erased persons could not be looked for in it: it may hold them until you delete it.")
+    if result["rekeyed"]:
+        out.message("The backup was under an older key and is sealed anew under the store's.")
     if not result["key"]:
         out.message(f"Its key is not here: put it back as {out.store}.key to read and import external ids.")
     out.next("segtui status")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from db import carried, forgetting, log, lookups
+from db import carried, forgetting, log, lookups, lost_words, redactions
 from db.asides import forget_aside
-from db.erasures import ERASED, LIFTED, PURGED, Erasures
+from db.erasures import ERASED, LIFTED, PURGED, Erasures, mention
 from engine.identity import identity_at
 from segtui.operations import mentions
 from segtui.operations.definitions import definitions
@@ -28,6 +28,8 @@ class _Persons:
     """All numbers of theirs, aliases included."""
     ids: list[str] = field(default_factory=list)
     """Every identifier of theirs, to be found by in files and kept out by the list."""
+    nameless: list[int] = field(default_factory=list)
+    """Those of the numbers who were erased before, and whose events are to go now."""
     count: int = 0
     already: int = 0
 
@@ -45,16 +47,20 @@ def erase(
 
     With `purge` what they did goes too. The list of erased persons keeps them out of every import and restore
     to come; who is on it and nowhere else counts as `already`. Returns persons, identities, events, purged,
-    seq (None when there was nobody left to forget), models (trained on any of them), quarantined (rows
-    removed from quarantine files), exports (identified ones, which are out of reach), removed (copies kept
-    aside that had to go), already, pending (whether the write-ahead log waits for a reader). No id is in what
-    this returns, nor in what it raises: OperationError, StoreError.
+    words (order numbers and other texts that went with the events, since no other event has them), seq (None
+    when there was nobody left to forget), models (trained on any of them), quarantined (rows removed from
+    quarantine files), exports (identified ones, which are out of reach), removed (copies kept aside that had
+    to go), already, pending (whether the write-ahead log waits for a reader). No id is in what this returns,
+    nor in what it raises: OperationError, StoreError.
     """
     if receipt is not None:
         refuse_unwritable(receipt)
     s.store.vault.require()
     if dry_run:
-        return _counted(s, _find(s, ids, purge=purge), purge=purge) | {"dry_run": True}
+        found = _find(s, ids, purge=purge)
+        own = redactions.rows_of(s.store, found.users if purge else [])["seq"]
+        words = lost_words.unused(s.store, own) if own.len() else []
+        return _counted(s, found, purge=purge) | {"words": len(words), "dry_run": True}
     progress("forgetting", None)
     with s.store.transaction(actor=s.actor, source="erase") as tx:
         # Only now: an import before this one had the store may have brought more of them.
@@ -62,11 +68,15 @@ def erase(
         told = _counted(s, found, purge=purge)
         if told["persons"]:
             # First the list: killed after it, nobody comes back who was asked to go.
-            Erasures(s.store).record(found.ids, PURGED if purge else ERASED, tx.recorded_at)
+            numbers = forgetting.traces(s.store, found.nameless) if found.nameless else {}
+            state = PURGED if purge else ERASED
+            on_list = [*found.ids, *_mentions(found.ids)]
+            Erasures(s.store).record(on_list, state, tx.recorded_at, numbers=list(numbers.values()))
             told["quarantined"] = mentions.remove(s.store.path, found.ids)
-            told["removed"] = [str(path) for path in forget_aside(s.store, found.ids, purge=purge)]
+            aside = forget_aside(s.store, found.ids, purge=purge, numbers=numbers)
+            told["removed"] = [str(path) for path in aside]
             done = forgetting.forget(tx, found.users, purge=purge, persons=found.count)
-            told |= {"purged": done.purged, "seq": done.seq}
+            told |= {"purged": done.purged, "words": done.words, "seq": done.seq}
     # Ending a transaction wipes what an erasure before this one had to leave to a reader.
     told["pending"] = forgetting.to_wipe(s.store)
     if receipt is not None:
@@ -89,7 +99,8 @@ def lift(s: Session, ids: Sequence[str]) -> dict[str, Any]:
         on_list = {line: [each for each in _spellings(line) if each in states] for line in wanted}
         strangers = {line for line, held in on_list.items() if not held}
         _refuse_unknown(s, ids, strangers, "who was erased from")
-        erasures.record([each for held in on_list.values() for each in held], LIFTED, tx.recorded_at)
+        lifted = [each for held in on_list.values() for each in held]
+        erasures.record([*lifted, *_mentions(lifted)], LIFTED, tx.recorded_at)
         seq = tx.append_decision("erasure_lifted", {"persons": len(wanted)})
     return {"persons": len(wanted), "seq": seq}
 
@@ -109,7 +120,7 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     quarantined, _ = mentions.mentioned(s.store.path, strangers)
     erased = Erasures(s.store).states(strangers)
     for line, spellings in list(rest.items()):
-        if any(each.lower() in quarantined for each in spellings):
+        if any(mentions.as_named(each) in quarantined for each in spellings):
             found.count += 1
             found.ids += spellings
         elif any(each in erased for each in spellings):
@@ -122,6 +133,7 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     found.already += 0 if purge else len(gone.intersection(there.values()))
     spared = set() if purge else gone
     found.users = _aliases(s, set(there.values()) - spared, spared, found)
+    found.nameless = [user for user in found.users if user in gone]
     found.ids += sorted({text for _, _, text in vault.entries(found.users)})
     return found
 
@@ -152,6 +164,11 @@ def _spellings(line: str) -> list[str]:
     return list(dict.fromkeys([line, line.lower()] if "@" in line else [line]))
 
 
+def _mentions(ids: Sequence[str]) -> list[str]:
+    """How the ids may be named where they are not looked up as they are."""
+    return sorted({mention(mentions.as_named(each)) for each in ids})
+
+
 def _refuse_unknown(s: Session, ids: Sequence[str], unknown: set[str], where: str) -> None:
     """Names lines, never what stands in them."""
     lines = [str(number) for number, each in enumerate(ids, 1) if each.strip() in unknown]
@@ -172,6 +189,7 @@ def _counted(s: Session, found: _Persons, *, purge: bool) -> dict[str, Any]:
         "identities": sum(1 for _ in s.store.vault.entries(found.users)),
         "events": events,
         "purged": events if purge else 0,
+        "words": 0,
         "seq": None,
         "models": _trained_on(s, found.users),
         "quarantined": mentions.mentioned(s.store.path, found.ids)[1],

@@ -152,14 +152,15 @@ class _Ingesting:
                 files = Files([file], form, "a stream", None)
                 pace = Pace(quiet, **STEPS)
                 pace.step("read")
-                reading = Reading(s, files, None, guess, None, pace, piece=True)
+                columns = sources.columns(files.paths, form).identifying
+                reading = Reading(s, files, None, guess, None, pace, columns, piece=True)
                 arrivals = Arrivals(s, tx, source, self._earlier)
                 refused = []
                 for each in reading:
                     refused.append(each.batch.rejected)
                     arrivals.take(each.batch, each.file)
             check_currency(reading)
-            rejected = Quarantine(s.store.path, source, self._started, goes_on=True)
+            rejected = Quarantine(s.store.path, source, self._started, goes_on=True, columns=columns)
             for rows in refused:
                 numbers = pl.col("line") + (lines.first - 1 - BLANK_LINES)
                 rejected.add(Path(self._name), rows.with_columns(numbers.alias("line")))

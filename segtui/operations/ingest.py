@@ -66,8 +66,10 @@ def import_files(
     guess: str | None = None
     while True:
         pace = Pace(progress, **STEPS)
-        read = partial(Reading, s, found, timezone, guess, exchange, pace)
-        rejected = Quarantine(s.store.path, name, time.time_ns() // 1000, dry_run=dry_run)
+        read = partial(Reading, s, found, timezone, guess, exchange, pace, columns.identifying)
+        rejected = Quarantine(
+            s.store.path, name, time.time_ns() // 1000, dry_run=dry_run, columns=columns.identifying
+        )
         try:
             if dry_run:
                 reading = read()
@@ -100,7 +102,8 @@ def import_files(
         "currency": s.settings.currency or reading.currencies.chosen,
         "converted": dict(sorted(reading.currencies.converted.items())),
         "position": log.summary(s.store).position,
-        **asdict(columns),
+        "vaulted": columns.vaulted,
+        "dropped": columns.dropped,
     }
 
 

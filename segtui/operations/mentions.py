@@ -1,80 +1,142 @@
-"""Where persons are named outside the store: in the rows an import could not take."""
+"""Where persons are named outside the store: in the rows an import could not take.
+
+One rule tells whom a row names, whether they are being erased or an import meets them again. In a column that
+holds ids, its value does. Elsewhere an id is named that stands there as words of its own, in whatever case; a
+number of up to eight digits is not, for it is a price, a day or a quantity far more often than a person, but
+in a row that could not be split into columns, which may be anybody's.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segtui.operations import quarantine
 
-WORD = re.compile(r"""[^\s,;|"'<>{}()\[\]=]+""")
-"""What may be an id in a row that could not be read: what stands between the marks around values."""
-
 JOINED = re.compile(r"[\w.@+-]+")
+"""A word; marks that join words make one of them: ann@a.de is not named in jo-ann@a.de."""
 MARKS = ".@+-"
+MOST_WORDS = 4
+"""Words an id may have to be found within a text: `Zoë Ångström`, `user:12`."""
+LONGEST_NUMBER = 8
+WHOLE = re.compile(r"([0-9]+)\.0+")
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+OWN_COLUMNS = ("user", "previous")
+"""Where the program itself tells ids, beside an alias that contradicts another."""
 CUT = "surrogateescape"
 """An import that was killed may have left half a character at the end of its file."""
 
 
-def told_in(row: str) -> Iterator[str]:
-    """Every text in a raw row that may be an id: the values where it is JSON, and the words."""
-    for text in _readings(row):
-        for word in WORD.findall(text):
-            yield word
-            yield word.rstrip(".:")
-    try:
-        yield from _values(json.loads(row))
-    except (ValueError, RecursionError):
-        return
+@dataclass(frozen=True)
+class Cell:
+    """A text of a row. whose: whether it stands where ids stand; None where that cannot be told."""
+
+    text: str
+    whose: bool | None
+
+    def names(self) -> set[str]:
+        """Everything in it that would be an id if somebody had it, as it is written."""
+        spans = set(_spans(self.text))
+        if self.whose is not None:
+            spans = {span for span in spans if not _number(span)}
+        if self.whose:
+            plain = _plain(self.text)
+            spans |= {plain, WHOLE.sub(r"\1", plain)}
+        return spans
 
 
-def _values(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from _values(each)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value).strip()
+def as_named(external: str) -> str:
+    """An id as it is looked for: in lower case, from its first word to its last, between single blanks."""
+    return _plain(external).lower()
 
 
-def _readings(row: str) -> list[str]:
-    """The row as it stands, and without JSON's escapes."""
-    try:
-        return [row, json.dumps(json.loads(row), ensure_ascii=False)]
-    except (ValueError, RecursionError):
-        return [row]
+def _plain(text: str) -> str:
+    text = " ".join(text.split())
+    words = list(JOINED.finditer(text))
+    inner = text[words[0].start() : words[-1].end()].strip(MARKS) if words else ""
+    return inner or text
 
 
-def naming(ids: Iterable[str]) -> Callable[[str], set[str]]:
-    """Tells which of the ids, in lower case, a text names as words of their own, in whatever case.
+def _spans(text: str) -> Iterator[str]:
+    """Up to MOST_WORDS words that follow each other, with what stands between them."""
+    text = " ".join(text.split())
+    words = list(JOINED.finditer(text))
+    for at, first in enumerate(words):
+        for last in words[at : at + MOST_WORDS]:
+            yield text[first.start() : last.end()].strip(MARKS)
 
-    Marks that join words make one of them: 12 is not named in 12.50, nor ann@shop.de in jo-ann@shop.de.
+
+def _number(span: str) -> bool:
+    return sum(map(str.isdigit, span)) <= LONGEST_NUMBER and not any(map(str.isalpha, span))
+
+
+def cells(row: str, reason: str, columns: Collection[str] | None) -> Iterator[Cell]:
+    """The texts of a raw row, whose ids stand in `columns`, and of why it was refused.
+
+    Without `columns` nothing is known of where ids stand.
     """
-    known = {each.lower() for each in ids}
-    phrases = [re.escape(each) for each in known if not JOINED.fullmatch(each)]
-    phrase = re.compile(rf"(?<!\w)(?:{'|'.join(phrases)})(?!\w)") if phrases else None
+    yield Cell(reason, whose=False)
+    members = _object(row)
+    if members is not None and members.keys() == {"text"} and isinstance(members["text"], str):
+        row = members["text"]
+        members = _object(row)
+    if members is None:
+        yield Cell(ESCAPED.sub(lambda found: chr(int(found[1], 16)), row), whose=None)
+    else:
+        yield from _members(members, None if columns is None else {*columns, *OWN_COLUMNS}, whose=False)
 
-    def names(text: str) -> set[str]:
-        text = text.lower()
-        words = JOINED.findall(text)
-        found = known.intersection(words) | known.intersection(word.strip(MARKS) for word in words)
-        return found if phrase is None else found.union(phrase.findall(text))
 
-    return names
+def _members(value: Any, columns: set[str] | None, *, whose: bool) -> Iterator[Cell]:
+    inner = _object(value) if isinstance(value, str) else value
+    if isinstance(inner, dict):
+        for name, member in inner.items():
+            yield from _members(member, columns, whose=columns is not None and name in columns)
+    elif isinstance(inner, list):
+        for member in inner:
+            yield from _members(member, columns, whose=whose)
+    elif isinstance(value, str):
+        yield Cell(value, None if columns is None else whose)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object a text is, its numbers as they are written; None for another text."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def naming(ids: Iterable[str]) -> Callable[[Iterable[Cell]], set[str]]:
+    """Tells which of the ids some cells name; both as `as_named` says."""
+    known = {as_named(each) for each in ids}
+    seen: dict[Cell, set[str]] = {}
+
+    def named(told: Iterable[Cell]) -> set[str]:
+        found: set[str] = set()
+        for cell in told:
+            if cell not in seen:
+                seen[cell] = known.intersection(map(str.lower, cell.names()))
+            found |= seen[cell]
+        return found
+
+    return named
 
 
 def mentioned(store: Path, ids: Collection[str]) -> tuple[set[str], int]:
-    """Which of the ids, in lower case, the store's quarantine files name, and in how many rows."""
+    """Which of the ids, `as_named`, the store's quarantine files name, and in how many rows."""
     named, found, rows = naming(ids), set[str](), 0
     for path in _files(store, ids):
         with path.open(encoding="utf-8", errors=CUT) as lines:
             for line in lines:
-                here = set[str]().union(*map(named, _texts(line)))
+                here = named(_told(line))
                 found |= here
                 rows += bool(here)
     return found, rows
@@ -91,12 +153,12 @@ def remove(store: Path, ids: Collection[str]) -> int:
     return sum(_without(path, named) for path in _files(store, ids))
 
 
-def _files(store: Path, ids: Collection[str]) -> list[Path]:
+def _files(store: Path, ids: Collection[str]) -> Sequence[Path]:
     """The quarantine files that may name anybody asked for."""
     return sorted(quarantine.folder(store).glob("*.ndjson")) if ids else []
 
 
-def _without(path: Path, named: Callable[[str], set[str]]) -> int:
+def _without(path: Path, named: Callable[[Iterable[Cell]], set[str]]) -> int:
     draft, kept, removed = path.with_suffix(".draft"), 0, 0
     descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     try:
@@ -105,7 +167,7 @@ def _without(path: Path, named: Callable[[str], set[str]]) -> int:
             os.fdopen(descriptor, "w", encoding="utf-8", errors=CUT) as file,
         ):
             for line in rows:
-                if any(map(named, _texts(line))):
+                if named(_told(line)):
                     removed += 1
                 else:
                     kept += 1
@@ -121,13 +183,11 @@ def _without(path: Path, named: Callable[[str], set[str]]) -> int:
     return removed
 
 
-def _texts(line: str) -> Iterator[str]:
-    """What a line of a quarantine file tells: the row in every reading, and why it was refused."""
+def _told(line: str) -> Iterator[Cell]:
+    """What a line of a quarantine file tells; one that was cut off cannot be split."""
     try:
         told = json.loads(line)
-        row, reason = str(told["row"]), str(told["reason"])
-    except (ValueError, KeyError, TypeError):
-        yield line
-        return
-    yield reason
-    yield from _readings(row)
+        row, reason, columns = str(told["row"]), str(told["reason"]), told.get("ids")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return cells(line, "", None)
+    return cells(row, reason, columns)

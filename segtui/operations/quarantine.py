@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,8 +30,17 @@ class Quarantine:
     """
 
     def __init__(
-        self, store: Path, source: str, recorded_at: int, *, dry_run: bool = False, goes_on: bool = False
+        self,
+        store: Path,
+        source: str,
+        recorded_at: int,
+        *,
+        dry_run: bool = False,
+        goes_on: bool = False,
+        columns: Sequence[str] = (),
     ) -> None:
+        """`columns`: where ids stand in a row, which every line tells as `ids`."""
+        self._columns = list(columns)
         self._store, self._source, self._recorded_at = store, source, recorded_at
         self._dry_run = dry_run
         self._flags = os.O_CREAT | os.O_WRONLY | (os.O_APPEND if goes_on else os.O_EXCL)
@@ -58,9 +68,11 @@ class Quarantine:
             self.examples += first.select(list(SCHEMA)).to_dicts()
             return
         with explained(self._store):
-            rejected.with_columns(pl.lit(str(path)).alias("file")).select(list(SCHEMA)).write_ndjson(
-                self._opened()
-            )
+            rejected.select(
+                pl.lit(str(path)).alias("file"),
+                *("line", "reason", "row"),
+                pl.lit(pl.Series([self._columns], dtype=pl.List(pl.String))).first().alias("ids"),
+            ).write_ndjson(self._opened())
 
     def _opened(self) -> BinaryIO:
         if self._open is None:

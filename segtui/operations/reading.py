@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,11 @@ class Reading:
         guess: str | None,
         rates: sources.Rates | None,
         pace: Pace,
+        columns: Collection[str],
         *,
         piece: bool = False,
     ) -> None:
-        """`piece`: the files hold a piece of something longer, see sources.Options."""
+        """`columns`: where ids stand. `piece`: the files hold a piece of something longer, see Options."""
         settings = s.settings
         self.files = files
         self.rows = 0
@@ -93,6 +94,7 @@ class Reading:
         self._erasures.refuse_lost()
         self._origin = retention.origin(s.store)
         self._aliases = Aliases(s)
+        self._columns = columns
         currency = settings.currency or guess
         self.currencies = sources.Currencies(currency, rates)
         self.settles_currency = currency is None
@@ -124,7 +126,9 @@ class Reading:
 
     def _kept(self, batch: sources.Batch) -> sources.Batch:
         """The batch without rows of erased persons, at the time that tables are told for."""
-        accepted, rejected = suppress(self._erasures, batch.accepted, batch.rejected, batch.aliases)
+        accepted, rejected = suppress(
+            self._erasures, batch.accepted, batch.rejected, batch.aliases, self._columns
+        )
         if self._origin is not None:
             # What a cut took away does not come back with a file that still has it.
             passed = (pl.col("time") < self._origin.before) & ~pl.col("kind").is_in(retention.LASTING)

@@ -13,6 +13,6 @@ def restore(path: Path, store: Path) -> dict[str, Any]:
     """Makes the store what the backup at `path` holds, proven first; what it was is kept beside it.
 
     Persons who were erased since are forgotten in it. Returns path, store, position, chain_digest, replaced,
-    key, forgotten. Raises StoreError, see db.backup.
+    key, rekeyed, forgotten, forgotten_in_replaced. Raises StoreError, see db.backup.
     """
     return copies.restore(path, store, actor=actor())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -76,11 +76,13 @@ class Batch:
 class Columns:
     """Columns of a file, in its order, that do not go into the log.
 
-    vaulted: they say who the user is, and go to the vault. dropped: they go nowhere.
+    vaulted: they say who the user is, and go to the vault. dropped: they go nowhere. identifying: all that
+    would be vaulted if a row had them.
     """
 
     vaulted: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def among(cls, names: Iterable[str], used: Iterable[str], vaulted: Iterable[str]) -> Columns:
@@ -89,6 +91,7 @@ class Columns:
         return cls(
             tuple(name for name in names if name in who),
             tuple(name for name in names if name not in who and name not in kept),
+            tuple(sorted(who)),
         )
 
     def and_those(self, others: Columns) -> Columns:
@@ -96,6 +99,7 @@ class Columns:
         return Columns(
             tuple(dict.fromkeys(self.vaulted + others.vaulted)),
             tuple(dict.fromkeys(self.dropped + others.dropped)),
+            tuple(dict.fromkeys(self.identifying + others.identifying)),
         )
 
 

@@ -16,7 +16,7 @@ from db.backup import backup, restore
 from db.chain import verify
 from db.content import content_digest
 from db.copies import kept_before
-from db.erasures import ERASED, Erasures, carry_erasures
+from db.erasures import ERASED, PURGED, Erasures, carry_erasures
 from db.errors import KeyMissing, KeyWrong, NotAStore, StoreDamaged, StoreExists, StoreLocked, StoreMissing
 from db.lock import writer_lock
 from db.store import Store
@@ -118,7 +118,9 @@ def test_a_restore_puts_the_backup_in_the_stores_place_and_keeps_what_was_there(
             "chain_digest": restored.chain_digest().hex(),
             "replaced": str(aside),
             "key": True,
+            "rekeyed": False,
             "forgotten": 0,
+            "forgotten_in_replaced": 0,
         }
         assert log.summary(restored).events == 2
         assert [check for check in verify(restored) if not check.ok] == []
@@ -258,18 +260,81 @@ def test_a_restore_without_the_key_is_refused_where_there_is_a_list(
     assert restore(saved, tmp_path / "new" / "shop.db")["forgotten"] == 1
 
 
-def test_a_restore_from_before_a_rotation_finds_its_key_and_leaves_the_new_one(
-    filled: Store, saved: Path
+def rotated(store: Store, new: bytes) -> None:
+    with store.transaction(actor="ann") as tx:
+        keys.propose(store.path, new, keys.FILE)
+        Erasures(store).reseal(new)
+        store.vault.reseal(new, keys.FILE)
+        tx.append_decision("key_rotated", {})
+
+
+def test_a_backup_from_before_a_rotation_is_sealed_under_the_key_the_store_has(
+    filled: Store, saved: Path, tmp_path: Path
 ) -> None:
     new = bytes(32)
-    with filled.transaction(actor="ann") as tx:
-        keys.propose(filled.path, new, keys.FILE)
-        filled.vault.reseal(new, keys.FILE)
-        tx.append_decision("key_rotated", {})
+    Erasures(filled).record(["gone"], ERASED, 1)
+    old = filled.vault.check
+    rotated(filled, new)
     filled.close()
-    assert restore(saved, filled.path)["key"]
+    told = restore(saved, filled.path)
+    assert (told["key"], told["rekeyed"]) == (True, True)
+    assert keys.parse_key(keys.key_path(filled.path).read_text(), "") == new
+    # Who threw away the key of before has a store that opens, and a list that does.
+    keys.kept_path(filled.path, old).unlink()
     with Store.open(filled.path) as restored:
-        assert restored.vault.surrogate("a") == 1
+        assert [check for check in verify(restored) if not check.ok] == []
+        assert [each.kind for each in log.decisions(restored)] == ["key_rotated"]
+        assert Erasures(restored).states(["gone", "a"]) == {"gone": ERASED}
         with restored.transaction(actor="ann") as tx:
             assert tx.surrogates(pl.Series(["a", "c"])).to_list() == [1, 3]
-    assert keys.parse_key(keys.key_path(filled.path).read_text(), "") == new
+    assert not restore(saved.rename(tmp_path / "again.db"), filled.path.with_name("new.db"))["key"]
+
+
+def test_where_the_stores_own_key_cannot_be_told_the_backups_becomes_it(filled: Store, saved: Path) -> None:
+    Erasures(filled).record(["gone"], ERASED, 1)
+    old, new = filled.vault.master(), bytes(32)
+    rotated(filled, new)
+    filled.close()
+    filled.path.unlink()
+    told = restore(saved, filled.path)
+    assert (told["key"], told["rekeyed"]) == (True, False)
+    assert keys.parse_key(keys.key_path(filled.path).read_text(), "") == old
+    assert keys.parse_key(keys.kept_path(filled.path, keys.key_check(new)).read_text(), "") == new
+    keys.kept_path(filled.path, keys.key_check(new)).unlink()
+    with Store.open(filled.path) as restored:
+        assert restored.vault.surrogate("a") == 1
+        assert Erasures(restored).states(["gone"]) == {"gone": ERASED}
+
+
+def test_whom_the_backups_list_names_is_forgotten_in_what_is_kept_of_the_store(
+    filled: Store, saved: Path, tmp_path: Path
+) -> None:
+    """Somebody erased where the backup was made, and not here."""
+    lookups = filled.vault.lookups(["a", "b"], "id")
+    Erasures(filled).record(["a"], ERASED, 2)
+    Erasures(filled).record(["b"], PURGED, 2)
+    (tmp_path / "shop.db.erasures").rename(f"{saved}.erasures")
+    filled.close()
+    told = restore(saved, filled.path)
+    assert (told["forgotten"], told["forgotten_in_replaced"]) == (2, 2)
+    (aside,) = kept_before(filled.path)
+    assert [each for each in lookups if each in aside.read_bytes()] == []
+    assert [path.name for path in tmp_path.glob("*before-*")] == [aside.name]
+    with Store.open(aside, beside=filled.path) as kept:
+        assert [check for check in verify(kept) if not check.ok] == []
+        assert (log.summary(kept).events, log.summary(kept).users) == (4, 1)
+        assert len(log.decisions(kept, kinds=("users_erased",))) == 2
+
+
+def test_a_store_too_damaged_to_be_searched_is_kept_and_said(
+    filled: Store, saved: Path, tamper: Callable[[Path, str], None]
+) -> None:
+    Erasures(filled).record(["a"], ERASED, 2)
+    filled.close()
+    tamper(filled.path, "UPDATE vault SET ciphertext = zeroblob(40)")
+    told = restore(saved, filled.path)
+    assert (told["forgotten"], told["forgotten_in_replaced"]) == (1, None)
+    (aside,) = kept_before(filled.path)
+    with Store.open(aside) as kept:
+        assert kept.rows("SELECT DISTINCT ciphertext FROM vault") == [(bytes(40),)]
+        assert kept.head() == 5

@@ -117,6 +117,16 @@ def test_a_rewritten_commit_is_found(sound: Path, tamper: Tamper, change: str) -
     assert faults(sound)["chain"].endswith("it was rewritten")
 
 
+@pytest.mark.parametrize("stream", ["behaviour", "changes", "vocabulary"])
+def test_half_a_range_is_found(sound: Path, tamper: Tamper, stream: str) -> None:
+    with Store.open(sound) as store, store.transaction(actor="ann") as tx:
+        tx.append_decision("noted", {})
+    tamper(sound, f"UPDATE commits SET {stream}_last = 99 WHERE id = 3")
+    told = faults(sound)
+    assert told["sequence"].startswith("commit 3 of 20")
+    assert told["sequence"].endswith(f"tells half a range of its {stream}")
+
+
 def test_a_commit_of_an_unknown_encoding_is_found(sound: Path, tamper: Tamper) -> None:
     tamper(sound, "UPDATE commits SET encoding = 99 WHERE id = 2")
     assert "encoding 99 is not known" in faults(sound)["chain"]

@@ -179,7 +179,9 @@ def test_what_no_purge_did_is_found(
 
 def test_a_purge_without_its_decision_is_found(peopled: Store) -> None:
     with peopled.transaction(actor="ann") as tx:
-        assert redactions.purge(peopled, [4]) == 6
+        rows = redactions.rows_of(peopled, [4])
+        assert rows.height == 6
+        redactions.cut(peopled, rows)
         summary.scan(peopled).save(peopled)
         content.forget(peopled)
         tx.append_decision("noted", {})

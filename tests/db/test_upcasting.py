@@ -25,6 +25,13 @@ def test_a_first_rescore_has_no_sizes_and_an_export_no_moment() -> None:
     assert upcast(2, "rescored", {"changed": 3}) == {"changed": 3}
 
 
+def test_what_cut_events_took_no_words() -> None:
+    none = {"words": 0, "rest_words": []}
+    assert upcast(1, "users_erased", {"purged": 3}) == {"purged": 3, "rest": []} | none
+    assert upcast(2, "retained", {"events": 3, "rest": []}) == {"events": 3, "rest": []} | none
+    assert upcast(3, "retained", {"events": 3}) == {"events": 3}
+
+
 def test_what_is_stored_is_not_changed_by_reading_it() -> None:
     body = {"changed": 3}
     upcast(1, "rescored", body)

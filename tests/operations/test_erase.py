@@ -27,6 +27,7 @@ from segtui.operations.init import init
 from segtui.operations.key import rotate
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.restore import restore
+from segtui.operations.retain import retain
 from segtui.operations.session import Session, open_session
 from segtui.operations.verify import verify
 
@@ -128,6 +129,38 @@ def test_nothing_of_them_is_left_in_the_folder_or_in_a_new_backup(
     assert "customer-1" in left.read_text()
 
 
+def test_words_that_only_they_used_go_with_a_purge(peopled, write, tmp_path: Path) -> None:
+    table = "customer_id,tier,motto\n" + f"customer-1,gold,carpe diem\n{WHO},gold,per aspera ad Zoe\n"
+    more = [
+        purchase(WHO, 6.1, 3, order="order-of-hers-1", item="portrait of Zoe", region="north"),
+        purchase(WHO, 6.2, 3, order="order-of-both-2", item="lamp", region="north"),
+        purchase("customer-1", 6.3, 3, order="order-of-both-2", item="lamp", region="north"),
+    ]
+    hers = [b"order-of-hers-1", b"portrait of Zoe", b"per aspera ad Zoe", b"o-11-3"]
+    shared = [b"order-of-both-2", b"lamp", b"north", b"gold", b"carpe diem", b"o-1-3"]
+    with peopled.open() as s:
+        import_files(s, [write(more)], format="events")
+        import_files(s, [write(table, "table.csv")], format="table")
+        head = s.store.chain_digest().hex()
+        assert found(peopled.path.parent, *hers, *shared) == [*hers, *shared]
+        others = log.behaviour(s.store).filter(pl.col("user") != s.user(WHO))
+        told = erase(s, [WHO], purge=True, dry_run=True)
+        assert told["words"] == 3 + DAYS
+        assert erase(s, [WHO], purge=True)["words"] == told["words"]
+        assert found(peopled.path.parent, *hers) == []
+        backup(s.store, tmp_path / "new.db")
+        assert found(tmp_path, *hers) == []
+        assert found(tmp_path, *shared) == shared
+        assert log.behaviour(s.store).equals(others)
+        assert verify(s, head=head)["ok"]
+        sound(s)
+        lift(s, [WHO])
+        assert import_files(s, [write(more)], format="events")["accepted"] == 2
+        retain(s, "2d")
+        assert found(peopled.path.parent, b"o-1-3", b"order-of-both-2") == [b"order-of-both-2"]
+        sound(s)
+
+
 @pytest.mark.parametrize("purge", [False, True])
 def test_nobody_else_is_touched(peopled, purge: bool) -> None:
     with peopled.open() as s:
@@ -194,7 +227,8 @@ def test_a_membership_ends_with_the_decision_that_names_nobody(peopled) -> None:
         told = erase(s, [WHO])
         (decision,) = log.decisions(s.store, kinds=("users_erased",))
         assert decision.seq == told["seq"]
-        assert decision.body == {"persons": 1, "identities": 1, "events": 6, "purged": 0, "rest": []}
+        nothing = {"purged": 0, "rest": [], "words": 0, "rest_words": []}
+        assert decision.body == {"persons": 1, "identities": 1, "events": 6} | nothing
         (change,) = changes(s, cause="erasure")
         assert (change["user"], change["to"], change["cause_seq"]) == (f"#{gone}", None, told["seq"])
         assert change["reason"] == "forgotten on request"
@@ -362,6 +396,45 @@ def test_what_they_did_can_be_purged_by_number_later(peopled) -> None:
         assert (told["identities"], told["purged"]) == (0, DAYS)
         assert log.behaviour(s.store, users=[gone]).is_empty()
         sound(s)
+
+
+def test_a_purge_by_number_is_remembered_by_a_restore(peopled, tmp_path: Path) -> None:
+    aside = Path(f"{peopled.path}.before-version-2-20260101T000000")
+    with peopled.open() as s:
+        gone, other = s.user(WHO), s.user("customer-1")
+        backup(s.store, tmp_path / "older.db")
+        backup(s.store, aside)
+        what = s.store.rows("SELECT source_id FROM behaviour WHERE user = ? LIMIT 1", (gone,))[0]
+        erase(s, [WHO])
+        assert found(peopled.path.parent, *what) == [*what]
+        assert erase(s, [f"#{gone}"], purge=True)["removed"] == [str(aside)]
+        assert found(peopled.path.parent, *what) == []
+        rows = log.behaviour(s.store)
+    assert restore(tmp_path / "older.db", peopled.path)["forgotten"] == 1
+    with peopled.open() as s:
+        assert log.behaviour(s.store, users=[gone]).is_empty()
+        assert log.behaviour(s.store).equals(rows)
+        assert log.behaviour(s.store, users=[other]).height == DAYS
+        sound(s)
+
+
+def test_a_number_of_another_history_is_somebody_else(peopled, write, make_shop) -> None:
+    """After a restore the same number may be given to another person."""
+    more = [write([purchase(who, 6.5, 3)], f"{who}.ndjson") for who in ("hers", "his")]
+    with peopled.open() as s:
+        backup(s.store, peopled.path.with_name("older.db"))
+        import_files(s, [more[0]], format="events")
+        number = s.user("hers")
+        erase(s, ["hers"])
+        erase(s, [f"#{number}"], purge=True)
+    restore(peopled.path.with_name("older.db"), peopled.path)
+    with peopled.open() as s:
+        import_files(s, [more[1]], format="events")
+        assert s.user("his") == number
+        backup(s.store, peopled.path.with_name("newer.db"))
+    assert restore(peopled.path.with_name("newer.db"), peopled.path)["forgotten"] == 0
+    with peopled.open() as s:
+        assert log.behaviour(s.store, users=[number]).height == 1
 
 
 def test_an_email_is_found_in_any_case(shop, write) -> None:

@@ -45,7 +45,7 @@ MOMENTS = [
     "Erasures record after",
     "mentions remove after",
     "operation forget_aside after",
-    "redactions purge after",
+    "redactions cut after",
     "Transaction finish after",
     "Store _keep_up before",
     "forgetting wipe after",

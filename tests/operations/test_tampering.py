@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from db import lost_words
 from segtui.operations.erase import erase
 from segtui.operations.ingest import import_files
 from segtui.operations.models import promote
@@ -73,7 +74,11 @@ def proved(tmp_path_factory: pytest.TempPathFactory, shops: Any, record_model: A
         shop.events(bought((0, 30), 120))
         table = shop.path.with_name("table.csv")
         table.write_text("user_id,tier,visits\n" + "".join(f"u{n},gold,{n}\n" for n in range(25)))
+        orders = shop.path.with_name("orders.ndjson")
+        buys = '{{"user": "u{0}", "time": "2026-01-30", "kind": "view", "order": "o-{1}", "item": "i-{2}"}}\n'
+        orders.write_text("".join(buys.format(3 + n % 2, n, n // 2) for n in range(6)))
         with shop.open() as s:
+            import_files(s, [orders], format="events")
             import_files(s, [table], format="table")
             rescore(s)
             record_model(s)
@@ -88,6 +93,7 @@ def proved(tmp_path_factory: pytest.TempPathFactory, shops: Any, record_model: A
             retain(s, "20d")
             told = verify(s, deep=True)
             assert told["ok"], told
+            assert lost_words.count(s.store) == 3
             s.store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         yield shop.path
 
