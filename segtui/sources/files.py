@@ -252,7 +252,8 @@ def _texts(raw: bytes, path: Path, number: int) -> pl.Series:
     _decoded(raw, path, number)
     if not raw:
         return pl.Series("text", [], dtype=pl.String)
-    return pl.read_lines(io.BytesIO(raw)).to_series().rename("text")
+    # In one piece: of a piece that a filter empties, Polars can make no sentence.
+    return pl.read_lines(io.BytesIO(raw)).to_series().rename("text").rechunk()
 
 
 def _decoded(raw: bytes, path: Path, number: int) -> str:

@@ -185,7 +185,7 @@ class Judge:
         frame = self._frame
         bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
         accepted = frame.filter(~bad)
-        rejected = frame.filter(bad)
+        rejected = frame.filter(bad).rechunk()
         reason = pl.coalesce([pl.when(pl.col(name)).then(text) for name, text in self._tests])
         parts = [
             rejected.select(

@@ -45,6 +45,20 @@ def test_cdnow_rows(read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize("format", ["cdnow", "rees46"])
+def test_a_bad_row_at_the_end_of_many_is_told_like_any_other(read: Read, format: str) -> None:
+    """Polars reads many lines in pieces, and panics over one of which nothing is left."""
+    if format == "cdnow":
+        header, good, bad = "", " 00001 19970101  1   11.77\n", " 00002 1997xx01  2  29.33\n 00003 19970101\n"
+    else:
+        header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+        good = "2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,s1\n"
+        bad = "2019-xx-01 00:00:00 UTC,view,1,2,,b,3,4,s2\n1,2,3\n"
+    accepted, rejected, *_ = read(header + good * 80_000 + bad * 2, format)
+    assert accepted.height == 80_000
+    assert len(reasons(rejected)) == 4
+
+
 def test_cdnows_sample_names_the_masters_customers(read: Read) -> None:
     good, bad, _ = read(" 00004 0001 19970101  2   29.33\n 00021 0002 19970101  3   63.34\n")
     assert good["user"].to_list() == ["00004", "00021"]
