@@ -152,6 +152,8 @@ def _explain(out: Output, result: dict[str, Any]) -> None:
         out.message(f"Removed {path}: it knew what was to be purged.")
     if result["models"]:
         out.message(f"Trained on them, train again to be rid of it: {', '.join(result['models'])}.")
+    if result["events"] and not result["purged"]:
+        out.message("Their events stay under a number, with order numbers and texts: --purge takes them too.")
     if result["exports"]:
         out.message(f"Identified exports are out of reach, look through them: {result['exports']:,} so far.")
     if result["pending"]:
