@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from db import keys
+from db import keys, segments
 from db.chain import verify
 from db.checks import UNREADABLE
 from db.copies import aside_path, copy_store, draft_of, put_in_place, remove_draft, sidecars
@@ -110,6 +110,8 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
                 raise StoreDamaged(f"{store} is not what {path} holds: check the disk, and restore again.")
             restored.vault.settle()
             settle_erasures(restored)
+            with suppress(OSError):
+                segments.sweep(restored)
     kept = None if replaced is None else str(replaced)
     told = {"path": str(path), "store": str(store), **head, "replaced": kept, "key": key, "rekeyed": rekeyed}
     return told | {"forgotten": forgotten, "forgotten_in_replaced": searched}

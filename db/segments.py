@@ -307,17 +307,22 @@ class _Writer:
 
 
 def remove(store: Store, stream: str, seqs: pl.Series) -> None:
-    """Removes the copies that hold any of the rows; the caller holds the writer's lock."""
+    """Removes the copies that hold any of the rows, and their seals, inside the open transaction.
+
+    A store that is restored brings its seals, and finds the copies of the store that it replaces.
+    """
     sealed = seals.kept(store)
+    named = {name: _named(folder(store) / name, sealed) for name in sealed}
+    whole = {name: found[0] for name, found in named.items() if found is not None}
+    gone = {
+        name
+        for name, each in whole.items()
+        if each.stream == stream and seqs.is_between(each.first_seq, each.last_seq).any()
+    }
     for path in _files(store):
-        named = _named(path, sealed)
-        if named is None:
+        if path.name not in whole or path.name in gone:
             path.unlink(missing_ok=True)
-            continue
-        if named[0].stream != stream:
-            continue
-        if seqs.is_between(named[0].first_seq, named[0].last_seq).any():
-            path.unlink(missing_ok=True)
+    seals.sweep(store, set(sealed) - gone)
 
 
 def sweep(store: Store) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from db import keys, log
+from db import keys, log, segments
 from db.backup import backup, restore
 from db.chain import verify
 from db.content import content_digest
@@ -324,6 +324,25 @@ def test_whom_the_backups_list_names_is_forgotten_in_what_is_kept_of_the_store(
         assert [check for check in verify(kept) if not check.ok] == []
         assert (log.summary(kept).events, log.summary(kept).users) == (4, 1)
         assert len(log.decisions(kept, kinds=("users_erased",))) == 2
+
+
+def test_no_copy_of_the_store_shows_what_was_purged_in_the_restored_one(
+    store: Store, tmp_path: Path, events: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "SEGMENT_ROWS", 1)
+    with store.transaction(actor="ann") as tx:
+        tx.append_behaviour(events({}, {}).with_columns(tx.surrogates(pl.Series(["a", "b"])).alias("user")))
+        tx.number("kind", "view")
+    assert len(segments.held(store, "behaviour")) == 1
+    backup(store, tmp_path / "backup.db")
+    Erasures(store).record(["b"], PURGED, 2)
+    (tmp_path / "shop.db.erasures").rename(tmp_path / "backup.db.erasures")
+    store.close()
+    assert restore(tmp_path / "backup.db", store.path)["forgotten"] == 1
+    with Store.open(store.path) as restored:
+        assert list(segments.folder(restored).iterdir()) == []
+        assert log.behaviour(restored)["user"].to_list() == [1]
+        assert [check for check in verify(restored) if not check.ok] == []
 
 
 def test_a_store_too_damaged_to_be_searched_is_kept_and_said(
