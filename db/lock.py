@@ -21,6 +21,8 @@ WAIT_VARIABLE = "SEGTUI_WAIT"
 WAIT_SECONDS = 10.0
 QUIET_SECONDS = 1.0
 POLL_SECONDS = 0.02
+BEFORE_COMMAND = ("--wait", "--store")
+"""Options with a value that may stand before a command."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +86,11 @@ def _acquire(lock: FileLock, store: Path, wait: float) -> None:
 
 def _command() -> str:
     # No more than a command's name: what follows it may be a person's id.
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip() or "python"
+    told = sys.argv[1:]
+    while told[:1] and told[0] in BEFORE_COMMAND:
+        told = told[2:]
+    name = next((each for each in told[:1] if not each.startswith("-")), "")
+    return " ".join([Path(sys.argv[0]).name, name]).strip() or "python"
 
 
 def _holder(store: Path) -> str:

@@ -51,7 +51,9 @@ def test_a_bad_row_at_the_end_of_many_is_told_like_any_other(read: Read, format:
     if format == "cdnow":
         header, good, bad = "", " 00001 19970101  1   11.77\n", " 00002 1997xx01  2  29.33\n 00003 19970101\n"
     else:
-        header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+        header = (
+            "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+        )
         good = "2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,s1\n"
         bad = "2019-xx-01 00:00:00 UTC,view,1,2,,b,3,4,s2\n1,2,3\n"
     accepted, rejected, *_ = read(header + good * 80_000 + bad * 2, format)
