@@ -175,7 +175,9 @@ class Erasures:
         vault = self._store.vault
         if isinstance(vault, Vault) and any(vault.check.hex() not in held for held in self._sealed.values()):
             with suppress(KeyMissing, KeyWrong):
-                self.reseal(vault.master() or b"")
+                master = vault.master()
+                if master is not None:
+                    self.reseal(master)
         self.drop_old()
 
     def reseal(self, master: bytes) -> None:

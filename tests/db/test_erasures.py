@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db import content, log, redactions, summary
+from db import content, keys, log, redactions, summary
 from db.chain import verify
 from db.content import content_digest
 from db.erasures import ERASED, LIFTED, PURGED, Erasures, carry_erasures, erasures_path
@@ -265,3 +265,22 @@ def test_no_page_keeps_what_was_split_away_from_it(store: Store) -> None:
     assert not [trace for row in traces for trace in row if trace in left]
     assert store.vault.count() == 9_600 - len(gone)
     assert failed(store) == []
+
+
+def test_a_list_under_a_kept_key_is_sealed_under_the_stores_own_and_under_no_other(store: Store) -> None:
+    other, own = bytes(32), store.vault.check
+    listed = erasures_path(store.path)
+    Erasures(store).record(["gone"], ERASED, 1)
+    Erasures(store).reseal(other)
+    keys.write_key(keys.kept_path(store.path, keys.key_check(other)), other)
+    lines = [line for line in listed.read_text().splitlines() if own.hex() not in line]
+    listed.write_text("".join(f"{line}\n" for line in lines))
+    away = keys.key_path(store.path).rename(store.path.with_name("away"))
+    with Store.open(store.path) as opened:
+        Erasures(opened).adopt()
+        assert listed.read_text().splitlines() == lines
+        away.rename(keys.key_path(store.path))
+        Erasures(opened).adopt()
+        keys.kept_path(store.path, keys.key_check(other)).unlink()
+        assert Erasures(opened).states(["gone"]) == {"gone": ERASED}
+        assert keys.key_check(other).hex() not in listed.read_text()
