@@ -1,4 +1,4 @@
-"""Checking a store's health against limits, for cron and for people."""
+"""Checking a store's health against limits, for cron and for people, and how stable labels are."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from typing import Annotated, Any, Literal
 import typer
 
 from segtui.cli.failures import FAILED
-from segtui.cli.options import Json, Quiet, Store, flag, output
+from segtui.cli.options import From, Json, Limit, Quiet, Store, To, flag, output, tick_if
 from segtui.cli.output import Column, Output
+from segtui.cli.shown import when
 from segtui.operations import words
 
 commands = typer.Typer()
+FLAPPING = (
+    Column("user"),
+    Column("returns", right=True),
+    Column("last", when),
+    Column("label"),
+    Column("other"),
+)
 CHECKS = (Column("name"), Column("state"), Column("value"), Column("limit"), Column("fail"), Column("hint"))
 
 
@@ -96,3 +104,43 @@ def _pairs(given: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{text!r} is not NAME=LIMIT", param_hint="--set")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+@commands.command(rich_help_panel="Look", epilog="Example: segtui flapping value --within 14d")
+def flapping(
+    context: typer.Context,
+    segmentation: Annotated[
+        str, typer.Argument(metavar="SEGMENTATION", help="Whose labels; a rule's or list's segment too.")
+    ] = "value",
+    within: Annotated[str, typer.Option(metavar="DAYS", help="How soon a return is flapping.")] = "14d",
+    from_: From = None,
+    to: To = None,
+    limit: Limit = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tells who left a label and soon came back to it, at the ends of ticks (default: the last 90 days)."""
+    from segtui.operations.flapping import flapping as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s:
+        result = operation(
+            s,
+            segmentation,
+            within=within,
+            from_=tick_if(s, from_),
+            to=tick_if(s, to),
+            limit=out.limit(limit),
+        )
+    if json:
+        out.document(result)
+    else:
+        names = ("from", "to", "closes", "moves", "returns", "users")
+        out.facts([(name, result[name]) for name in names])
+        columns = (Column("left"), Column("gone to"), Column("returns", words.count, right=True))
+        out.table(columns, result["pairs"])
+        out.table(FLAPPING, [[each[column.name] for column in FLAPPING] for each in result["members"]])
+    first = result["members"][0]["user"] if result["members"] else None
+    out.next(f"segtui user {first}" if first else f"segtui changes --segment {segmentation}")

@@ -42,6 +42,7 @@ COMMANDS = {
     "erase",
     "export",
     "check",
+    "flapping",
     "verify",
     "rebuild",
     "backup",

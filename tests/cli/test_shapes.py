@@ -302,6 +302,14 @@ def test_backup_and_restore(cli: Cli, shop: Path, tmp_path: Path) -> None:
     assert document(cli, shop, "status")["position"] == copied["position"]
 
 
+def test_flapping(cli: Cli, shop: Path) -> None:
+    told = document(cli, shop, "flapping", "value", "--within", "30d")
+    assert told.keys() == named("segmentation within_days from to closes moves returns users pairs members")
+    assert told["closes"] == 90
+    assert told["returns"] == sum(each["returns"] for each in told["members"])
+    assert cli("flapping", "--within", "soon", "--store", shop).code == 2
+
+
 def test_log_and_undo(cli: Cli, shop: Path) -> None:
     told = lines(cli, shop, "log")
     assert all(each.keys() == named("seq at actor source kind body undo") for each in told)
