@@ -44,13 +44,13 @@ def phrase(reason: str) -> str:
     """A reason code in an operator's words; a code this version does not know stays as it is.
 
     Codes: first, model, rule, definition, label, decision, min_stay, erasure, segment:NAME, FEATURE:up|down,
-    FEATURE:up|down:BOUND, sequence:CHANNEL:up|down.
+    FEATURE:up|reached|down|below:BOUND (over it, up to it, down to it, below it), sequence:CHANNEL:up|down.
     """
     if reason in _WHOLE:
         return _WHOLE[reason]
     if reason.startswith("segment:"):
         return f"moved in {reason.removeprefix('segment:')}"
-    found = re.fullmatch(r"(sequence:)?(.+?):(up|down)(?::(-?[0-9.]+))?", reason)
+    found = re.fullmatch(r"(sequence:)?(.+?):(up|down|reached|below)(?::(-?[0-9.]+))?", reason)
     if not found:
         return reason
     sequence, name, way, bound = found.groups()
@@ -131,17 +131,21 @@ def channel_words(name: str) -> str:
     return {"spend": "spent", "orders": "ordering"}.get(name, name.removeprefix("count_"))
 
 
+_WAYS = {"up": "rose over", "reached": "rose to", "down": "fell to", "below": "fell below"}
+
+
 def _bounded(name: str, way: str, bound: str) -> str:
     """A bound of a definition, crossed."""
+    rising = way in ("up", "reached")
     if name == "recency_days":
-        return f"no order for {bound} d" if way == "up" else f"an order within {bound} d"
+        return f"no order for {bound} d" if rising else f"an order within {bound} d"
     if name == "silence_days":
-        return f"silent for {bound} d" if way == "up" else f"active within {bound} d"
+        return f"silent for {bound} d" if rising else f"active within {bound} d"
     windowed = _WINDOW.fullmatch(name)
     stem, days = windowed.groups() if windowed else (name, None)
     what = (stem.removeprefix("count_") + (f" of {days} d" if days else "")).replace("_", " ")
     words = _statistic(name)
     if words is not None and words.unit == "minor units":
         # Minor units are no number to read, and the currency is not known here.
-        return f"{what} {'rose over' if way == 'up' else 'fell to'} the bound"
-    return f"{what} {'rose over' if way == 'up' else 'fell to'} {bound}"
+        bound = "the bound"
+    return f"{what} {_WAYS[way]} {bound}"

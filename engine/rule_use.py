@@ -48,7 +48,7 @@ def rule_reasons(
 ) -> list[str]:
     """Why each row's answer differs between two frames: the first name that, put back, undoes it.
 
-    Codes as engine.catalogue.phrase reads them: "FEATURE:up:BOUND" where a bound of the rule was crossed,
+    Codes as engine.catalogue.phrase reads them: "FEATURE:up:BOUND" where one bound of the rule was crossed,
     "FEATURE:up", "segment:NAME" for a text or a truth, "rule" where no single name undoes it.
     """
     tree = parse_rule(text, columns)
@@ -73,7 +73,13 @@ def _moved(name: str, then: float | None, now: float | None, bounds: list[float]
         return "rule"
     way, low, high = ("up", then, now) if now > then else ("down", now, then)
     crossed = [bound for bound in bounds if low <= bound <= high]
-    return f"{name}:{way}:{crossed[0]:g}" if len(crossed) == 1 else f"{name}:{way}"
+    if len(crossed) != 1:
+        return f"{name}:{way}"
+    if way == "up" and now == crossed[0]:
+        way = "reached"
+    elif way == "down" and now < crossed[0]:
+        way = "below"
+    return f"{name}:{way}:{crossed[0]:g}"
 
 
 def _bounds(tree: Node, name: str) -> set[float]:
