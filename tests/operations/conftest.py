@@ -175,8 +175,8 @@ def record_model(s: Session, model, name="small", segmentation="value", horizon=
 
 @pytest.fixture(name="record_model", scope="session")
 def recorder(model):
-    """Records the small model in a session's store without promoting it."""
-    return lambda s, **options: record_model(s, model, **options)
+    """Records the small model, or another one, in a session's store without promoting it."""
+    return lambda s, other=None, **options: record_model(s, other or model, **options)
 
 
 @pytest.fixture

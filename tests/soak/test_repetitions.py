@@ -33,7 +33,9 @@ def test_every_screen_looks_the_same_in_any_order(seed):
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("file", ["test_rescoring.py", "test_promotion.py", "test_segment.py"])
+@pytest.mark.parametrize(
+    "file", ["test_rescoring.py", "test_promotion.py", "test_segment.py", "test_any_order.py"]
+)
 def test_rescoring_over_many_stories(file):
     code, said = run_tests(f"tests/operations/{file}", "--timeout=3000", SEGTUI_SOAK="1")
     assert code == 0, said
