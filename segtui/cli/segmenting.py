@@ -10,7 +10,7 @@ import typer
 from segtui.cli.learning import show_flows
 from segtui.cli.options import Json, Quiet, Store, flag, output
 from segtui.cli.output import Column, Output
-from segtui.cli.shown import trend
+from segtui.cli.shown import trend, when
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -33,6 +33,66 @@ Movers = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="List the movers in a .csv, .parquet or .ndjson file."),
 ]
+
+
+APART = (
+    Column("label"),
+    Column("users", words.count, right=True),
+    Column("share", words.share, right=True),
+    Column("by"),
+)
+STEADY = (Column("segments", right=True), Column("agreement", right=True), Column("smallest", right=True))
+
+
+@commands.command(rich_help_panel="Learn", epilog="Example: segtui discover shoppers --preview")
+def discover(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The segmentation's name, as shoppers.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="M", help="Whose view of users is grouped (that of value).")
+    ] = None,
+    segments: Annotated[
+        int | None,
+        typer.Option("--segments", metavar="N", help="So many (as many as come again in resamples)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of all random draws.")] = 0,
+    preview: Preview = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Finds segments nobody defined: users whom a model sees alike, named by what sets them apart."""
+    from segtui.operations.discover import discover as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(
+            s, name, model=model, clusters=segments, seed=seed, preview=preview, progress=progress
+        )
+    if json:
+        out.document(result)
+    else:
+        rows = [
+            [each["label"], each["users"], each["share"], ", ".join(_apart(by) for by in each["by"])]
+            for each in result["labels"]
+        ]
+        out.table(APART, rows)
+        steady = [
+            [each[key] for key in ("clusters", "agreement", "smallest")] for each in result["stability"]
+        ]
+        out.table(STEADY, steady, title="how far they come again in resamples")
+    out.message(
+        f"As {result['from']} sees {words.plural(result['users'], 'user')} on {when(result['as_of'])}."
+    )
+    label = result["labels"][0]["label"]
+    out.next(f"segtui discover {name}" if preview else f"segtui members {name}={label}")
+
+
+def _apart(by: dict[str, Any]) -> str:
+    """`high orders_90d (3, others 0)`."""
+    numbers = [None if by[key] is None else f"{by[key]:.4g}" for key in ("median", "others")]
+    return f"{by['way']} {by['feature']} ({numbers[0] or '-'}, others {numbers[1] or '-'})"
 
 
 @segment.command(epilog='Example: segtui segment define vip --where "spend_365d > 50000" --preview')

@@ -74,6 +74,8 @@ class Segmentation:
     """How its model's probabilities become labels, as it was last told."""
     policy_set: int | None = None
     """The seq of the decision that told it; None while it is the default."""
+    discovered: bool = False
+    """Whether its labels were found by grouping users; its first model came with the definition."""
 
     @property
     def decided(self) -> bool:
@@ -155,6 +157,13 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
             found.segmentations[body["name"]] = Segmentation(
                 body["name"], body["kind"], labels, labels, _rule(body), decision.seq
             )
+            if body.get("model") is not None:
+                found.segmentations[body["name"]] = replace(
+                    found.segmentations[body["name"]],
+                    model=body["model"],
+                    promoted=decision.seq,
+                    discovered=True,
+                )
             found.retired.pop(body["name"], None)
         elif decision.kind == "segmentation_edited":
             old = found.segmentations[body["name"]]

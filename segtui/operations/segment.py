@@ -46,7 +46,7 @@ def define(
     for a rule that cannot be read.
     """
     found = definitions(s)
-    _refuse_name(s, found, name)
+    refuse_name(s, found, name)
     rule = read_rule(s, found, name, where)
     decision = _defined(name, rule)
     return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
@@ -80,7 +80,7 @@ def rule_decision(s: Session, found: Definitions, name: str, where: str) -> tupl
     """The decision (kind, body) that gives a new or a known segment a rule; errors as `define` and `edit`."""
     held = found.segmentations.get(name)
     if held is None:
-        _refuse_name(s, found, name)
+        refuse_name(s, found, name)
     elif held.rule is None:
         raise OperationError(f"{name!r} is decided by a {held.kind}, not by a rule: choose another name.")
     rule = read_rule(s, found, name, where)
@@ -93,8 +93,11 @@ def retire(
     """Ends a rule's or list's segment: its members leave, its history stays in the log."""
     found = definitions(s)
     held = found.segmentation(name)
-    if held.kind == "model":
-        raise OperationError(f"{name!r} is decided by a model and cannot be retired: rules and lists can.")
+    if held.kind == "model" and not held.discovered:
+        raise OperationError(
+            f"{name!r} is decided by a trained model and cannot be retired: rules, lists and what was "
+            "discovered can."
+        )
     used = sorted(found.dependents(name) - {name})
     if used:
         raise OperationError(f"{name!r} is read by {', '.join(used)}: retire or edit {used[0]!r} first.")
@@ -128,7 +131,7 @@ def from_file(
     found = definitions(s)
     held = found.segmentations.get(name)
     if held is None:
-        _refuse_name(s, found, name)
+        refuse_name(s, found, name)
         decision = ("segmentation_defined", {"name": name, "kind": "list", "labels": list(IN_OUT)})
     elif held.kind != "list":
         raise OperationError(f"{name!r} is decided by a {held.kind}, not by a list: choose another name.")
@@ -192,8 +195,9 @@ def _edit(
 def _told(s: Session, run: EditRun) -> dict[str, Any]:
     """Size, movers and overlap of the segment as the edit leaves it."""
     code = vocabulary.number(s.store, "label", "in")
-    was = run.before.filter(pl.col("label") == code)["user"]
-    within = run.after.filter(pl.col("label") == code)["user"]
+    # Of what was discovered every label is a segment, and only to retire it is an edit of this kind.
+    inside = pl.lit(True) if definitions(s).ever(run.name).discovered else pl.col("label") == code
+    was, within = run.before.filter(inside)["user"], run.after.filter(inside)["user"]
     entering = within.filter(~within.is_in(was.implode()))
     sample = s.external(entering.head(SAMPLE).to_list())
     return {
@@ -280,7 +284,8 @@ def _listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
     return np.unique([whole.get(user, user) for user in known]).astype(np.int64), unknown
 
 
-def _refuse_name(s: Session, found: Definitions, name: str) -> None:
+def refuse_name(s: Session, found: Definitions, name: str) -> None:
+    """Raises OperationError where a new segmentation cannot be called so."""
     if not NAME.fullmatch(name):
         raise OperationError(
             f"{name!r} cannot be a segment's name: use letters, digits and _, as in loyal_buyers."

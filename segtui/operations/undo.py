@@ -7,7 +7,7 @@ from typing import Any
 
 from db import log
 from db.log import Decision
-from segtui.operations import decide, models, segment
+from segtui.operations import decide, discover, models, segment
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, never, quiet
@@ -70,9 +70,12 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
         former, since = before.policy, int(decision.body["as_of"])
         return lambda **options: decide.restore(s, name, former, since, **options)
     if decision.kind == "segmentation_defined":
-        if decision.body["kind"] == "model":
+        if decision.body["kind"] == "model" and decision.body.get("model") is None:
             return None
         return lambda **options: segment.retire(s, name, **options)
+    if before is not None and before.discovered and before.model is not None:
+        given_back = before.model
+        return lambda **options: discover.again(s, name, given_back, **options)
     if before is None or before.rule is None:
         return None
     where = before.rule.where

@@ -28,6 +28,7 @@ COMMANDS = {
     "decide",
     "score",
     "segment",
+    "discover",
     "rescore",
     "replay",
     "segments",
