@@ -78,6 +78,7 @@ class Holdings:
         recode = np.array([order.index(each) for each in self._numbers] + [NONE], np.int32)
         self.shown, self.closed = recode[self.shown], recode[self.closed]
         self._numbers, self.labels = order, tuple(labels)
+        self.words = {**self.words, **{number: label for label, number in numbers.items()}}
         self.scores = np.zeros((len(self.users), len(labels)), np.int32)
         self.scored[:] = False
 
