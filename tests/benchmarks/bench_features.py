@@ -1,7 +1,8 @@
 """Features of many users from one Parquet file, ours or the same aggregates in DuckDB's SQL.
 
 Run as `python tests/benchmarks/bench_features.py ours|duckdb|make FILE`: prints seconds, peak memory and sums
-of what was found, as JSON. Reading the file counts on both sides.
+of what was found, as JSON. Reading the file counts on both sides. `differing FILE` prints the features in
+which any user is not the same on both sides.
 """
 
 import json
@@ -69,6 +70,19 @@ def duckdb(path):
         return pl.from_arrow(connection.sql(sql(path)).to_arrow_table())
 
 
+def differing(path):
+    """The features that are not both missing, or the same to 1e-9, for each user."""
+    own, peer = (frame(path).sort("user") for frame in (ours, duckdb))
+    assert own["user"].equals(peer["user"].cast(pl.Int64))
+    assert sorted(own.columns) == sorted(peer.columns)
+
+    def differs(name):
+        one, other = (frame[name].cast(pl.Float64).to_numpy() for frame in (own, peer))
+        return not np.allclose(one, other, rtol=1e-9, atol=1e-9, equal_nan=True)
+
+    return [name for name in own.columns if differs(name)]
+
+
 def sql(path):
     bought, since = (
         "kind = 'purchase'",
@@ -99,7 +113,8 @@ def sql(path):
         "amount_min": f"min(amount) FILTER ({bought})",
         "amount_max": f"max(amount) FILTER ({bought})",
         "amount_last": f"arg_max(amount, (occurred_at, seq)) FILTER ({bought})",
-        "refund_share": f"-sum(amount) FILTER (kind = 'refund') / nullif(sum(amount) FILTER ({bought}), 0)",
+        "refund_share": "-coalesce(sum(amount) FILTER (kind = 'refund'), 0)"
+        f" / nullif(sum(amount) FILTER ({bought}), 0)",
         "quantity_mean": f"avg(quantity) FILTER ({bought})",
         "quantity_max": f"max(quantity) FILTER ({bought})",
         "conversion": f"{orders} / nullif(count(*) FILTER (kind = 'view'), 0)",
@@ -152,6 +167,9 @@ def main():
     who, path, *size = sys.argv[1:]
     if who == "make":
         make(path, events=int(size[0]), users=int(size[1]))
+        return
+    if who == "differing":
+        print(json.dumps(differing(path)))
         return
     began = time.perf_counter()
     frame = {"ours": ours, "duckdb": duckdb}[who](path)

@@ -29,6 +29,7 @@ def compared(path, *, events, users):
 def test_duckdb_finds_the_same_features(tmp_path):
     pytest.importorskip("duckdb")
     compared(tmp_path / "few.parquet", events=20_000, users=2_000)
+    assert run("differing", tmp_path / "few.parquet") == []
 
 
 @pytest.mark.bench
