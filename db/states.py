@@ -121,8 +121,14 @@ def _moves(store: Store, moves: pl.DataFrame) -> Sum:
     total = nothing()
     for (number, was, now), rows in moves.partition_by("segmentation", "was", "now", as_dict=True).items():
         users = rows["user"].to_numpy()
+        segmentation = _word(segmentations, number)
         if now is not None:
-            total += added(segmentations[number], labels[now], users)
+            total += added(segmentation, _word(labels, now), users)
         if was is not None:
-            total -= added(segmentations[number], labels[was], users)
+            total -= added(segmentation, _word(labels, was), users)
     return total
+
+
+def _word(words: Mapping[int, str], number: int) -> str:
+    """The text of a number; a number without one, which verification tells of, stands for itself."""
+    return words.get(number, f"#{number}")
