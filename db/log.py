@@ -354,8 +354,9 @@ def users(store: Store, between: tuple[int, int]) -> pl.Series:
 
 def users_since(store: Store, position: int) -> pl.Series:
     """The users with behaviour after a position, ascending."""
-    sql = "SELECT DISTINCT user FROM behaviour WHERE seq > ? ORDER BY user"
-    return store.frame(sql, (position,), {"user": pl.Int64()})["user"]
+    # DISTINCT or ORDER BY would make SQLite go through the whole index over users.
+    sql = "SELECT user FROM behaviour NOT INDEXED WHERE seq > ?"
+    return store.frame(sql, (position,), {"user": pl.Int64()})["user"].unique().sort()
 
 
 def kinds_decided(store: Store, after_seq: int) -> list[str]:
