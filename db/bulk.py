@@ -192,14 +192,11 @@ class Appender:
 
     def _insert_held(self) -> None:
         rows = sum(part.height for part in self._held)
-        if rows and rows < BULK_ROWS:
-            for part in self._held:
-                self._store.database.table(self._table).insert_all(part.iter_rows(named=True))
-        elif rows:
+        if rows:
             columns = self._held[0].columns
             names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
             sql = f"INSERT INTO {self._table} ({names}) VALUES ({marks})"
-            with self._staging.unhindered(self._table):
+            with self._staging.unhindered(self._table) if rows >= BULK_ROWS else nullcontext():
                 for part in self._held:
                     self._store.connection.executemany(sql, part.iter_rows())
         self._held.clear()
