@@ -111,6 +111,10 @@ def replay(
         str | None,
         typer.Option(metavar="WORDS", help="what-if: had this been decided, as 'value --share medium=0.1'."),
     ] = None,
+    known: Annotated[
+        Literal["then", "now"],
+        typer.Option(help="recorded: now also counts what came late, and tells the corrections."),
+    ] = "then",
     position: Position = None,
     store: Store = None,
     json: Json = False,
@@ -121,13 +125,21 @@ def replay(
 
     name, equals, rule = (define or "").partition("=")
     _refuse_mixed(mode, {"--model": model, "--define": define, "--decide": decide}, position)
+    if known == "now" and (mode != "recorded" or position is not None):
+        raise typer.BadParameter("goes with --mode recorded, and without --position", param_hint="--known")
     if define is not None and not (equals and name.strip() and rule.strip()):
         raise typer.BadParameter(f"{define!r} is not NAME=EXPR", param_hint="--define")
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s:
         start = tick_if(s, from_)
         end = tick_if(s, to)
-        if mode == "recorded":
+        if mode == "recorded" and known == "now":
+            from segtui.operations.known import known_now
+
+            with out.progress() as progress:
+                corrected = known_now(s, from_=start, to=end, progress=progress)
+            out.stream(corrected, (*FRAMES, Column("differs", counted)))
+        elif mode == "recorded":
             from segtui.operations.replay import replay as recorded
 
             out.stream(recorded(s, from_=start, to=end, position=position), FRAMES)

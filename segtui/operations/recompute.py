@@ -14,7 +14,7 @@ from db.checks import Check
 from db.passes import left_by
 from engine.deciding import DEFAULT_POLICY, preferences
 from segtui.operations.deciders import Decider, Evidence, StarterDecider, model_decider
-from segtui.operations.definitions import KINDS, Definitions, definitions
+from segtui.operations.definitions import KINDS, Definitions, Segmentation, definitions
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.rule_deciders import Nobody, RuleDecider
 from segtui.operations.session import Session
@@ -50,6 +50,22 @@ class _Tally:
     cut: int = 0
     undecidable: set[str] = field(default_factory=set)
     near: list[str] = field(default_factory=list)
+
+
+def decider_then(s: Session, known: Segmentation | None, body: dict[str, Any]) -> Decider | None:
+    """What decided a rescore (its `rescored` body) of the segmentation, as it was defined then.
+
+    None for what cannot decide again: only the log knows a list.
+    """
+    if body["model"] is not None:
+        return model_decider(s.store, body["model"], known.policy if known else DEFAULT_POLICY)
+    if known is None:
+        return Nobody(s.ticks.zone)
+    if known.rule is not None:
+        return RuleDecider(known.rule)
+    if known.starter is None:
+        return None
+    return StarterDecider(known.starter, s.ticks.zone, known.fitted_at)
 
 
 class Recomputation:
@@ -188,15 +204,7 @@ class Recomputation:
         if edits not in self.definitions:
             self.definitions[edits] = definitions(self.s, position=seq)
         known = self.definitions[edits].segmentations.get(body["segmentation"])
-        if body["model"] is not None:
-            return model_decider(self.s.store, body["model"], known.policy if known else DEFAULT_POLICY)
-        if known is None:
-            return Nobody(self.s.ticks.zone)
-        if known.rule is not None:
-            return RuleDecider(known.rule)
-        if known.starter is None:
-            return None
-        return StarterDecider(known.starter, self.s.ticks.zone, known.fitted_at)
+        return decider_then(self.s, known, body)
 
     def _decide(
         self, decider: Decider, held: _Held, body: dict[str, Any]

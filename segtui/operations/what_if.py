@@ -66,7 +66,7 @@ def what_if(
             names = _affected(definitions(s), edit)
             run.walk(backfill(s, start=start, to=end, only=names), edit=edit)
             run.finish()
-            told = _beside(s, start, end, position, sorted(names), feed=feed)
+            told = beside(s, start, end, position, sorted(names), feed=feed)
             raise Stopped
     except Stopped:
         if not told:
@@ -105,22 +105,34 @@ def _affected(found: Definitions, edit: Edit | None) -> frozenset[str]:
     )
 
 
-def _beside(
-    s: Session, start: int, end: int, position: int, names: list[str], *, feed: bool
+def beside(
+    s: Session,
+    start: int,
+    end: int,
+    position: int,
+    names: list[str],
+    *,
+    feed: bool,
+    corrections: bool = False,
 ) -> list[dict[str, Any]]:
-    """The frames decided again, each with how many users differ from the frame recorded."""
+    """The frames decided again, each with how many users differ from the frame recorded up to `position`.
+
+    `corrections`: also how, as [segmentation, recorded, decided, users].
+    """
     recorded, again = _Last(), _Last()
-    known = {name for name in names if vocabulary.number(s.store, "segmentation", name) is not None}
+    known = sorted(name for name in names if vocabulary.number(s.store, "segmentation", name) is not None)
     told = []
     for _, frame in zip(
         replay(s, from_=start, to=end, position=position, digest_of=recorded.digest),
         replay(s, from_=start, to=end, feed=feed, digest_of=again.digest),
         strict=True,
     ):
-        differs = {
-            name: _differing(recorded.state.get(name, {}), again.state.get(name, {})) for name in known
-        }
-        told.append(frame | {"differs": dict(sorted(differs.items()))})
+        pairs = {name: (recorded.state.get(name, {}), again.state.get(name, {})) for name in known}
+        frame |= {"differs": {name: _differing(*pair) for name, pair in pairs.items()}}
+        if corrections:
+            found = [[name, *each] for name, pair in pairs.items() for each in _corrections(*pair)]
+            frame |= {"corrections": found}
+        told.append(frame)
     return told
 
 
@@ -143,3 +155,18 @@ def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:
     )
     everyone = np.union1d(*(np.concatenate([none, *state.values()]) for state in (one, other)))
     return len(everyone) - same
+
+
+def _corrections(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[list[Any]]:
+    """[label in one, label in the other, users] where they are not the same, None for no label."""
+    found = []
+    for left, right in ((one, other), (other, one)):
+        anywhere = np.concatenate([np.array([], np.int64), *right.values()])
+        alone = [(label, len(np.setdiff1d(users, anywhere))) for label, users in sorted(left.items())]
+        found += [[label, None, n] if left is one else [None, label, n] for label, n in alone if n]
+    for label, users in sorted(one.items()):
+        for instead, others in sorted(other.items()):
+            both = len(np.intersect1d(users, others, assume_unique=True)) if label != instead else 0
+            if both:
+                found.append([label, instead, both])
+    return found
