@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -19,9 +21,42 @@ def tui(context: typer.Context, store: Store = None, json: Json = False, quiet: 
     open_ui(output(context, store, json=json, quiet=quiet).store)
 
 
+@commands.command(rich_help_panel="Look", epilog="Example: segtui serve --store shop.db --port 8000")
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=1, max=65535, metavar="N", help="Where to listen.")] = 8000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Another address than localhost wants a token.")
+    ] = "localhost",
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="SEGTUI_TOKEN", metavar="TEXT", help="What a browser has to know."),
+    ] = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Opens the terminal UI in a browser, on this machine."""
+    from segtui.operations.errors import OperationError
+    from segtui.operations.session import open_session
+
+    path = output(context, store, json=json, quiet=quiet).store
+    with open_session(path):
+        pass
+    try:
+        from segtui.tui.serving import Guarded, Refused
+    except ImportError:
+        raise OperationError("The browser needs textual-serve: pip install 'segtui[serve]'.") from None
+    try:
+        server = Guarded(path, host, port, token)
+    except Refused as error:
+        raise typer.BadParameter(str(error), param_hint="--host") from None
+    server.serve()
+
+
 def on_terminal() -> bool:
-    """Whether there is somebody to show screens to."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether there is somebody to show screens to: at a terminal, or in the browser of `serve`."""
+    return "TEXTUAL_DRIVER" in os.environ or (sys.stdin.isatty() and sys.stdout.isatty())
 
 
 def open_ui(store: Path) -> None:

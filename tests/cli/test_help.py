@@ -38,6 +38,7 @@ COMMANDS = {
     "transitions",
     "overlap",
     "watch",
+    "plot",
     "why",
     "features",
     "erase",
@@ -53,6 +54,7 @@ COMMANDS = {
     "undo",
     "demo",
     "tui",
+    "serve",
 }
 
 

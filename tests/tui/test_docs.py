@@ -1,4 +1,4 @@
-"""docs/screens.md lists the keys of the registry, all of them and no others."""
+"""docs/ui.md lists the keys of the registry, all of them and no others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from segtui.tui.action import EVERYWHERE, LIST, Action
 from segtui.tui.actions import FURTHER, PAGES, in_scope
 
-DOC = Path(__file__).parents[2] / "docs" / "screens.md"
+DOC = Path(__file__).parents[2] / "docs" / "ui.md"
 BLOCK = re.compile(r"(<!-- keys: .*? -->\n)(.*?)(<!-- end of keys -->)", re.DOTALL)
 
 
