@@ -79,6 +79,30 @@ def test_a_preview_shows_what_follows(shop):
         assert verify(s)["ok"]
 
 
+def test_the_movers_previewed_are_the_changes_and_the_frame(shop, tmp_path):
+    shop.at(60.5)
+    crowd(shop)
+    with shop.open() as s:
+        rescore(s)
+        define(s, "lately", "recency_days < 5")
+        define(s, "both", "lately AND spend > 0")
+    shop.at(61.5)
+    with shop.open() as s:
+        rescore(s)
+        shown = edit(s, "lately", "recency_days < 25", preview=True, out=tmp_path / "movers.csv")
+        known = s.store.head()
+        edit(s, "lately", "recency_days < 25")
+        listed = pl.read_csv(tmp_path / "movers.csv", schema_overrides={"user": pl.String})
+        made = [each for each in changes(s) if each["seq"] > known]
+        own = {(each["user"], each["from"], each["to"]) for each in made if each["segmentation"] == "lately"}
+        assert own == set(listed.select("user", "from", "to").rows())
+        assert len(own) == sum(count for *_, count in shown["flows"]) > 0
+        assert {each["segmentation"] for each in made} == {"lately", "both"}, "dependents move with it"
+        *_, frame = replay(s)
+        flows = sorted([left, to, count] for name, left, to, count in frame["flows"] if name == "lately")
+        assert flows == sorted(shown["flows"])
+
+
 def test_silence_moves_a_user_out_at_the_tick_the_rule_names(shop):
     shop.at(5.5)
     shop.events([("ann", 5.2, "purchase", 50.0), ("bob", 1.0, "purchase", 9.0)])
