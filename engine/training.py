@@ -19,6 +19,7 @@ from engine.batches import Batch, Batches, class_weights, epochs_of, gather, til
 from engine.calibration import METHODS, calibrate
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of
+from engine.models.dropout import fold, stream
 from engine.models.ensemble import each_logits
 from engine.models.parameters import (
     CHANNEL_SCALE,
@@ -140,24 +141,28 @@ def train(
     options: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    start: Mapping[str, np.ndarray] | None = None,
 ) -> Trained:
     """Train a model of `kind` on users with a label (>= 0), and keep the parameters of its best epoch.
 
     `labels` int[n] (-1 for none), `parts` int8[n] as `split` gives. `cancelled` is asked after every epoch;
-    the best epoch so far is then the result. Raises EngineError for inputs that do not fit each other or
-    leave nothing to learn from.
+    the best epoch so far is then the result. `start` are parameters to go on from, by name as a model holds
+    them; they count as epoch 0, so that going on never makes validation worse. Raises EngineError for inputs
+    that do not fit each other or leave nothing to learn from.
     """
     began = time.perf_counter()
     model = kind_of(kind)
     rows = {part: np.flatnonzero((parts == part) & (labels >= 0)) for part in (TRAIN, VALID)}
     _check(model, inputs, labels, rows, n_labels)
     complete = complete_options(kind, options)
-    sequences, scale = _scaled(model, inputs, rows[TRAIN])
+    sequences, scale = _scaled(model, inputs, rows[TRAIN], start)
     features = inputs.features if model.reads_features else None
     width = 0 if features is None else features.shape[1]
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
     graph, parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))
+    if start is not None:
+        parameters = unflatten(parameters, start)
     per_epoch = -(-len(rows[TRAIN]) // spec.batch_size)
     steps = _steps(
         graph,
@@ -168,17 +173,19 @@ def train(
         spec.epochs * per_epoch if spec.schedule == "cosine" else None,
     )
     state = (parameters, steps.optimizer.init(parameters))
-    key = jax.random.key(spec.seed, impl="rbg")
+    key = stream(spec.seed)
     weights = class_weights(labels[rows[TRAIN]], n_labels, spec.class_weight)
     train_set, held_out = (
         gather(features, sequences, labels, weights, rows[part]) for part in (TRAIN, VALID)
     )
-    epochs = epochs_of(train_set, spec.batch_size, spec.seed, scanned=sequences is None)
+    epochs = epochs_of(train_set, spec.batch_size, spec.seed, scanned=model.scanned)
     valid_set = jax.device_put(list(tiles(held_out, sequences is not None)))
     valid_weight = float(held_out[3].sum())
 
     history: list[Epoch] = []
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
+    if start is not None:
+        best_loss = sum(map(float, steps.losses(parameters, valid_set))) / valid_weight
     batches = next(epochs)
     for epoch in range(1, spec.epochs + 1):
         state, losses = steps.epoch(state, batches, key, epoch)
@@ -196,7 +203,7 @@ def train(
         stopped = cancelled is not None and cancelled()
         if stopped or epoch - best_epoch >= spec.patience:
             break
-    if best_epoch == 0:
+    if best_epoch == 0 and start is None:
         raise EngineError(
             f"The loss was not a number at learning rate {spec.rate:g}: choose a smaller learning_rate."
         )
@@ -233,13 +240,13 @@ class _Steps:
 
         def step(state: State, batch: Batch, key: Any, number: Any) -> tuple[State, Any]:
             parameters, moments = state
-            key = jax.random.fold_in(key, number)
+            key = fold(key, number)
             loss, gradients = jax.value_and_grad(mean)(parameters, batch, key)
             updates, moments = optimizer.update(gradients, moments, parameters)
             return (optax.apply_updates(parameters, updates), moments), loss * jnp.sum(batch[3])
 
         def scan(state: State, batches: Batch, key: Any, epoch: Any) -> tuple[State, Any]:
-            drawn = jax.random.fold_in(key, epoch)
+            drawn = fold(key, epoch)
 
             def one(carried: State, xs: Any) -> tuple[State, Any]:
                 batch, number = xs
@@ -249,7 +256,7 @@ class _Steps:
             return state, jnp.sum(losses)
 
         def single(state: State, batch: Batch, key: Any, epoch: Any, number: Any) -> tuple[State, Any]:
-            return step(state, batch, jax.random.fold_in(key, epoch), number)
+            return step(state, batch, fold(key, epoch), number)
 
         self._step = jax.jit(single, donate_argnums=0)
         self._scan = jax.jit(scan, donate_argnums=0)
@@ -286,7 +293,10 @@ def _steps(
     down to zero along a cosine; None leaves it."""
 
     def kernels(parameters: Any) -> Any:
-        return jax.tree.map(lambda values: values.ndim > 1, parameters)
+        flat = nnx.to_flat_state(parameters)
+        return nnx.from_flat_state(
+            [(path, variable.replace(path[-1] == "kernel")) for path, variable in flat]
+        )
 
     rates = rate if falls_over is None else optax.cosine_decay_schedule(rate, falls_over)
     if optimizer == "adamw":
@@ -296,12 +306,14 @@ def _steps(
     return _Steps(graph, decayed, smoothing)
 
 
-def _scaled(model: Kind, inputs: Inputs, rows: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The sequences on a signed logarithmic scale fitted on the training rows, and that scale (per
-    channel)."""
+def _scaled(
+    model: Kind, inputs: Inputs, rows: np.ndarray, start: Mapping[str, np.ndarray] | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The sequences on a signed logarithmic scale fitted on the training rows, or that of `start`, and that
+    scale (per channel)."""
     if not model.reads_sequences or inputs.sequences is None:
         return None, None
-    scale = fit_scale(inputs.sequences[rows])
+    scale = fit_scale(inputs.sequences[rows]) if start is None else start[CHANNEL_SCALE]
     return scale_sequences(inputs.sequences, scale), scale
 
 

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """What a kind of model reads, and its defaults. `tile` is the one number of rows it is scored by."""
+    """What a kind of model reads, and its defaults. `tile` is the one number of rows it is scored by.
+
+    `scanned` says whether an epoch of it is one compiled loop; the gradient of a convolution or a recurrence
+    is not fit for that.
+    """
 
     name: str
     reads_features: bool
@@ -25,6 +29,7 @@ class Kind:
     options: Mapping[str, Any]
     training: Mapping[str, Any]
     encoding: str = "standard"
+    scanned: bool = True
 
 
 MOST_WIDE = 4096
@@ -50,15 +55,25 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             256,
             {"filters": (16, 32), "width": 5, "hidden": 32, "dropout": 0.2, "members": 1},
             {"patience": 8},
+            scanned=False,
         ),
-        "gru": Kind("gru", False, True, 256, {"width": 32, "dropout": 0.2, "members": 1}, {"patience": 8}),
+        "gru": Kind(
+            "gru",
+            False,
+            True,
+            256,
+            {"width": 32, "dropout": 0.2, "members": 1},
+            {"patience": 8},
+            scanned=False,
+        ),
         "fused": Kind(
             "fused",
             True,
             True,
-            256,
-            {"hidden": (64, 32), "filters": (16, 32), "width": 5, "dropout": 0.2, "members": 1},
+            1024,
+            {"hidden": (64, 32), "filters": (16, 32), "width": 4, "dropout": 0.4, "members": 4},
             {"patience": 8},
+            "piecewise",
         ),
     }
 )

@@ -10,8 +10,9 @@ from flax import nnx
 
 from engine.errors import EngineError
 from engine.models import KINDS, build, complete_options, kind_of
-from engine.models.dropout import drop
+from engine.models.dropout import drop, fold, stream
 from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences, unflatten
+from engine.models.patches import Patches
 
 SHAPE = {"features": 7, "bins": 13, "channels": 2, "labels": 3}
 FEATURES = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
@@ -121,7 +122,7 @@ def test_an_ensemble_says_the_mean_of_its_members_probabilities(kind):
     assert not np.allclose(each[0], each[1])
     mean = np.mean(jax.nn.softmax(each), axis=0)
     assert np.allclose(jax.nn.softmax(module(FEATURES, SEQUENCES, None)), mean, atol=1e-6)
-    key = jax.random.key(1)
+    key = stream(1)
     dropped = np.asarray(module.each(FEATURES, SEQUENCES, key))
     assert not np.allclose(dropped, each)
 
@@ -131,7 +132,7 @@ def test_only_a_key_turns_dropout_on(kind):
     module = built(kind, dropout=0.5)
     plain = np.asarray(module(FEATURES, SEQUENCES, None))
     assert np.array_equal(plain, module(FEATURES, SEQUENCES, None))
-    key = jax.random.key(1)
+    key = stream(1)
     dropped = np.asarray(module(FEATURES, SEQUENCES, key))
     assert not np.array_equal(plain, dropped)
     assert np.array_equal(dropped, module(FEATURES, SEQUENCES, key))
@@ -139,11 +140,40 @@ def test_only_a_key_turns_dropout_on(kind):
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
     x = np.ones((400, 400), np.float32)
-    dropped = np.asarray(drop(x, 0.25, jax.random.key(0), 0))
+    dropped = np.asarray(drop(x, 0.25, stream(0), 0))
     assert abs((dropped == 0).mean() - 0.25) < 0.01
     assert abs(dropped.mean() - 1) < 0.01
-    assert drop(x, 0.0, jax.random.key(0), 0) is x
-    assert not np.array_equal(dropped, drop(x, 0.25, jax.random.key(0), 1))
+    assert drop(x, 0.0, stream(0), 0) is x
+    assert not np.array_equal(dropped, drop(x, 0.25, stream(0), 1))
+
+
+def test_every_key_layer_and_member_drops_other_places():
+    keys = [stream(0), stream(1), *(fold(stream(0), number) for number in range(4))]
+    x = np.ones((300, 64), np.float32)
+    masks = [np.asarray(drop(x, 0.5, key, layer)) > 0 for key in keys for layer in (0, 1)]
+    shared = [(a == b).mean() for i, a in enumerate(masks) for b in masks[:i]]
+    assert max(abs(np.array(shared) - 0.5)) < 0.02  # 19,200 fair coins: 0.0036 is one deviation
+
+
+def test_dropped_places_have_no_pattern():
+    """Rows, columns and neighbours are dropped as often as chance has it."""
+    dropped = np.asarray(drop(np.ones((512, 512), np.float32), 0.4, stream(3), 0)) == 0
+    assert abs(dropped.mean(axis=0) - 0.4).max() < 0.11
+    assert abs(dropped.mean(axis=1) - 0.4).max() < 0.11
+    for neighbours in (dropped[:, 1:] & dropped[:, :-1], dropped[1:] & dropped[:-1]):
+        assert abs(neighbours.mean() - 0.16) < 0.006
+
+
+def test_patches_are_convolutions_that_do_not_overlap():
+    module = Patches(13, 2, (4,), 4, 6, 0.0, nnx.Rngs(0))
+    layer = module.layers[0]
+    kernel = np.asarray(layer.kernel[...]).reshape(4, 2, 4)
+    padded = np.pad(SEQUENCES, ((0, 0), (3, 0), (0, 0)))
+    said = jax.lax.conv_general_dilated(
+        padded, kernel, (4,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")
+    )
+    flat = jax.nn.relu(said + layer.bias[...]).reshape(5, -1)
+    assert np.allclose(module(SEQUENCES, None), jax.nn.relu(module.dense(flat)), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -124,8 +124,8 @@ def test_members_learn_as_if_alone_and_stop_together():
     valid = PARTS == 1
     loss = log_loss(LABELS[valid], probabilities(trained, "mlp", options)[valid], labels=[0, 1, 2])
     assert abs(loss - min(epoch.valid_loss for epoch in trained.history)) < 1e-4
-    one = trained.parameters["members/0/out/kernel"]
-    assert not np.allclose(one, trained.parameters["members/1/out/kernel"])
+    one, other, _ = trained.parameters["members/out/kernel"]
+    assert not np.allclose(one, other)
 
 
 def test_logistic_reaches_what_scikit_learn_reaches():
@@ -193,6 +193,18 @@ def test_weight_decay_shrinks_weights_and_spares_biases(optimizer):
     free, held = (fit("logistic", weight_decay=weight_decay, **settings) for weight_decay in (0.0, 0.9))
     assert size(held, "kernel") < 0.6 * size(free, "kernel")
     assert size(held, "bias") > 0.9 * size(free, "bias")
+
+
+def test_weight_decay_spares_the_biases_of_an_ensemble():
+    """Their biases have two axes, as a single network's kernels have."""
+    few = np.where(LABELS == 2, 1, LABELS)
+    settings = {"optimizer": "adamw", "learning_rate": 0.02, "epochs": 20, "patience": 20, "labels": few}
+    free, held = (
+        fit("mlp", {"dropout": 0.0, "members": 2}, weight_decay=weight_decay, **settings).parameters
+        for weight_decay in (0.0, 0.9)
+    )
+    assert np.abs(held["members/out/kernel"]).mean() < 0.8 * np.abs(free["members/out/kernel"]).mean()
+    assert np.abs(held["members/out/bias"]).mean() > 0.8 * np.abs(free["members/out/bias"]).mean()
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
