@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,21 +111,40 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def baselines(learnt: Sample, judged: Sample, names: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """The metrics on the `judged` users of four plain models fitted on the `learnt` ones.
+def baselines(
+    learnt: Sample, judged: Sample, names: Sequence[str], *, boosted: bool = False
+) -> dict[str, dict[str, float | None]]:
+    """The metrics on the `judged` users of the `plain_models`, and where `boosted` of LightGBM's, if that is
+    installed. The two frames have the same columns; every label is an index into `names`."""
+    given = plain_models(learnt, judged, len(names))
+    if boosted and importlib.util.find_spec("lightgbm") is not None:
+        given["lightgbm"] = _boosted(learnt, judged, len(names))
+    return {name: metrics(judged.labels, each, judged.value, names) for name, each in given.items()}
+
+
+def plain_models(learnt: Sample, judged: Sample, n_labels: int) -> dict[str, np.ndarray]:
+    """What four plain models fitted on the `learnt` users say of the `judged` ones, float64[n, n_labels].
 
     majority: everyone gets the shares among the learnt. recency_frequency: the shares within their quarters
     of recency and frequency. rfm_quintiles: those within their fifths of recency, frequency and spend, as
     shops have long cut their customers. logistic: scikit-learn's logistic regression on the standard encoding
-    (scaled logarithms). The two frames have the same columns; every label is an index into `names`.
+    (scaled logarithms).
     """
-    given = {
-        "majority": _majority(learnt, judged, len(names)),
-        "recency_frequency": _cells(learnt, judged, (RECENCY, FREQUENCY), QUARTERS, len(names)),
-        "rfm_quintiles": _cells(learnt, judged, (RECENCY, FREQUENCY, MONETARY), QUINTILES, len(names)),
-        "logistic": _logistic(learnt, judged, len(names)),
+    return {
+        "majority": _majority(learnt, judged, n_labels),
+        "recency_frequency": _cells(learnt, judged, (RECENCY, FREQUENCY), QUARTERS, n_labels),
+        "rfm_quintiles": _cells(learnt, judged, (RECENCY, FREQUENCY, MONETARY), QUINTILES, n_labels),
+        "logistic": _logistic(learnt, judged, n_labels),
     }
-    return {name: metrics(judged.labels, each, judged.value, names) for name, each in given.items()}
+
+
+def ece_if_true(probabilities: np.ndarray, seed: int = 0, quantile: float = 0.95) -> float:
+    """The ECE that so many probabilities float[n, labels] stay below in 95 % of cases where each of them is
+    exactly true: labels are drawn from them, again and again."""
+    draw = np.random.default_rng(seed)
+    confidence = probabilities.max(axis=1)
+    drawn = [_gap(confidence, draw.random(len(confidence)) < confidence) for _ in range(RESAMPLES)]
+    return float(np.quantile(drawn, quantile))
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -167,10 +187,13 @@ def _auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
 
 def _ece(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Expected calibration error of the likeliest label, over bins of equal width (Guo et al. 2017)."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    return _gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+
+
+def _gap(confidence: np.ndarray, right: np.ndarray) -> float:
     where = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     gaps = np.abs(np.bincount(where, right - confidence, minlength=ECE_BINS))
-    return float(gaps.sum() / len(labels))
+    return float(gaps.sum() / len(confidence))
 
 
 def _share_of_best(amounts: np.ndarray, best: np.ndarray, per_cent: int) -> float | None:
@@ -228,3 +251,23 @@ def _logistic(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
     given = np.zeros((len(judged.labels), n_labels))
     given[:, model.classes_] = model.predict_proba(encoder.transform(judged.frame))
     return given
+
+
+def _boosted(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
+    """LightGBM as one would set it up without a search: small trees, slowly, each on a part of the rows."""
+    import lightgbm
+
+    encoder = Encoder.fit(learnt.frame, [name for name in learnt.frame.columns if name != "user"])
+    settings = {
+        "objective": "multiclass",
+        "num_class": n_labels,
+        "num_leaves": 8,
+        "learning_rate": 0.03,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "seed": 0,
+        "num_threads": 1,
+        "verbose": -1,
+    }
+    rows = lightgbm.Dataset(encoder.raw(learnt.frame), learnt.labels)
+    return np.asarray(lightgbm.train(settings, rows, 120).predict(encoder.raw(judged.frame)))

@@ -122,7 +122,7 @@ class _Judged:
                 "users": len(labels),
                 "newcomers": self.newcomers,
             },
-            "baselines": baselines(self.learnt[which], self.sample, names),
+            "baselines": baselines(self.learnt[which], self.sample, names, boosted=True),
             "confusion": confusion(labels, given, names),
             "calibration": calibration(labels, given, names),
             "intervals": {metric: list(interval(each)) for metric, each in each_users(labels, given).items()},

@@ -1,4 +1,4 @@
-"""Quality and speed of the models, printed by `make bench`; the script also runs by itself."""
+"""Quality and speed of the models, printed by `make bench`; the scripts also run by themselves."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ import pytest
 
 
 @pytest.mark.bench
-@pytest.mark.timeout(3_600)
-def test_quality_and_speed_of_the_models():
-    subprocess.run([sys.executable, Path(__file__).with_name("bench_models.py")], check=True)
+@pytest.mark.timeout(14_400)
+@pytest.mark.parametrize("script", ["bench_models.py", "bench_training.py"])
+def test_quality_and_speed_of_the_models(script):
+    subprocess.run([sys.executable, Path(__file__).with_name(script)], check=True)

@@ -6,7 +6,16 @@ import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, log_loss, roc_auc_score
 
 from engine.errors import EngineError
-from engine.evaluation import Sample, baselines, calibration, confusion, interval, losses, metrics
+from engine.evaluation import (
+    Sample,
+    baselines,
+    calibration,
+    confusion,
+    ece_if_true,
+    interval,
+    losses,
+    metrics,
+)
 
 NAMES = ("high", "medium", "low")
 
@@ -34,6 +43,21 @@ def test_metrics_are_scikit_learns():
             **dict.fromkeys(("value_capture_1", "value_capture_5", "value_capture_10", "value_capture_20")),
         }
     )
+
+
+def test_labels_drawn_from_the_probabilities_stay_below_the_bound_in_95_of_100():
+    draw = np.random.default_rng(5)
+    given = draw.dirichlet([1, 1, 2], 300)
+    bound = ece_if_true(given, seed=1)
+    true, less_sure = [], []
+    for _ in range(300):
+        labels = (draw.random((300, 1)) > given.cumsum(axis=1)).sum(axis=1)
+        true.append(metrics(labels, given, None, NAMES)["ece"] <= bound)
+        less_sure.append(
+            metrics(labels, given**3 / (given**3).sum(axis=1, keepdims=True), None, NAMES)["ece"]
+        )
+    assert 0.90 < np.mean(true) < 0.99
+    assert np.mean(np.array(less_sure) <= bound) < 0.05
 
 
 def test_two_labels_have_the_usual_auc():
@@ -182,6 +206,15 @@ def test_a_label_that_was_never_learnt_is_still_measured():
     two = Sample(learnt.frame, np.minimum(learnt.labels, 1), learnt.value)
     told = baselines(two, shop(seed=1), NAMES)
     assert all(np.isfinite(each["log_loss"]) for each in told.values())
+
+
+def test_lightgbm_is_beside_the_baselines_where_asked_for():
+    pytest.importorskip("lightgbm", reason="lightgbm is not installed")
+    learnt, judged = shop(), shop(seed=1)
+    told = baselines(learnt, judged, NAMES, boosted=True)
+    assert set(told) - set(baselines(learnt, judged, NAMES)) == {"lightgbm"}
+    assert told["lightgbm"]["log_loss"] < told["majority"]["log_loss"] - 0.1
+    assert told == baselines(learnt, judged, NAMES, boosted=True)
 
 
 def test_a_table_without_recency_has_the_majority_for_it():
