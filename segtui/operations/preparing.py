@@ -19,13 +19,15 @@ SETTINGS = ("features", "windows", "interpolate", "encoding", *Preparation.names
 
 @dataclass(frozen=True)
 class Choice:
-    """What a model reads beyond the core's features, and how. `encoding` None is the kind's own."""
+    """What a model reads beyond the core's features, and how. `encoding` None is the kind's own; `fixed` is
+    the spec of a model that another goes on from."""
 
     families: tuple[str, ...] = ()
     windows: tuple[int, ...] = WINDOWS
     filled: tuple[str, ...] = ()
     encoding: str | None = None
     preparation: Preparation = PLAIN
+    fixed: FeatureSpec | None = None
 
     @classmethod
     def parse(cls, given: Mapping[str, str]) -> tuple[Choice, dict[str, str]]:
@@ -45,7 +47,9 @@ class Choice:
         return cls(families, windows, filled, encoding, Preparation.parse(own)), rest
 
     def spec(self, s: Session, events: pl.DataFrame, attributes: pl.DataFrame) -> FeatureSpec:
-        """The spec of a log for this choice."""
+        """The spec of a log for this choice, or the one that is fixed."""
+        if self.fixed is not None:
+            return self.fixed
         return spec_for(
             events,
             s.settings.timezone,

@@ -65,6 +65,7 @@ class Task:
     value: np.ndarray | None
     policy: dict[str, Any]
     earlier: tuple[Origin, ...] = ()
+    outcomes: pl.DataFrame | None = None
 
 
 def outcome_task(
@@ -91,6 +92,35 @@ def outcome_task(
     problem = history.problem(found)
     if problem is not None:
         raise OperationError(f"{problem}; {history.remedy(at if cutoff is not None else None, horizon)}.")
+    return _laid_out(s, history, found, segmentation, choice, origins, attributes, position)
+
+
+def earlier_task(s: Session, task: Task, seed: int, choice: Choice, origins: int) -> Task | str:
+    """The same question a horizon earlier, so that `task`'s own outcomes are new to who learns it; or why it
+    cannot be asked, as the beginning of a sentence."""
+    assert task.horizon is not None
+    with s.store.reading():
+        history = _History(s, task.policy["label"], seed)
+        attributes, position = s.attributes(), s.store.head()
+    found = history.outcomes(latest_cutoff(s.ticks, task.as_of, task.horizon), task.horizon)
+    problem = history.problem(found)
+    if problem is not None:
+        return problem
+    return _laid_out(s, history, found, task.segmentation, choice, origins, attributes, position)
+
+
+def _laid_out(
+    s: Session,
+    history: _History,
+    found: _Outcomes,
+    segmentation: str,
+    choice: Choice,
+    origins: int,
+    attributes: pl.DataFrame,
+    position: int,
+) -> Task:
+    """The task of outcomes that were found fit to learn from."""
+    policy, at, horizon = history.policy, found.at, found.horizon
     targets, thresholds = outcome_labels(policy, found.done, found.parts == TRAIN)
     past = history.events.filter(pl.col("occurred_at") < at)
     spec = choice.spec(s, past, attributes.filter(pl.col("occurred_at") < at))
@@ -112,6 +142,7 @@ def outcome_task(
         known_from=found.until,
         thresholds=thresholds,
         value=found.done["spend"].to_numpy(),
+        outcomes=found.done,
         policy={
             "label": policy,
             "cutoff": at,
