@@ -48,7 +48,10 @@ def train(
         typer.Option(help="What its labels say of the horizon."),
     ] = "future_value",
     model: Annotated[
-        str, typer.Option(metavar="KIND", help=", ".join(MODEL_KINDS) + ".", autocompletion=model_kinds)
+        str,
+        typer.Option(
+            metavar="KIND", help=", ".join(MODEL_KINDS) + "; or auto: the best.", autocompletion=model_kinds
+        ),
     ] = "mlp",
     cutoff: Cutoff = None,
     horizon: Annotated[str, typer.Option(metavar="D", help="How far ahead the outcome lies.")] = "90d",
@@ -62,7 +65,16 @@ def train(
         typer.Option(
             min=0, max=36, metavar="N", help="Learn from N earlier cutoffs too, a third of the horizon apart."
         ),
-    ] = 0,
+    ] = 2,
+    twin: Annotated[
+        bool, flag("--twin/--no-twin", text="Test the recipe by a twin learnt one horizon earlier.")
+    ] = True,
+    warm: Annotated[
+        bool, flag("--warm", text="Go on from the current model: what is new, and a sample of the old.")
+    ] = False,
+    budget: Annotated[
+        int, typer.Option(min=1, max=86_400, metavar="SECONDS", help="How long --model auto may try kinds.")
+    ] = 60,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What to call the model.")] = None,
     promote: Annotated[
         bool | None,
@@ -96,6 +108,9 @@ def train(
             optimizer=optimizer,
             seed=seed,
             origins=origins,
+            twin=twin,
+            warm=warm,
+            budget=budget,
             name=name,
             promote=promote,
             options=given,
@@ -115,7 +130,36 @@ def train(
 def _show_training(out: Output, result: dict[str, Any]) -> None:
     names = ("name", "segmentation", "kind", "cutoff", "horizon", "known_from", "users", "epochs", "seconds")
     out.facts([(each.replace("_", " "), result[each]) for each in names])
-    _show_metrics(out, result["name"], result["metrics"]["test"], result["metrics"]["baselines"])
+    metrics = result["metrics"]
+    _show_metrics(out, result["name"], metrics["test"], metrics["baselines"])
+    if (told := metrics.get("window")) is not None and told["until"] is not None:
+        _show_window(out, told)
+    if (twin := metrics.get("twin")) is not None:
+        _show_twin(out, result["name"], twin)
+    if "choice" in result:
+        out.message(f"Chosen: {result['choice']['why']}.")
+    if "warm" in result:
+        _show_warm(out, result["warm"]["windows"])
+
+
+def _show_warm(out: Output, windows: list[dict[str, Any]]) -> None:
+    """What going on did to the log-loss on the former window and on the new one."""
+    figures = (Column(each, metric, right=True) for each in ("before", "after"))
+    columns = (
+        Column("cutoff", when),
+        Column("until", when),
+        Column("users", words.count, right=True),
+        *figures,
+    )
+    out.table(columns, [list(each.values()) for each in windows])
+
+
+def _show_twin(out: Output, name: str, twin: dict[str, Any]) -> None:
+    if "why" in twin:
+        out.message(f"No twin learnt a horizon earlier: {twin['why']}.")
+        return
+    _show_metrics(out, f"twin of {name}", twin["metrics"], twin["baselines"])
+    _show_window(out, twin["window"])
 
 
 def _show_metrics(out: Output, name: str, own: dict[str, Any], baselines: dict[str, dict[str, Any]]) -> None:

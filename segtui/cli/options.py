@@ -86,7 +86,7 @@ def formats(incomplete: str) -> list[str]:
 
 def model_kinds(incomplete: str) -> list[str]:
     """Model kinds that begin with what was typed."""
-    return [name for name in MODEL_KINDS if name.startswith(incomplete)]
+    return [name for name in (*MODEL_KINDS, "auto") if name.startswith(incomplete)]
 
 
 def percentage(text: str) -> float:

@@ -90,7 +90,7 @@ def _make(folder: Path, users: int, days: int, seed: int, progress: Progress, ca
     init(store, timezone="Europe/Paris", currency="EUR", clock="data")
     with open_session(store) as s:
         import_files(s, [history], format="events", source="demo", progress=progress)
-        train(s, progress=progress, cancelled=cancelled)
+        train(s, twin=False, progress=progress, cancelled=cancelled)
         for number, path in enumerate(daily, 1):
             progress(f"day {number} of {len(daily)}: import and rescore", number / len(daily))
             import_files(s, [path], format="events", source="demo")

@@ -97,12 +97,20 @@ def outcome_task(
 
 def earlier_task(s: Session, task: Task, seed: int, choice: Choice, origins: int) -> Task | str:
     """The same question a horizon earlier, so that `task`'s own outcomes are new to who learns it; or why it
-    cannot be asked, as the beginning of a sentence."""
+    cannot be asked, as the beginning of a sentence.
+
+    A third of the horizon before its cutoff must be known, as far as earlier cutoffs lie apart.
+    """
     assert task.horizon is not None
     with s.store.reading():
         history = _History(s, task.policy["label"], seed)
         attributes, position = s.attributes(), s.store.head()
-    found = history.outcomes(latest_cutoff(s.ticks, task.as_of, task.horizon), task.horizon)
+    at = latest_cutoff(s.ticks, task.as_of, task.horizon)
+    begins = int(history.events["occurred_at"].min())  # type: ignore[arg-type]
+    if begins > s.ticks.days_before(at, max(1, task.horizon // 3)):
+        zone = s.ticks.zone
+        return f"the log begins {day(begins, zone)}, too late to learn from before {day(at, zone)}"
+    found = history.outcomes(at, task.horizon)
     problem = history.problem(found)
     if problem is not None:
         return problem

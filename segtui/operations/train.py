@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
 from engine.labels import OUTCOMES
+from segtui.operations.automatic import AUTO, BUDGET, ORDER, choose
 from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.fitting import Heard, Recipe, Watch, fit, unheard
 from segtui.operations.judgement import compare, judge
 from segtui.operations.policies import carried
 from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
-from segtui.operations.tasks import TRAIN, Task, given_task, outcome_task
+from segtui.operations.tasks import TEST, Task, given_task, outcome_task
 from segtui.operations.times import iso_or_none, parse_days
+from segtui.operations.twin import twin as train_twin
+from segtui.operations.twin import window
+from segtui.operations.warm import Warm
 
 if TYPE_CHECKING:
     from engine.model import Model
@@ -28,12 +31,8 @@ if TYPE_CHECKING:
 
 MAX_HORIZON = 3_650
 
-Heard = Callable[[float, float], None]
-"""Called with the training and the validation loss of each epoch as it ends."""
-
-
-def unheard(_train: float, _valid: float) -> None:
-    """Losses nobody looks at."""
+ORIGINS = 2
+"""Earlier cutoffs to learn from as well, unless told: what they gain is measured in docs/decisions.md."""
 
 
 def train(
@@ -47,9 +46,12 @@ def train(
     label: str | None = None,
     optimizer: str = "adam",
     seed: int = 0,
-    origins: int = 0,
+    origins: int = ORIGINS,
     name: str | None = None,
     promote: bool | None = None,
+    twin: bool = True,
+    warm: bool = False,
+    budget: float = BUDGET,
     options: Mapping[str, str] | None = None,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
@@ -59,33 +61,57 @@ def train(
 
     `policy` says what of the future a label is (engine.labels.OUTCOMES); `label` names an attribute to learn
     instead. `cutoff` is an instant in µs (default: the last one whose horizon is over), `origins` how many
-    earlier ones to learn from as well. `heard` is told the losses of each epoch. Raises OperationError
-    when outcomes are not known yet or too few users would be learnt from, EngineError for settings out of
-    range, Stopped when called off: nothing is recorded.
-    """
-    from segtui.operations.settings import training_settings
+    earlier ones to learn from as well. With `twin` the recipe is tested by a second model, learnt one horizon
+    earlier, on the window that is then new (segtui.operations.twin). `kind` "auto" tries them all within
+    `budget` seconds (segtui.operations.automatic); `warm` goes on from the current model instead, with its
+    kind and seed (segtui.operations.warm). `heard` is told the losses of each epoch.
 
+    Raises OperationError when outcomes are not known yet or too few users would be learnt from, EngineError
+    for settings out of range, Stopped when called off: nothing is recorded.
+    """
     started = time.monotonic()
-    choice, rest = Choice.parse(options or {})
-    training, structure = training_settings(kind, optimizer, seed, rest)
     if policy not in OUTCOMES:
         raise OperationError(f"No label policy {policy!r}: there are {', '.join(OUTCOMES)}.")
     if label is not None and policy != "future_value":
         raise OperationError(f"A given label has no policy: use --label {label} or --policy {policy}.")
+    if label is not None and warm:
+        raise OperationError("A given label has nothing new to go on with: train without --warm.")
     own = segmentation or label or ("value" if policy == "future_value" else policy)
-    _check_name(definitions(s), name, kind=kind, segmentation=own, seed=seed)
-    progress("reading the log", None)
-    task = (
-        given_task(s, label, own, seed, choice)
-        if label is not None
-        else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
-    )
+    watch = Watch(progress, cancelled, heard)
+    asked = _Asked(kind, optimizer, seed, options or {})
+    going, how = None, {}
+    if warm:
+        _check_name(definitions(s), name)
+        progress("reading the log", None)
+        going = Warm(s, own, policy, cutoff, _horizon(horizon), optimizer, options or {})
+        task, recipe = going.task, going.recipe
+    else:
+        choice = asked.check()
+        _check_name(definitions(s), name, kind=kind, segmentation=own, seed=seed)
+        progress("reading the log", None)
+        task = (
+            given_task(s, label, own, seed, choice)
+            if label is not None
+            else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
+        )
     use_cache()
-    model, fitted, preparation = _fit(task, kind, training, structure, choice, progress, cancelled, heard)
+    if going is None and kind == AUTO:
+        chosen = choose(task, asked.recipe, budget, watch)
+        recipe, model, fitted, preparation = chosen.recipe, chosen.model, chosen.fitted, chosen.preparation
+        how = {"choice": chosen.told}
+    else:
+        recipe = going.recipe if going else asked.recipe(kind)
+        model, fitted, preparation = fit(task, recipe, watch)
+        how = {"warm": going.told(s, model)} if going else {}
     if cancelled():
         raise Stopped
     progress("judging on users it never saw", None)
-    body = _body(s, task, model, fitted, judge(model, task)) | {"preparation": preparation}
+    metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
+    if twin and going is None:
+        metrics["twin"] = train_twin(s, task, recipe, origins, Watch(progress, cancelled, doing="twin, "))
+        if cancelled():
+            raise Stopped
+    body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how
     rescored = None
     with s.store.transaction(actor=s.actor, source="train") as tx:
         found = definitions(s)
@@ -96,7 +122,10 @@ def train(
         seconds = round(time.monotonic() - started, 3)
         if known is None:
             _check_name(found, name)
-            body |= {"name": name or _free_name(found, f"{kind}-{model.short[:4]}"), "previous": current}
+            body |= {
+                "name": name or _free_name(found, f"{model.kind}-{model.short[:4]}"),
+                "previous": current,
+            }
             _define(tx, found, task)
             tx.put_model(model.digest, model.spec_json(), model.parameter_bytes())
             tx.append_decision("model_trained", body | {"seconds": seconds})
@@ -115,6 +144,28 @@ def train(
         "rescored": rescored,
         "note": note,
     }
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked of a model, from which a recipe of any kind can be made."""
+
+    kind: str
+    optimizer: str
+    seed: int
+    options: Mapping[str, str]
+
+    def check(self) -> Choice:
+        """What it is to read. Raises OperationError or EngineError for a setting that is none."""
+        return self.recipe(ORDER[0] if self.kind == AUTO else self.kind).choice
+
+    def recipe(self, kind: str) -> Recipe:
+        """The recipe of a kind."""
+        from segtui.operations.settings import training_settings
+
+        choice, rest = Choice.parse(self.options)
+        training, structure = training_settings(kind, self.optimizer, self.seed, rest)
+        return Recipe(kind, training, structure, choice)
 
 
 def _verdict(
@@ -178,108 +229,6 @@ def _horizon(text: str) -> int:
     if days > MAX_HORIZON:
         raise OperationError(f"A horizon of {text} is too long: use at most {MAX_HORIZON}d.")
     return days
-
-
-def _fit(
-    task: Task,
-    kind: str,
-    training: Any,
-    structure: Any,
-    choice: Choice,
-    progress: Progress,
-    cancelled: Cancelled,
-    heard: Heard,
-) -> tuple[Model, Trained, dict[str, Any]]:
-    from engine.encoding import Encoder
-    from engine.model import Model
-    from engine.models import KINDS
-    from engine.prepare import report
-    from engine.training import Inputs, train
-
-    parts, dropped = _distinct(task, choice)
-    known, labels = task.frame.filter(pl.Series(parts == TRAIN)), task.targets[parts == TRAIN]
-    names = [name for name in task.frame.columns if name != "user"]
-    encoder = Encoder.fit(
-        known,
-        names,
-        kind=choice.encoding or KINDS[kind].encoding,
-        preparation=choice.preparation,
-        labels=labels,
-    )
-    prepared = {
-        "settings": choice.preparation.to_json(),
-        "duplicates": dropped,
-        "features": report(encoder, known, names),
-    }
-    sequence_spec, binned = None, None
-    if KINDS[kind].reads_sequences:
-        from engine.sequences import sequence_spec_for, sequences
-
-        sequence_spec = sequence_spec_for(task.spec)
-        if not sequence_spec.channels:
-            raise OperationError(
-                f"A {kind} reads sequences of behaviour and the log has none, only attributes: "
-                "train an mlp or a logistic model."
-            )
-        binned = np.concatenate(
-            [
-                sequences(task.evidence.events, task.evidence.identity.at(as_of), as_of, sequence_spec, users)
-                for as_of, users in (
-                    (task.as_of, task.users),
-                    *((each.as_of, each.users) for each in task.earlier),
-                )
-            ]
-        )
-
-    def on_epoch(epoch: Any) -> None:
-        heard(epoch.train_loss, epoch.valid_loss)
-        progress(
-            f"epoch {epoch.epoch}: train loss {epoch.train_loss:.4f}, validation {epoch.valid_loss:.4f}",
-            epoch.epoch / training.epochs,
-        )
-
-    fitted = train(
-        kind,
-        Inputs(encoder.transform(pl.concat([task.frame, *(each.frame for each in task.earlier)])), binned),
-        np.concatenate([task.targets, *(each.targets for each in task.earlier)]),
-        np.concatenate([parts, *(np.full(len(each.users), TRAIN, parts.dtype) for each in task.earlier)]),
-        len(task.labels),
-        training,
-        on_epoch=on_epoch,
-        cancelled=cancelled,
-        options=structure,
-    )
-    policy = task.policy | {
-        "segmentation": task.segmentation,
-        "thresholds": task.thresholds,
-        "seed": training.seed,
-    }
-    return (
-        Model(
-            kind=kind,
-            labels=task.labels,
-            feature_spec=task.spec,
-            sequence_spec=sequence_spec,
-            encoder=encoder,
-            policy=policy,
-            options=structure,
-            parameters=fitted.parameters,
-        ),
-        fitted,
-        prepared,
-    )
-
-
-def _distinct(task: Task, choice: Choice) -> tuple[np.ndarray, int]:
-    """Each user's part, -1 for a training user that repeats another where those are dropped; and how many."""
-    from engine.prepare import repeated
-
-    parts = task.parts.copy()
-    if choice.preparation.duplicates == "drop":
-        learners = np.flatnonzero(parts == TRAIN)
-        again = repeated(task.frame[learners], task.targets[learners])
-        parts[learners[again]] = -1
-    return parts, int((parts < 0).sum())
 
 
 def _define(tx: Any, found: Definitions, task: Task) -> None:

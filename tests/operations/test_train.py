@@ -27,7 +27,7 @@ from segtui.operations.verify import verify
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
 
-QUICK = {"kind": "logistic", "options": {"epochs": "2"}}
+QUICK = {"kind": "logistic", "twin": False, "options": {"epochs": "2"}}
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_earlier_cutoffs_teach_nothing_of_what_they_must_not_know(s):
 @pytest.mark.parametrize("kind", ["logistic", "cnn"])
 def test_a_model_learns_from_earlier_cutoffs(s, kind):
     settings = {"kind": kind, "cutoff": days_ago(s, 70), "horizon": "30d"}
-    _, alone = trained(s, **settings)
+    _, alone = trained(s, **settings, origins=0)
     model, told = trained(s, **settings, origins=2)
     assert told["model"] != alone["model"]
     assert told["users"] == alone["users"]

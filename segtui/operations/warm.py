@@ -1,0 +1,114 @@
+"""Going on from the current model: what is new, a sample of what it learnt from, and that nothing is
+forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from engine.labels import apply_outcome
+from segtui.operations.deciders import load_model
+from segtui.operations.definitions import definitions
+from segtui.operations.errors import OperationError
+from segtui.operations.fitting import Recipe
+from segtui.operations.judgement import probabilities
+from segtui.operations.preparing import Choice
+from segtui.operations.session import Session
+from segtui.operations.settings import training_settings
+from segtui.operations.tasks import TEST, TRAIN, Origin, Task, outcome_task
+from segtui.operations.times import day
+from segtui.operations.twin import window
+
+if TYPE_CHECKING:
+    from engine.model import Model
+
+REPLAYED = 0.25
+"""The share of its former training users that a model sees again as they were."""
+SETTINGS = {"epochs": "20", "patience": "5"}
+"""Few epochs: what is learnt already needs none."""
+
+
+class Warm:
+    """The current model of a segmentation, the task it learnt, and the newer one it goes on with."""
+
+    def __init__(
+        self,
+        s: Session,
+        segmentation: str,
+        policy: str,
+        cutoff: int | None,
+        horizon: int,
+        optimizer: str,
+        settings: Mapping[str, str],
+    ) -> None:
+        """Raises OperationError where there is no such model, it answers another question, or nothing is new
+        since."""
+        held = definitions(s).segmentations.get(segmentation)
+        if held is None or held.model is None:
+            raise OperationError(
+                f"There is no model of {segmentation!r} to go on from: train one without --warm."
+            )
+        self.model: Model = load_model(s.store, held.model)
+        asked, known = (policy, horizon), self.model.policy
+        if asked != (known["label"], known.get("horizon_days")):
+            raise OperationError(
+                f"The current model of {segmentation!r} learnt {known['label']} within "
+                f"{known.get('horizon_days')} d, not {policy} within {horizon} d: train without --warm."
+            )
+        fixed = [name for name in settings if name in self.model.options]
+        if fixed:
+            raise OperationError(
+                f"The setting {fixed[0]} is part of the model that --warm goes on from: train without --warm."
+            )
+        encoder = self.model.encoder
+        choice = Choice(encoding=encoder.kind, preparation=encoder.preparation, fixed=self.model.feature_spec)
+        seed = int(known["seed"])
+        training, _ = training_settings(self.model.kind, optimizer, seed, SETTINGS | dict(settings))
+        self.recipe = Recipe(self.model.kind, training, self.model.options, choice, self.model)
+        new = outcome_task(s, policy, segmentation, cutoff, horizon, seed, choice)
+        if new.as_of <= known["cutoff"]:
+            zone = s.ticks.zone
+            raise OperationError(
+                f"Nothing is new to go on with: the current model learnt outcomes after "
+                f"{day(known['cutoff'], zone)}, asked for are those after {day(new.as_of, zone)}."
+            )
+        self.old = outcome_task(s, policy, segmentation, known["cutoff"], horizon, seed, choice)
+        again = self._replayed(new.thresholds, seed)
+        told = {"from": self.model.digest, "replayed": len(again.users)}
+        self.task = replace(new, earlier=(again,), policy=new.policy | {"warm": told})
+
+    def _replayed(self, thresholds: Mapping[str, float], seed: int) -> Origin:
+        """A sample of the former training users, as they were then, under the new thresholds."""
+        learners = np.flatnonzero(self.old.parts == TRAIN)
+        drawn = np.random.default_rng(seed).permutation(learners)
+        rows = np.sort(drawn[: round(REPLAYED * len(learners))])
+        return Origin(
+            self.old.as_of,
+            self.old.users[rows],
+            self._targets(self.old, thresholds)[rows],
+            self.old.frame[rows],
+        )
+
+    def _targets(self, task: Task, thresholds: Mapping[str, float]) -> np.ndarray:
+        assert task.outcomes is not None
+        return apply_outcome(task.policy["label"], task.outcomes, thresholds)
+
+    def told(self, s: Session, model: Model) -> dict[str, Any]:
+        """What it went on from, and the log-loss before and after on test users of both windows, under the
+        new thresholds."""
+        from engine.evaluation import losses
+
+        windows = []
+        for task in (self.old, self.task):
+            test = task.parts == TEST
+            frame, truth = task.frame.filter(pl.Series(test)), self._targets(task, self.task.thresholds)[test]
+            before, after = (
+                float(losses(truth, probabilities(each, frame, task.evidence, task.as_of)).mean())
+                for each in (self.model, model)
+            )
+            windows.append(window(s, task, int(test.sum())) | {"before": before, "after": after})
+        return {**self.task.policy["warm"], "windows": windows}

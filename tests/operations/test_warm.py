@@ -1,0 +1,82 @@
+"""Going on from the current model, and choosing a kind: what they know, what they say, what is refused."""
+
+import numpy as np
+import pytest
+
+from segtui.operations.automatic import ORDER, choose
+from segtui.operations.deciders import load_model
+from segtui.operations.errors import OperationError
+from segtui.operations.fitting import Recipe, Watch
+from segtui.operations.preparing import CORE
+from segtui.operations.session import open_session
+from segtui.operations.settings import training_settings
+from segtui.operations.tasks import outcome_task
+from segtui.operations.train import train
+
+pytestmark = pytest.mark.xdist_group("simulated-shop")
+
+
+@pytest.fixture
+def s(made_copy):
+    """The simulated shop, to write to."""
+    with open_session(made_copy) as session:
+        yield session
+
+
+def test_going_on_forgets_nothing_and_learns_the_new(s):
+    latest = outcome_task(s, "future_value", "value", None, 30, 0)
+    month_ago = s.ticks.shift(latest.as_of, -30)
+    quick = {"kind": "logistic", "horizon": "30d", "twin": False, "origins": 0}
+    old = train(s, **quick, cutoff=month_ago, promote=True, seed=4)
+    warm = train(s, horizon="30d", warm=True, promote=False)
+    assert (warm["kind"], warm["seed"], warm["warm"]["from"]) == ("logistic", 4, old["model"])
+    assert warm["epochs"] <= 20
+    former, new = warm["warm"]["windows"]
+    assert (former["cutoff"], new["cutoff"]) == (old["cutoff"], warm["cutoff"])
+    assert former["after"] < former["before"] + 0.005
+    # The sales ended between the two: much is new, of which going on learns most.
+    scratch = train(s, **quick | {"origins": 2}, promote=False, seed=4)["metrics"]["test"]["log_loss"]
+    assert new["after"] - scratch < 0.3 * (new["before"] - scratch)
+    assert new["after"] == pytest.approx(warm["metrics"]["test"]["log_loss"], abs=1e-9)
+    # The encoding stands: weights learnt for one scale mean nothing on another.
+    assert load_model(s.store, warm["model"]).encoder == load_model(s.store, old["model"]).encoder
+    with pytest.raises(OperationError, match="Nothing is new to go on with"):
+        train(s, horizon="30d", warm=True, cutoff=month_ago)
+    with pytest.raises(OperationError, match="learnt future_value within 30 d, not future_value within 60 d"):
+        train(s, horizon="60d", warm=True)
+
+
+def test_what_cannot_go_on_is_refused_in_a_sentence(s):
+    with pytest.raises(OperationError, match="no model of 'churn' to go on from"):
+        train(s, policy="churn", warm=True, horizon="30d")
+    with pytest.raises(OperationError, match="setting hidden is part of the model"):
+        train(s, warm=True, horizon="90d", options={"hidden": "8"})
+    with pytest.raises(OperationError, match="given label has nothing new"):
+        train(s, label="plan", warm=True)
+
+
+def quick_recipe(kind):
+    training, structure = training_settings(kind, "adam", 0, {"epochs": "2"})
+    return Recipe(kind, training, structure, CORE)
+
+
+def test_the_kind_of_least_validation_loss_is_chosen_and_said(s):
+    task = outcome_task(s, "future_value", "value", None, 30, 0)
+    chosen = choose(task, quick_recipe, 1e9, Watch(), clock=lambda: 0.0)
+    tried = {line["kind"]: line["valid_loss"] for line in chosen.told["tried"]}
+    assert list(tried) == list(ORDER)
+    assert tried[chosen.recipe.kind] == min(tried.values())
+    assert chosen.told["chosen"] == chosen.model.kind == chosen.recipe.kind
+    assert chosen.told["why"].startswith(f"{chosen.model.kind} has the least validation loss of logistic ")
+    # Test users play no part: without them the choice and the losses are the same.
+    blind = outcome_task(s, "future_value", "value", None, 30, 0)
+    blind.targets = np.where(blind.parts == 2, 0, blind.targets)
+    assert choose(blind, quick_recipe, 1e9, Watch(), clock=lambda: 0.0).told["tried"] == chosen.told["tried"]
+
+
+def test_when_the_time_is_over_no_kind_begins(s):
+    task = outcome_task(s, "future_value", "value", None, 30, 0)
+    chosen = choose(task, quick_recipe, 0, Watch())
+    assert [line["kind"] for line in chosen.told["tried"]] == ["logistic"]
+    assert not chosen.told["tried"][0]["finished"]
+    assert {line["why"] for line in chosen.told["skipped"]} == {"the time was over"}
