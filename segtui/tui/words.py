@@ -89,8 +89,13 @@ def move(change: dict[str, Any], width: int = 0) -> Content:
     """`high > low` of a change, both in columns of `width`; `(new)` comes from nowhere."""
     start = "(new)" if change["from"] is None else str(change["from"])
     return Content.assemble(
-        (start.ljust(width), DIM), (" > ", DIM), (label(change["to"]).ljust(width), "bold")
+        (_padded(start, width), DIM), (" > ", DIM), (_padded(label(change["to"]), width), "bold")
     )
+
+
+def _padded(text: str, width: int) -> str:
+    """The text with blanks up to `width` cells; a Chinese character takes two."""
+    return text + " " * max(0, width - Content(text).cell_length)
 
 
 def event(row: dict[str, Any], currency: str | None) -> str:

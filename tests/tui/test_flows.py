@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 
 import pytest
 
@@ -299,6 +300,31 @@ async def test_replay_plays_to_the_end_and_pauses(pilot, press):
         await pilot.pause(0.05)
     assert page.index == 30
     assert page._film is None
+
+
+async def test_a_replay_drops_frames_rather_than_fall_behind(pilot, press, monkeypatch):
+    await press(pilot, "4")
+    page = pilot.app.page
+    clock = [100.0]
+    monkeypatch.setattr(page, "now", lambda: clock[0])
+    monkeypatch.setattr(page, "set_interval", lambda *_: SimpleNamespace(stop=lambda: None))
+    drawn = []
+    monkeypatch.setattr(page, "_draw", lambda: drawn.append(page.index))
+    page.speed = 64
+    page.action_play()
+    for _ in range(5):
+        clock[0] += 0.05
+        page._next()
+    assert drawn == [0, 3, 6, 9, 12, 16]
+    assert page.dropped == 16 - 5
+    page.action_play()
+    clock[0] += 10
+    assert (page._film, page.index) == (None, 16)
+    page.action_play()
+    clock[0] += 10
+    page._next()
+    page._next()
+    assert (page.index, page._film) == (30, None)
 
 
 async def test_replay_sizes_follow_the_changes(pilot, press):

@@ -59,6 +59,12 @@ def test_moments_are_written_in_the_stores_zone():
     assert words.moment("2026-07-01T00:00:00+02:00", "Europe/Paris") == "Wed 2026-07-01 00:00 CEST"
 
 
+def test_moves_stand_in_columns_whatever_the_script():
+    wide, narrow = (words.move({"from": left, "to": "低"}, 6) for left in ("高价值", "high"))
+    assert wide.cell_length == narrow.cell_length == 15
+    assert wide.plain == "高价值 > 低    "
+
+
 def test_moves_from_nowhere_and_to_nowhere():
     assert words.move({"from": None, "to": "low"}).plain == "(new) > low"
     assert words.move({"from": "high", "to": None}).plain == "high > (none)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -26,7 +27,11 @@ from segtui.tui.widgets.charts import size_chart
 from segtui.tui.widgets.timeline import Timeline, marker
 from segtui.tui.widgets.virtual_list import PAGE, Column, VirtualList
 
-SPEEDS = (1, 2, 4, 8, 16, 32)
+SPEEDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+RATE = 25
+"""Pictures a second; above that frames are dropped."""
+SLACK = 0.01
+"""A timer may ring a little early."""
 BATCH = 30
 
 FEED = (
@@ -44,6 +49,7 @@ class ReplayPage(Page):
     PAGE = "replay"
     BINDINGS = bindings(PAGE)
     travels = False
+    now = staticmethod(time.monotonic)
 
     class Arrived(Message, bubble=False):
         """Some more frames have been folded."""
@@ -62,6 +68,8 @@ class ReplayPage(Page):
         self.complete = False
         self._arriving: list[dict[str, Any]] = []
         self._film: Timer | None = None
+        self._from: tuple[float, int] = (0.0, 0)
+        self.dropped = 0
         self._target: str | None = None
         self._drawn = 0
         self._moves: Moves | None = None
@@ -203,6 +211,7 @@ class ReplayPage(Page):
             state,
             f"  {self.speed}/s   frame {self.index + 1}/{len(self.frames)}{more}   ",
             (f"{numbers.plural(frame['events'], 'event')}", words.DIM),
+            (f"   {numbers.count(self.dropped)} dropped" if playing and self.dropped else "", words.DIM),
             (marks, words.WARN),
         )
 
@@ -258,16 +267,30 @@ class ReplayPage(Page):
         else:
             if self.index >= len(self.frames) - 1:
                 self.index = 0
-            self._film = self.set_interval(1 / self.speed, self._next)
+            self._roll()
         self._draw()
 
+    def _roll(self) -> None:
+        """Plays from here: what is drawn follows the clock, so a slow terminal drops frames."""
+        self._film = self.set_interval(1 / min(self.speed, RATE), self._next)
+        self._from = (self.now(), self.index)
+        self.dropped = 0
+
     def _next(self) -> None:
-        if self.index >= len(self.frames) - 1:
+        last = len(self.frames) - 1
+        if self.index >= last:
             if self.complete:
                 self._pause()
                 self._draw()
+            else:
+                # Frames are still on their way: the clock waits for them.
+                self._from = (self.now(), self.index)
             return
-        self._go(self.index + 1)
+        began, start = self._from
+        due = min(start + int((self.now() - began) * self.speed + SLACK), last)
+        if due > self.index:
+            self.dropped += due - self.index - 1
+            self._go(due)
 
     def _pause(self) -> None:
         if self._film is not None:
@@ -286,7 +309,7 @@ class ReplayPage(Page):
         self.speed = SPEEDS[max(0, min(place, len(SPEEDS) - 1))]
         if self._film is not None:
             self._pause()
-            self._film = self.set_interval(1 / self.speed, self._next)
+            self._roll()
         self._draw()
 
     def action_week(self, step: int) -> None:
