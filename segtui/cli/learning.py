@@ -197,8 +197,7 @@ def models(context: typer.Context, store: Store = None, json: Json = False, quie
                 each["kind"],
                 each["promoted"],
                 each["trained_at"],
-                each["metrics"]["test"]["log_loss"],
-                each["metrics"]["test"]["accuracy"],
+                *(each["metrics"].get("test", {}).get(name) for name in ("log_loss", "accuracy")),
                 each["model"],
             ]
             for each in result["models"]

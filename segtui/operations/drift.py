@@ -32,7 +32,8 @@ def drifted(s: Session, progress: Progress = quiet) -> list[Measured]:
     trained. Calibration is told once a window after all the model knew is over.
     """
     found = definitions(s)
-    models = [each for each in found.segmentations.values() if each.model]
+    # What was discovered was learnt from no window.
+    models = [each for each in found.segmentations.values() if each.model and not each.discovered]
     features, shares, outcomes, why = [], [], [], ["No model is in use yet."]
     if models and last_rescore(s) is not None:
         use_cache()

@@ -190,6 +190,10 @@ def _tenure(evidence: Evidence, at: int, users: np.ndarray) -> np.ndarray:
 
 
 def _require_future(body: dict[str, Any], model: Model) -> None:
+    if model.policy["label"] == "discovered":
+        raise OperationError(
+            f"Model {body['name']} was discovered: it groups users and predicts nothing that could be judged."
+        )
     if model.policy["label"] == "given":
         raise OperationError(
             f"Model {body['name']} learnt the given label {model.policy['attribute']!r}, which has no "

@@ -7,7 +7,9 @@ from segtui.operations.changes import changes
 from segtui.operations.definitions import definitions
 from segtui.operations.discover import discover
 from segtui.operations.errors import OperationError
+from segtui.operations.evaluate import compare, evaluate
 from segtui.operations.members import members
+from segtui.operations.models import models
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore
 from segtui.operations.segment import define, retire
@@ -118,3 +120,16 @@ def test_what_cannot_be_is_told(grouped, make_shop):
     empty.events([("u1", 1, "purchase", 9.0)])
     with empty.open() as s, pytest.raises(OperationError, match="no model yet"):
         discover(s, "kinds")
+
+
+def test_they_are_listed_and_not_judged(grouped):
+    with grouped.open() as s:
+        told = discover(s, "kinds")
+        (listed,) = [each for each in models(s)["models"] if each["model"] == told["model"]]
+        assert listed["promoted"]
+        assert listed["discovered"]["labels"] == told["labels"]
+        told_why = "groups users and predicts nothing"
+        with pytest.raises(OperationError, match=told_why):
+            evaluate(s, model=listed["name"])
+        with pytest.raises(OperationError, match=told_why):
+            compare(s, listed["name"], "small")
