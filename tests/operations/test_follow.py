@@ -78,6 +78,7 @@ def cut(pieces, **bounds):
     return [each for each in found if each.texts], batches.left
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=20).map(lambda raw: raw.replace(b"\n", b"")), max_size=20),
     st.data(),
