@@ -1,7 +1,8 @@
-"""How probabilities become labels."""
+"""How probabilities become labels, and which labels there are."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,18 @@ from segtui.operations import words
 
 commands = typer.Typer()
 PANEL = "Learn"
+label = typer.Typer(
+    name="label",
+    help="Adds labels to a model's segmentation, and removes them.",
+    epilog="Example: segtui label add wholesale --examples ids.txt --preview",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+commands.add_typer(label, rich_help_panel=PANEL)
+
+Label = Annotated[str, typer.Argument(metavar="LABEL", help="The label's name, as wholesale.")]
+Of = Annotated[str, typer.Option("--segmentation", metavar="NAME", help="Whose label it is.")]
+Preview = Annotated[bool, flag("--preview", text="Show who would move, write nothing.")]
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui decide value --share medium=0.1 --preview")
@@ -96,3 +109,70 @@ def _show(out: Output, result: dict[str, Any]) -> None:
         for label, users in result["sizes"].items()
     ]
     out.table(columns, rows)
+
+
+@label.command(epilog="Example: segtui label add wholesale --examples ids.txt --preview")
+def add(
+    context: typer.Context,
+    name: Label,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="EXPR", help="For whom a rule holds are examples.")
+    ] = None,
+    examples: Annotated[
+        Path | None, typer.Option("--examples", metavar="FILE", help="Examples: one user id a line.")
+    ] = None,
+    segmentation: Of = "value",
+    preview: Preview = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Grows the model by a label that it learns from examples; nothing changes between the others."""
+    from segtui.operations.label import add as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(
+            s, segmentation, name, where=where, examples=examples, preview=preview, progress=progress
+        )
+    _show_labels(out, result, json=json)
+    if result["unknown"]:
+        out.message(f"{words.plural(result['unknown'], 'id')} no user has; left out.")
+    if result["recall"] is not None:
+        out.message(f"Of the examples kept out, the model gives {name} to {words.share(result['recall'])}.")
+    out.next("segtui label add …" if preview else f"segtui members {segmentation}={name}")
+
+
+@label.command(epilog="Example: segtui label remove wholesale --preview")
+def remove(
+    context: typer.Context,
+    name: Label,
+    segmentation: Of = "value",
+    preview: Preview = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cuts a label off the model; its history stays."""
+    from segtui.operations.label import remove as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, segmentation, name, preview=preview, progress=progress)
+    _show_labels(out, result, json=json)
+    out.next(f"segtui label remove {name}" if preview else "segtui segments")
+
+
+def _show_labels(out: Output, result: dict[str, Any], *, json: bool) -> None:
+    if json:
+        out.document(result)
+    else:
+        facts = [(each, result[each]) for each in ("segmentation", "name", "changed")]
+        out.facts([*facts, ("labels", ", ".join(result["labels"]))])
+        show_flows(out, result["flows"])
+    if result["note"]:
+        out.message(result["note"])
+    if result["preview"]:
+        out.message("A preview: nothing was recorded.")

@@ -23,6 +23,7 @@ KINDS = (
     "starter_fitted",
     "model_trained",
     "model_promoted",
+    "label_edited",
     "policy_set",
 )
 
@@ -181,7 +182,7 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
             elif decision.kind == "starter_fitted":
                 starter = Starter(recency_days=body["recency_days"], spend_above=body["spend_above"])
                 found.segmentations[name] = replace(old, starter=starter, fitted_at=body["as_of"])
-            elif decision.kind == "model_promoted":
+            elif decision.kind in ("model_promoted", "label_edited"):
                 past = (*old.previous_models, old.model) if old.model else old.previous_models
                 found.segmentations[name] = replace(
                     old,

@@ -137,7 +137,7 @@ def from_file(
         raise OperationError(f"{name!r} is decided by a {held.kind}, not by a list: choose another name.")
     else:
         decision = ("segmentation_edited", {"name": name})
-    chosen, unknown = _listed(s, path)
+    chosen, unknown = listed(s, path)
     told = _edit(
         s,
         name,
@@ -268,7 +268,7 @@ def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> 
     return points
 
 
-def _listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
+def listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
     """The persons a file lists by any of their ids, and how many ids no user has."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

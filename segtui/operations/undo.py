@@ -7,7 +7,7 @@ from typing import Any
 
 from db import log
 from db.log import Decision
-from segtui.operations import decide, discover, models, segment
+from segtui.operations import decide, discover, label, models, segment
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress, never, quiet
@@ -18,9 +18,10 @@ EDITS = (
     "segmentation_edited",
     "segmentation_retired",
     "model_promoted",
+    "label_edited",
     "policy_set",
 )
-OF_MODELS = ("model_promoted", "policy_set")
+OF_MODELS = ("model_promoted", "label_edited", "policy_set")
 
 Compensate = Callable[..., dict[str, Any]]
 
@@ -35,10 +36,10 @@ def undo(
 ) -> dict[str, Any]:
     """Appends what takes the decision `seq` back, with its movers; `preview` writes nothing.
 
-    A promotion goes back to the model before, a rule or a decision to the one before, a new segment is
-    retired and a retired one defined again; only the newest edit of a segmentation can be taken back.
-    Returns undone, kind, seq (of the decision that does it; None in a preview) and what the edit itself
-    tells. Raises OperationError for anything else.
+    A promotion goes back to the model before, a rule, a decision or the labels to those before, a new
+    segment is retired and a retired one defined again; only the newest edit of a segmentation can be
+    taken back. Returns undone, kind, seq (of the decision that does it; None in a preview) and what the
+    edit itself tells. Raises OperationError for anything else.
     """
     found = log.decisions(s.store, position=seq, newest_first=True, limit=1)
     found = [each for each in found if each.seq == seq]
@@ -69,6 +70,9 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
             return None
         former, since = before.policy, int(decision.body["as_of"])
         return lambda **options: decide.restore(s, name, former, since, **options)
+    if decision.kind == "label_edited":
+        previous = decision.body["previous"]
+        return lambda **options: label.restore(s, name, previous, **options)
     if decision.kind == "segmentation_defined":
         if decision.body["kind"] == "model" and decision.body.get("model") is None:
             return None

@@ -69,8 +69,8 @@ def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = 
         "by_reason": [[phrase(texts[reason]), count] for reason, count in counted.iter_rows()],
         "by_edits": _net(by_cause, EDITS),
         "by_customers": after - before - _net(by_cause, EDITS),
-        "model_changed": "model_promoted" in decided,
-        "definition_changed": bool(decided - {"model_promoted", "policy_set"}),
+        "model_changed": bool(decided & {"model_promoted", "label_edited"}),
+        "definition_changed": bool(decided - {"model_promoted", "label_edited", "policy_set"}),
         "decision_changed": "policy_set" in decided,
         "import_gaps": [s.iso(tick) for tick in gaps(s, start, end)],
     }
@@ -90,6 +90,7 @@ def _decided(s: Session, moves: pl.DataFrame) -> set[str]:
             s.store,
             kinds=(
                 "model_promoted",
+                "label_edited",
                 "policy_set",
                 "segmentation_defined",
                 "segmentation_edited",

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate",
     "compare",
     "decide",
+    "label",
     "score",
     "segment",
     "discover",

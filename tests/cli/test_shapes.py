@@ -488,6 +488,26 @@ def test_decide(cli: Cli, shop: Path) -> None:
     assert cli("decide", "value", "--share", "medium", "--store", shop).code == 1
 
 
+def test_label(cli: Cli, shop: Path) -> None:
+    before = document(cli, shop, "decide", "value")["sizes"]
+    where = ("--where", "orders_90d >= 2")
+    seen = document(cli, shop, "label", "add", "regular", *where, "--preview")
+    assert seen.keys() >= named("segmentation labels model flows recall examples")
+    made = document(cli, shop, "label", "add", "regular", *where)
+    assert made == seen | {"preview": False}
+    assert document(cli, shop, "members", "value=regular")["total"] > 0
+    assert {each["name"] for each in document(cli, shop, "models")["models"]} >= {made["name"]}
+    assert cli("models", "--store", shop).code == 0
+    refused = cli("evaluate", "--store", shop)
+    assert refused.code == 1
+    assert refused.err.count("\n") == 1
+    assert document(cli, shop, "label", "remove", "regular").keys() >= named(
+        "segmentation labels model flows"
+    )
+    assert document(cli, shop, "decide", "value")["sizes"] == before
+    assert cli("label", "add", "x", "--store", shop).code == 1
+
+
 def test_what_if(cli: Cli, shop: Path) -> None:
     before = document(cli, shop, "status")["position"]
     recorded = lines(cli, shop, "replay", "--from", "-20d")

@@ -1,0 +1,151 @@
+"""Growing and cutting a model's head: labels come and go, what the network has learnt below stays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.optimize import minimize
+from scipy.special import expit, logsumexp
+
+from engine.errors import EngineError
+from engine.model import Model
+from engine.models.parameters import BESIDE, CHANNEL_SCALE, LOGIT_BIAS, LOGIT_SCALE
+from engine.training import TRAIN, VALID
+
+KERNEL, BIAS = "out/kernel", "out/bias"
+PENALTY = 1e-3
+"""L2 on the new column, per user."""
+REACHED = 0.75
+"""The share of validation examples that the new label's bias lets have it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Grown:
+    """A model with one label more, and the share of the examples kept out that it gives the label."""
+
+    model: Model
+    recall: float | None
+    examples: int
+
+
+def grow(
+    model: Model,
+    label: str,
+    frame: pl.DataFrame,
+    sequences: np.ndarray | None,
+    examples: np.ndarray,
+    parts: np.ndarray,
+    policy: dict[str, Any],
+) -> Grown:
+    """The model with `label` after its own, told apart from them by what it saw in `examples` bool[n].
+
+    `frame` holds the model's features of n users (and `sequences` float32[n, bins, channels] theirs);
+    `parts` int8[n] as engine.training.split gives: learnt from, for the bias, and kept out. Examples and all
+    others weigh the same together. Only the new column of the head is fitted, to what the network makes of a
+    user, so between the other labels nothing changes, and cut off again they are what they were. `policy`
+    takes the place of the model's. Raises EngineError where there is nothing to learn or to check with.
+    """
+    for part, name in ((TRAIN, "learn from"), (VALID, "set its bias with")):
+        if not (examples & (parts == part)).any():
+            raise EngineError(f"{label!r} has too few examples: none is left to {name}.")
+    learn = parts == TRAIN
+    parameters = dict(model.parameters)
+    for prefix in _members(model):
+        kernel, bias = parameters[prefix + KERNEL], parameters[prefix + BIAS]
+        seen = _seen(model, prefix, frame, sequences)
+        others = logsumexp(seen @ kernel.astype(np.float64) + bias, axis=1)
+        column, shift = _column(seen[learn], others[learn], examples[learn])
+        parameters[prefix + KERNEL] = np.column_stack([kernel, column]).astype(np.float32)
+        parameters[prefix + BIAS] = np.append(bias, shift).astype(np.float32)
+    parameters.setdefault(LOGIT_SCALE, np.ones(1, np.float32))
+    biases = parameters.get(LOGIT_BIAS, np.zeros(len(model.labels), np.float32))
+    labels = (*model.labels, label)
+    grown = dataclasses.replace(
+        model, labels=labels, policy=policy, parameters=parameters | {LOGIT_BIAS: np.append(biases, 0)}
+    )
+    lead = _lead(grown, frame, sequences)
+    # Lowered or raised until as many of the validation examples have it as shall.
+    needed = np.quantile(lead[examples & (parts == VALID)], 1 - REACHED)
+    raised = np.append(biases, -needed + np.float32(1e-4)).astype(np.float32)
+    grown = dataclasses.replace(grown, parameters=parameters | {LOGIT_BIAS: raised})
+    kept = examples & (parts != TRAIN) & (parts != VALID)
+    reached = _lead(grown, frame, sequences) > 0
+    recall = round(float(reached[kept].mean()), 6) if kept.any() else None
+    return Grown(grown, recall, int(examples.sum()))
+
+
+def cut(model: Model, label: str, policy: dict[str, Any]) -> Model:
+    """The model without a label; what it gave to that one goes to the others in their proportions.
+
+    Raises EngineError where fewer than two labels would be left.
+    """
+    code = model.labels.index(label)
+    if len(model.labels) < 3:
+        raise EngineError(f"Without {label!r} one label is left, and nothing to decide.")
+    parameters = dict(model.parameters)
+    for prefix in _members(model):
+        parameters[prefix + KERNEL] = np.delete(parameters[prefix + KERNEL], code, axis=1)
+        parameters[prefix + BIAS] = np.delete(parameters[prefix + BIAS], code)
+    if LOGIT_BIAS in parameters:
+        parameters[LOGIT_BIAS] = np.delete(parameters[LOGIT_BIAS], code)
+    labels = tuple(each for each in model.labels if each != label)
+    return dataclasses.replace(model, labels=labels, policy=policy, parameters=parameters)
+
+
+def _members(model: Model) -> list[str]:
+    """What the names of each network's parameters begin with."""
+    return sorted(name.removesuffix(KERNEL) for name in model.parameters if name.endswith(KERNEL))
+
+
+def _seen(model: Model, prefix: str, frame: pl.DataFrame, sequences: np.ndarray | None) -> np.ndarray:
+    """What one network makes of each user before its head: float64[n, width].
+
+    It is what a head says that hands on what it gets, so it comes in the same tiles as any score.
+    """
+    from engine.scoring import Scorer
+
+    own = {
+        name.removeprefix(prefix): values
+        for name, values in model.parameters.items()
+        if name.startswith(prefix) and name not in BESIDE
+    }
+    width = own[KERNEL].shape[0]
+    own |= {KERNEL: np.eye(width, dtype=np.float32), BIAS: np.zeros(width, np.float32)}
+    own |= {name: model.parameters[name] for name in (CHANNEL_SCALE,) if name in model.parameters}
+    alone = {"members": 1} if "members" in model.options else {}
+    handing_on = dataclasses.replace(
+        model,
+        labels=tuple(f"unit {n}" for n in range(width)),
+        options=model.options | alone,
+        parameters=own,
+    )
+    return Scorer(handing_on).logits(frame, sequences).astype(np.float64)
+
+
+def _column(seen: np.ndarray, others: np.ndarray, examples: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights and bias that tell examples from the rest best, against the other labels' logits together."""
+    scale = np.maximum(np.abs(seen).max(axis=0), 1e-6)
+    scaled = seen / scale
+    weights = np.where(examples, 0.5 / examples.sum(), 0.5 / max(1, (~examples).sum()))
+    signs = np.where(examples, 1.0, -1.0)
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        ahead = signs * (scaled @ theta[:-1] + theta[-1] - others)
+        slope = -weights * signs * expit(-ahead)
+        lost = float(weights @ np.logaddexp(0, -ahead)) + PENALTY * float(theta[:-1] @ theta[:-1])
+        return lost, np.append(slope @ scaled + 2 * PENALTY * theta[:-1], slope.sum())
+
+    fitted = minimize(loss, np.zeros(seen.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    return fitted[:-1] / scale, float(fitted[-1])
+
+
+def _lead(model: Model, frame: pl.DataFrame, sequences: np.ndarray | None) -> np.ndarray:
+    """By how much the last label's logit is above the best of the others': float64[n]."""
+    from engine.scoring import Scorer
+
+    logits = Scorer(model).logits(frame, sequences).astype(np.float64)
+    lead: np.ndarray = logits[:, -1] - logits[:, :-1].max(axis=1)
+    return lead

@@ -1,0 +1,215 @@
+"""Labels of a model's segmentation: added by examples or a rule, and removed, with who moves by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from db.store import Transaction
+from segtui.operations.deciders import Evidence, load_model, model_decider
+from segtui.operations.definitions import Definitions, Segmentation, definitions, require_label
+from segtui.operations.edits import EditRun
+from segtui.operations.errors import OperationError
+from segtui.operations.policies import carried, require_probabilities
+from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
+from segtui.operations.rule_reading import read_rule
+from segtui.operations.rule_size import who_is_in
+from segtui.operations.segment import NAME, listed
+from segtui.operations.session import Session
+
+if TYPE_CHECKING:
+    from engine.model import Model
+
+KIND = "label_edited"
+FEWEST = 20
+"""Examples that a label needs: some are kept out to check it with."""
+
+
+def add(
+    s: Session,
+    segmentation: str,
+    label: str,
+    *,
+    where: str | None = None,
+    examples: Path | None = None,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Grows the model's head by a label that it learns from examples: whom a rule holds, or a file lists.
+
+    Returns segmentation, labels, model, name, flows, changed, examples, unknown (ids no user has), recall
+    (the share of the examples kept out that the model gives the label) and note. Nothing changes between the
+    other labels. Raises OperationError for a label there is, and for too few examples.
+    """
+    if (where is None) == (examples is None):
+        raise OperationError("Say whom the label is for: --where EXPR, or --examples FILE, one of them.")
+    found = definitions(s)
+    held = found.segmentation(segmentation)
+    digest = require_probabilities(held)
+    if not NAME.fullmatch(label):
+        raise OperationError(f"{label!r} cannot be a label: use letters, digits and _, as in wholesale.")
+    if label in held.labels:
+        raise OperationError(f"{segmentation!r} has a label {label!r} already: choose another name.")
+    progress("reading the log", None)
+    chosen, unknown = _examples(s, found, where, examples)
+    if len(chosen) < FEWEST:
+        raise OperationError(f"{len(chosen)} examples are too few for a label: give {FEWEST} or more.")
+    progress(f"learning {label} from {len(chosen):,} examples", None)
+    model, recall = _grown(s, digest, label, chosen)
+    edit = {"edit": "add", "label": label, "examples": len(chosen), "where": where, "recall": recall}
+    told = {"examples": len(chosen), "unknown": unknown, "recall": recall}
+    return _edit(s, held, model, edit, preview=preview, progress=progress, cancelled=cancelled) | told
+
+
+def remove(
+    s: Session,
+    segmentation: str,
+    label: str,
+    *,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Cuts a label off the model's head; what it held goes to the others in their proportions.
+
+    The label added last goes back to the very model before. Returns as `add`, without what examples told.
+    """
+    from engine.heads import cut
+
+    held = definitions(s).segmentation(segmentation)
+    digest = require_probabilities(held)
+    require_label(held, label)
+    if label not in held.labels:
+        raise OperationError(f"{segmentation!r} has no label {label!r} any more: nothing was changed.")
+    model = load_model(s.store, digest)
+    grown = model.policy.get("grown") or {}
+    if grown.get("label") == label:
+        model = load_model(s.store, grown["from"])
+    else:
+        model = cut(model, label, _policy(model, {"cut": {"label": label, "from": digest}}))
+    edit = {"edit": "remove", "label": label}
+    return _edit(s, held, model, edit, preview=preview, progress=progress, cancelled=cancelled)
+
+
+def restore(
+    s: Session,
+    segmentation: str,
+    digest: str,
+    *,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Goes back to the model before an edit of labels."""
+    held = definitions(s).segmentation(segmentation)
+    model = load_model(s.store, digest)
+    return _edit(s, held, model, {"edit": "undo"}, preview=preview, progress=progress, cancelled=cancelled)
+
+
+def _examples(
+    s: Session, found: Definitions, where: str | None, examples: Path | None
+) -> tuple[np.ndarray, int]:
+    """The persons the label is for, ascending, and how many ids no user has."""
+    if examples is not None:
+        return listed(s, examples)
+    assert where is not None
+    as_of = s.require_as_of()
+    evidence = Evidence(s.events(before=as_of), s.identity(), s.attributes())
+    decided = who_is_in(s, read_rule(s, found, "", where), evidence, as_of)
+    if decided is None:
+        raise OperationError(
+            f"{where!r} reads a segment that was not scored yet: record it with 'segtui rescore'."
+        )
+    return decided[0], 0
+
+
+def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> tuple[Model, float | None]:
+    """The model with a label more, learnt from what is known of everyone now."""
+    from engine.heads import grow
+    from engine.training import split
+
+    decider = model_decider(s.store, digest)
+    model, now = decider.artefact, s.require_as_of()
+    evidence = Evidence(s.events(before=now), s.identity(), s.attributes())
+    frame = evidence.features(now, decider.spec)
+    users = frame["user"].to_numpy()
+    grown = grow(
+        model,
+        label,
+        frame,
+        decider.sequences(evidence, now, users),
+        np.isin(users, chosen),
+        split(users, int(model.policy.get("seed", 0))),
+        _policy(model, {"grown": {"label": label, "from": digest}}, label),
+    )
+    return grown.model, grown.recall
+
+
+def _policy(model: Model, edit: dict[str, Any], label: str | None = None) -> dict[str, Any]:
+    """The model's policy once its labels were edited: what it predicts is no outcome of the log any more."""
+    asked = label or model.policy.get("attribute") or "labels"
+    kept = {name: value for name, value in model.policy.items() if name not in ("grown", "cut")}
+    return kept | {"label": "given", "attribute": asked} | edit
+
+
+def _edit(
+    s: Session,
+    held: Segmentation,
+    model: Model,
+    edit: dict[str, Any],
+    *,
+    preview: bool,
+    progress: Progress,
+    cancelled: Cancelled,
+) -> dict[str, Any]:
+    """Records the model and the edit, with its movers; rolled back where it is a preview."""
+    told: dict[str, Any] = {}
+    try:
+        with s.store.transaction(actor=s.actor, source="label") as tx:
+            found = definitions(s)
+            current = found.segmentation(held.name)
+            if current.model != held.model:
+                raise OperationError(f"Another model decides {held.name!r} since: try again.")
+            name = _record(tx, found, current, model)
+            body = {
+                "segmentation": held.name,
+                "model": model.digest,
+                "previous": held.model,
+                "labels": list(model.labels),
+            }
+            decision = (KIND, body | edit)
+            run = EditRun(s, tx, held.name, decision, cause="label", progress=progress, cancelled=cancelled)
+            run.finish()
+            flows = run.flows()
+            told = {
+                "segmentation": held.name,
+                "labels": list(model.labels),
+                "model": model.digest,
+                "name": name,
+                "flows": flows,
+                "changed": sum(users for _, _, users in flows),
+                "note": carried(current, model.labels),
+                "preview": preview,
+            }
+            if preview:
+                raise Stopped
+    except Stopped:
+        if not (preview and told):
+            raise
+    return told
+
+
+def _record(tx: Transaction, found: Definitions, held: Segmentation, model: Model) -> str:
+    """The model's name; it is recorded unless the log has it."""
+    known = found.models.get(model.digest)
+    if known is not None:
+        return str(known["name"])
+    parent = found.models[str(held.model)]
+    name = f"{model.kind}-{model.short[:4]}"
+    told = {"name": name, "model": model.digest, "labels": list(model.labels), "previous": held.model}
+    tx.put_model(model.digest, model.spec_json(), model.parameter_bytes())
+    tx.append_decision("model_trained", parent | told | {"metrics": {}, "history": []})
+    return name

@@ -1,0 +1,100 @@
+"""A label more, a label less: what the network has learnt of the others stays."""
+
+import dataclasses
+
+import numpy as np
+import polars as pl
+import pytest
+
+from engine.encoding import Encoder
+from engine.errors import EngineError
+from engine.features import FeatureSpec
+from engine.heads import cut, grow
+from engine.model import Model
+from engine.scoring import Scorer
+from engine.training import Inputs, TrainingSpec, split, train
+
+NAMES = ["spend_28d", "orders_28d"]
+USERS = np.arange(1, 601)
+
+
+@pytest.fixture(scope="module")
+def frame():
+    draw = np.random.default_rng(3)
+    spend = draw.gamma(1.0, 4_000.0, len(USERS)).round()
+    return pl.DataFrame(
+        {"user": USERS, "spend_28d": spend, "orders_28d": draw.poisson(3.0, len(USERS)) * 1.0}
+    )
+
+
+@pytest.fixture(scope="module", params=[("mlp", {"members": 2, "hidden": (16, 8)}), ("logistic", {})])
+def model(request, frame):
+    """A model of high, medium and low by spend, of two networks or of one."""
+    kind, options = request.param
+    encoder = Encoder.fit(frame, NAMES)
+    spend = frame["spend_28d"].to_numpy()
+    labels = np.where(spend > 6_000, 0, np.where(spend > 2_000, 1, 2)).astype(np.int32)
+    parts = split(USERS, 0)
+    fitted = train(
+        kind, Inputs(encoder.transform(frame)), labels, parts, 3, TrainingSpec(epochs=8), options=options
+    )
+    return Model(
+        kind=kind,
+        labels=("high", "medium", "low"),
+        feature_spec=FeatureSpec(zone="UTC", fields=("amount",)),
+        sequence_spec=None,
+        encoder=encoder,
+        policy={"label": "future_value", "seed": 0},
+        options=options,
+        parameters=fitted.parameters,
+    )
+
+
+def grown(model, frame, examples):
+    return grow(model, "regular", frame, None, examples, split(USERS, 0), {"label": "given"})
+
+
+def test_a_label_is_learnt_and_examples_kept_out_are_recognised(model, frame):
+    examples = (frame["orders_28d"] >= 5).to_numpy()
+    found = grown(model, frame, examples)
+    assert found.model.labels == ("high", "medium", "low", "regular")
+    assert found.examples == examples.sum()
+    first = Scorer(found.model).scores(frame).argmax(axis=1)
+    kept = examples & (split(USERS, 0) == 2)
+    assert found.recall == pytest.approx((first[kept] == 3).mean(), abs=1e-6)
+    assert found.recall >= 0.5
+    assert (first[~examples] == 3).mean() < 0.35
+
+
+def test_between_the_others_nothing_changes_and_cut_off_they_are_what_they_were(model, frame):
+    found = grown(model, frame, (frame["orders_28d"] >= 5).to_numpy()).model
+    before, after = Scorer(model).scores(frame), Scorer(found).scores(frame)
+    assert (before.argmax(axis=1) == after[:, :3].argmax(axis=1)).mean() > 0.99
+    back = cut(found, "regular", model.policy)
+    assert back.labels == model.labels
+    assert np.abs(Scorer(back).scores(frame) - before).max() <= 1
+
+
+def test_a_label_cut_off_leaves_its_users_to_the_others_in_their_proportions(model, frame):
+    left = cut(model, "medium", model.policy)
+    assert left.labels == ("high", "low")
+    scores = Scorer(left).scores(frame)
+    assert np.abs(scores.sum(axis=1) - 1_000_000).max() <= 1
+    if model.kind == "logistic":
+        before = Scorer(dataclasses.replace(model)).logits(frame)
+        odds = Scorer(left).logits(frame)
+        np.testing.assert_allclose(odds[:, 0] - odds[:, 1], before[:, 0] - before[:, 2], atol=1e-4)
+    with pytest.raises(EngineError, match="nothing to decide"):
+        cut(left, "low", model.policy)
+
+
+def test_the_same_examples_give_the_same_model(model, frame):
+    examples = (frame["orders_28d"] >= 5).to_numpy()
+    one, again = (grown(model, frame, examples).model for _ in range(2))
+    assert one.digest == again.digest != model.digest
+
+
+def test_examples_that_leave_none_to_check_with_are_refused(model, frame):
+    examples = np.isin(USERS, USERS[split(USERS, 0) == 0][:30])
+    with pytest.raises(EngineError, match="too few examples"):
+        grown(model, frame, examples)
