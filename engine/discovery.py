@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from engine.catalogue import catalogue
+from engine.embedding import with_head
 from engine.errors import EngineError
 from engine.feature_spec import FeatureSpec
 from engine.model import Model
-from engine.models.parameters import CHANNEL_SCALE
 
 FEWEST_USERS = 100
 MOST_USERS = 50_000
@@ -30,9 +30,6 @@ APART = 0.15
 """By how much of all ranks a cluster must differ in a feature to be named by it."""
 TOLD = 3
 
-FIRST = "members/0/"
-OUT = ("out/kernel", "out/bias")
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clustering:
@@ -42,18 +39,6 @@ class Clustering:
     centres: np.ndarray
     variance: float
     stability: list[dict[str, Any]]
-
-
-def probe(model: Model) -> Model:
-    """The model's first network without its last layer: its logits are the embedding of a user."""
-    width = _own(model)[OUT[0]].shape[0]
-    return _headed(
-        model,
-        tuple(f"unit_{number}" for number in range(width)),
-        np.eye(width, dtype=np.float32),
-        np.zeros(width, np.float32),
-        {},
-    )
 
 
 def cluster(
@@ -101,7 +86,7 @@ def cluster(
 
 
 def headed(model: Model, found: Clustering, labels: Sequence[str], policy: dict[str, Any]) -> Model:
-    """The model that gives each user the nearest centre's label.
+    """The model that gives each user the nearest centre's label, on the network that `probe` probes.
 
     Its logits are those of a mixture of equal round bells around the centres: what they share cancels out,
     so the distances are a linear layer over the embedding.
@@ -109,9 +94,7 @@ def headed(model: Model, found: Clustering, labels: Sequence[str], policy: dict[
     centres = found.centres
     kernel = (centres / found.variance).T
     bias = -(centres**2).sum(axis=1) / (2 * found.variance)
-    return _headed(
-        model, tuple(labels), kernel.astype(np.float32), (bias - bias.mean()).astype(np.float32), policy
-    )
+    return with_head(model, 0, labels, kernel, bias - bias.mean(), policy)
 
 
 def names(
@@ -187,27 +170,6 @@ def _labels(told: Sequence[Sequence[dict[str, Any]]]) -> list[str]:
         label if labels.index(label) == at else f"{label}_{labels[:at].count(label) + 1}"
         for at, label in enumerate(labels)
     ]
-
-
-def _own(model: Model) -> dict[str, np.ndarray]:
-    """The parameters of the model's network, of an ensemble's first."""
-    if model.options.get("members", 1) == 1:
-        return dict(model.parameters)
-    return {
-        name.removeprefix(FIRST): values
-        for name, values in model.parameters.items()
-        if name.startswith(FIRST) or name == CHANNEL_SCALE
-    }
-
-
-def _headed(
-    model: Model, labels: tuple[str, ...], kernel: np.ndarray, bias: np.ndarray, policy: dict[str, Any]
-) -> Model:
-    own = {
-        name: values for name, values in _own(model).items() if not name.startswith("calibration/")
-    } | dict(zip(OUT, (kernel, bias), strict=True))
-    options = model.options | ({"members": 1} if "members" in model.options else {})
-    return dataclasses.replace(model, labels=labels, parameters=own, options=options, policy=policy)
 
 
 def _fit(known: np.ndarray, clusters: int, draw: np.random.Generator, starts: int) -> Any:

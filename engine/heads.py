@@ -10,12 +10,12 @@ import polars as pl
 from scipy.optimize import minimize
 from scipy.special import expit, logsumexp
 
+from engine.embedding import probe
 from engine.errors import EngineError
 from engine.model import Model
-from engine.models.parameters import BESIDE, CHANNEL_SCALE, LOGIT_BIAS, LOGIT_SCALE
+from engine.models.parameters import HEAD_BIAS, HEAD_KERNEL, LOGIT_BIAS, LOGIT_SCALE, apart, together
 from engine.training import TRAIN, VALID
 
-KERNEL, BIAS = "out/kernel", "out/bias"
 PENALTY = 1e-3
 """L2 on the new column, per user."""
 REACHED = 0.75
@@ -52,14 +52,15 @@ def grow(
         if not (examples & (parts == part)).any():
             raise EngineError(f"{label!r} has too few examples: none is left to {name}.")
     learn = parts == TRAIN
-    parameters = dict(model.parameters)
-    for prefix in _members(model):
-        kernel, bias = parameters[prefix + KERNEL], parameters[prefix + BIAS]
-        seen = _seen(model, prefix, frame, sequences)
+    networks = apart(model.parameters)
+    for member, own in enumerate(networks):
+        kernel, bias = own[HEAD_KERNEL], own[HEAD_BIAS]
+        seen = _seen(model, member, frame, sequences)
         others = logsumexp(seen @ kernel.astype(np.float64) + bias, axis=1)
         column, shift = _column(seen[learn], others[learn], examples[learn])
-        parameters[prefix + KERNEL] = np.column_stack([kernel, column]).astype(np.float32)
-        parameters[prefix + BIAS] = np.append(bias, shift).astype(np.float32)
+        own[HEAD_KERNEL] = np.column_stack([kernel, column]).astype(np.float32)
+        own[HEAD_BIAS] = np.append(bias, shift).astype(np.float32)
+    parameters = model.parameters | together(networks)
     parameters.setdefault(LOGIT_SCALE, np.ones(1, np.float32))
     biases = parameters.get(LOGIT_BIAS, np.zeros(len(model.labels), np.float32))
     labels = (*model.labels, label)
@@ -85,44 +86,22 @@ def cut(model: Model, label: str, policy: dict[str, Any]) -> Model:
     code = model.labels.index(label)
     if len(model.labels) < 3:
         raise EngineError(f"Without {label!r} one label is left, and nothing to decide.")
-    parameters = dict(model.parameters)
-    for prefix in _members(model):
-        parameters[prefix + KERNEL] = np.delete(parameters[prefix + KERNEL], code, axis=1)
-        parameters[prefix + BIAS] = np.delete(parameters[prefix + BIAS], code)
+    networks = apart(model.parameters)
+    for own in networks:
+        own[HEAD_KERNEL] = np.delete(own[HEAD_KERNEL], code, axis=1)
+        own[HEAD_BIAS] = np.delete(own[HEAD_BIAS], code)
+    parameters = model.parameters | together(networks)
     if LOGIT_BIAS in parameters:
         parameters[LOGIT_BIAS] = np.delete(parameters[LOGIT_BIAS], code)
     labels = tuple(each for each in model.labels if each != label)
     return dataclasses.replace(model, labels=labels, policy=policy, parameters=parameters)
 
 
-def _members(model: Model) -> list[str]:
-    """What the names of each network's parameters begin with."""
-    return sorted(name.removesuffix(KERNEL) for name in model.parameters if name.endswith(KERNEL))
-
-
-def _seen(model: Model, prefix: str, frame: pl.DataFrame, sequences: np.ndarray | None) -> np.ndarray:
-    """What one network makes of each user before its head: float64[n, width].
-
-    It is what a head says that hands on what it gets, so it comes in the same tiles as any score.
-    """
+def _seen(model: Model, member: int, frame: pl.DataFrame, sequences: np.ndarray | None) -> np.ndarray:
+    """What one network makes of each user before its head: float64[n, width]."""
     from engine.scoring import Scorer
 
-    own = {
-        name.removeprefix(prefix): values
-        for name, values in model.parameters.items()
-        if name.startswith(prefix) and name not in BESIDE
-    }
-    width = own[KERNEL].shape[0]
-    own |= {KERNEL: np.eye(width, dtype=np.float32), BIAS: np.zeros(width, np.float32)}
-    own |= {name: model.parameters[name] for name in (CHANNEL_SCALE,) if name in model.parameters}
-    alone = {"members": 1} if "members" in model.options else {}
-    handing_on = dataclasses.replace(
-        model,
-        labels=tuple(f"unit {n}" for n in range(width)),
-        options=model.options | alone,
-        parameters=own,
-    )
-    return Scorer(handing_on).logits(frame, sequences).astype(np.float64)
+    return Scorer(probe(model, member)).logits(frame, sequences).astype(np.float64)
 
 
 def _column(seen: np.ndarray, others: np.ndarray, examples: np.ndarray) -> tuple[np.ndarray, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +16,10 @@ CHANNEL_SCALE = "sequences/scale"
 # And what makes its logits calibrated ones: a factor, and a shift per label.
 LOGIT_SCALE, LOGIT_BIAS = "calibration/scale", "calibration/bias"
 BESIDE = (CHANNEL_SCALE, LOGIT_SCALE, LOGIT_BIAS)
+# The last layer of every kind, and what the names of an ensemble's parameters begin with.
+HEAD_KERNEL, HEAD_BIAS = "out/kernel", "out/bias"
+MEMBERS = "members/"
+FOREIGN = "The parameters do not fit the model's own description: train it again."
 
 
 def flatten(state: Any) -> dict[str, np.ndarray]:
@@ -32,10 +36,32 @@ def unflatten(state: Any, parameters: Mapping[str, np.ndarray]) -> Any:
     own = {name: values for name, values in parameters.items() if name not in BESIDE}
     expected = {"/".join(map(str, path)): tuple(variable.shape) for path, variable in flat}
     if expected != {name: values.shape for name, values in own.items()}:
-        raise EngineError("The parameters do not fit the model's own description: train it again.")
+        raise EngineError(FOREIGN)
     return nnx.from_flat_state(
         [(path, variable.replace(own["/".join(map(str, path))])) for path, variable in flat]
     )
+
+
+def apart(parameters: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The parameters of each of a model's networks, by the names they have in one alone; none of BESIDE.
+
+    Raises EngineError where a network has no head.
+    """
+    own = {name: values for name, values in parameters.items() if name not in BESIDE}
+    stacked = {name.removeprefix(MEMBERS): values for name, values in own.items() if name.startswith(MEMBERS)}
+    if not {HEAD_KERNEL, HEAD_BIAS} <= (stacked or own).keys():
+        raise EngineError(FOREIGN)
+    if not stacked:
+        return [own]
+    number = len(stacked[HEAD_KERNEL])
+    return [{name: values[member] for name, values in stacked.items()} for member in range(number)]
+
+
+def together(networks: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The parameters that `apart` gave, as a model holds them: an ensemble's with an axis for its members."""
+    if len(networks) == 1:
+        return dict(networks[0])
+    return {MEMBERS + name: np.stack([each[name] for each in networks]) for name in networks[0]}
 
 
 def fit_scale(sequences: np.ndarray) -> np.ndarray:

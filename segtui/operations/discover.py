@@ -42,7 +42,8 @@ def discover(
     seed, stability, labels [{label, users, share, by}], flows, users, preview. Raises OperationError without
     a model or for a name that is taken, EngineError for too few users.
     """
-    from engine.discovery import cluster, headed, names, probe
+    from engine.discovery import cluster, headed, names
+    from engine.embedding import probe
 
     started = time.monotonic()
     if clusters is not None and not 2 <= clusters <= MOST:

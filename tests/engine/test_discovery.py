@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.discovery import FEWEST_USERS, SMALLEST, STABLE, cluster, headed, names, probe
+from engine.discovery import FEWEST_USERS, SMALLEST, STABLE, cluster, headed, names
+from engine.embedding import probe
 from engine.encoding import Encoder
 from engine.errors import EngineError
 from engine.features import FeatureSpec
@@ -84,7 +85,7 @@ def test_too_few_users_or_users_all_alike_are_told():
 
 
 @pytest.mark.parametrize(
-    ("kind", "members"), [("logistic", 1), ("mlp", 4), ("cnn", 1), ("gru", 1), ("fused", 1)]
+    ("kind", "members"), [("logistic", 1), ("mlp", 4), ("cnn", 1), ("gru", 1), ("fused", 2)]
 )
 def test_the_model_made_gives_the_nearest_centre(kind, members):
     model, draw = model_of(kind, members), np.random.default_rng(8)

@@ -11,7 +11,16 @@ from flax import nnx
 from engine.errors import EngineError
 from engine.models import KINDS, build, complete_options, kind_of
 from engine.models.dropout import drop, fold, stream
-from engine.models.parameters import CHANNEL_SCALE, fit_scale, flatten, scale_sequences, unflatten
+from engine.models.ensemble import each_logits
+from engine.models.parameters import (
+    CHANNEL_SCALE,
+    apart,
+    fit_scale,
+    flatten,
+    scale_sequences,
+    together,
+    unflatten,
+)
 from engine.models.patches import Patches
 
 SHAPE = {"features": 7, "bins": 13, "channels": 2, "labels": 3}
@@ -190,6 +199,28 @@ def test_parameters_of_another_shape_are_refused():
     for wrong in (flat | {"out/bias": np.zeros(4, np.float32)}, {**flat, "extra": np.zeros(1)}, {}):
         with pytest.raises(EngineError, match="do not fit"):
             unflatten(state, wrong)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("logistic", {}), ("mlp", {"members": 3}), ("fused", {})])
+def test_networks_taken_apart_say_what_each_said_and_put_together_are_the_same(kind, options):
+    module = built(kind, **options)
+    held = parameters(module)
+    networks = apart(held | {CHANNEL_SCALE: np.ones(2, np.float32)})
+    said = each_logits(module, FEATURES, SEQUENCES, None)
+    assert len(networks) == len(said) == complete_options(kind, options).get("members", 1)
+    graph, state = nnx.split(built(kind, **({"members": 1} if len(networks) > 1 else {})))
+    for own, logits in zip(networks, said, strict=True):
+        alone = nnx.merge(graph, unflatten(state, own))
+        np.testing.assert_allclose(alone(FEATURES, SEQUENCES, None), logits, atol=1e-5)
+    again = together(networks)
+    assert again.keys() == held.keys()
+    assert all(np.array_equal(again[name], held[name]) for name in held)
+
+
+def test_parameters_of_an_ensemble_held_otherwise_are_refused():
+    held = parameters(built("mlp", members=1))
+    with pytest.raises(EngineError, match="train it again"):
+        apart({f"members/0/{name}": values for name, values in held.items()})
 
 
 def test_sequences_are_bent_at_the_usual_size_of_each_channel():
