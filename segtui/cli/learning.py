@@ -65,7 +65,7 @@ def train(
         typer.Option(
             min=0, max=36, metavar="N", help="Learn from N earlier cutoffs too, a third of the horizon apart."
         ),
-    ] = 2,
+    ] = 1,
     twin: Annotated[
         bool, flag("--twin/--no-twin", text="Test the recipe by a twin learnt one horizon earlier.")
     ] = True,

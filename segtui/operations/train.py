@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_HORIZON = 3_650
 
-ORIGINS = 2
+ORIGINS = 1
 """Earlier cutoffs to learn from as well, unless told: what they gain is measured in docs/decisions.md."""
 
 

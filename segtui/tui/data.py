@@ -1,13 +1,14 @@
 """Everything the screens know, read in a worker thread: each call opens a session and asks the operations.
 
-Loading this module takes longer than painting an empty page, so the threads load it, not the screens.
+Loading this module takes longer than painting an empty page, so the threads load it, not the screens; an
+operation that the first page does not need is loaded by the method that calls it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -16,35 +17,20 @@ from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
 from segtui.operations.changes import change_frame, totals, worded
-from segtui.operations.check import check
-from segtui.operations.decide import decide
-from segtui.operations.definitions import definitions
-from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
-from segtui.operations.export import export
-from segtui.operations.features import features
-from segtui.operations.log import log
-from segtui.operations.members import members
-from segtui.operations.models import models, promote
+from segtui.operations.models import models
 from segtui.operations.moment import shown_as_of
-from segtui.operations.overlap import overlap
-from segtui.operations.policies import Wish, parse_decide
 from segtui.operations.progress import Cancelled, Progress
-from segtui.operations.quality import quality
-from segtui.operations.refused import refused
-from segtui.operations.replay import replay
-from segtui.operations.rescore import rescore
-from segtui.operations.rule_size import Draft
-from segtui.operations.segment import define, edit, retire
 from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
 from segtui.operations.status import status
-from segtui.operations.transitions import moved, transitions
-from segtui.operations.undo import undo
-from segtui.operations.user import user as one_user
 from segtui.sources.errors import SourceError
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.widgets.rule_input import Names
+
+if TYPE_CHECKING:
+    from segtui.operations.policies import Wish
+    from segtui.operations.rule_size import Draft
 
 ERRORS = (StoreError, OperationError, EngineError, SourceError, OSError)
 """What may go wrong in an operation, each told in one sentence."""
@@ -80,21 +66,30 @@ class Data:
 
     def quality(self, number: int | None) -> dict[str, Any]:
         """What an import met, None for the newest."""
+        from segtui.operations.quality import quality
+
         with open_session(self.path) as s:
             return quality(s, number)
 
     def decisions(self) -> list[dict[str, Any]]:
         """Every decision of the log, newest first."""
+        from segtui.operations.log import log
+
         with open_session(self.path) as s:
             return list(log(s))[::-1]
 
     def undo(self, seq: int, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Takes a decision back, or tells who would move."""
+        from segtui.operations.undo import undo
+
         with open_session(self.path) as s:
             return undo(s, seq, preview=preview, progress=progress, cancelled=cancelled)
 
     def names(self) -> Names:
         """What a rule may name: features with their meaning, segments, and labels."""
+        from segtui.operations.definitions import definitions
+        from segtui.operations.features import features
+
         with open_session(self.path) as s:
             known = [(each["name"], each["meaning"]) for each in features(s)["features"]]
             labels = {name: each.labels for name, each in definitions(s).segmentations.items() if each.labels}
@@ -103,6 +98,8 @@ class Data:
 
     def rule_size(self, name: str, where: str) -> dict[str, Any]:
         """Whom a rule that is being written would hold."""
+        from segtui.operations.rule_size import Draft
+
         with open_session(self.path) as s:
             if self._draft is None or self._draft.head != s.store.head():
                 self._draft = Draft(s)
@@ -112,17 +109,23 @@ class Data:
         self, name: str, where: str, new: bool, preview: bool, progress: Progress, cancelled: Cancelled
     ) -> dict[str, Any]:
         """Saves a rule, or tells what saving it would do."""
+        from segtui.operations.segment import define, edit
+
         saved = define if new else edit
         with open_session(self.path) as s:
             return saved(s, name, where, preview=preview, progress=progress, cancelled=cancelled)
 
     def retire(self, name: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Ends a segment of the operator's own, or tells who would leave it."""
+        from segtui.operations.segment import retire
+
         with open_session(self.path) as s:
             return retire(s, name, preview=preview, progress=progress, cancelled=cancelled)
 
     def transitions(self, segmentation: str, days: int, at: int | None) -> dict[str, Any]:
         """The matrix between the as-of and as many days before it."""
+        from segtui.operations.transitions import transitions
+
         with open_session(self.path) as s:
             start, end = self._span(s, days, at)
             return transitions(s, start, end, segmentation=segmentation)
@@ -138,6 +141,8 @@ class Data:
         limit: int,
     ) -> dict[str, Any]:
         """One page of the users of a cell of that matrix."""
+        from segtui.operations.transitions import moved
+
         with open_session(self.path) as s:
             start, end = self._span(s, days, at)
             return moved(s, start, end, left, came, segmentation=segmentation, offset=offset, limit=limit)
@@ -149,16 +154,22 @@ class Data:
 
     def overlap(self, at: int | None) -> dict[str, Any]:
         """What segments share."""
+        from segtui.operations.overlap import overlap
+
         with open_session(self.path) as s:
             return overlap(s, at=at)
 
     def quarantined(self, number: int) -> dict[str, Any]:
         """The first rows that an import refused."""
+        from segtui.operations.refused import refused
+
         with open_session(self.path) as s:
             return refused(s, number)
 
     def check(self) -> dict[str, Any]:
         """Whether the store is in good health; nothing is recorded."""
+        from segtui.operations.check import check
+
         with open_session(self.path) as s:
             return check(s, record=False)
 
@@ -169,17 +180,23 @@ class Data:
 
     def promote(self, model: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Makes a model current, or tells who would move."""
+        from segtui.operations.models import promote
+
         with open_session(self.path) as s:
             return promote(s, model, preview=preview, progress=progress, cancelled=cancelled)
 
     def read_decision(self, name: str, text: str) -> Wish:
         """What the words after `segtui decide NAME` ask for."""
+        from segtui.operations.policies import parse_decide
+
         return parse_decide(f"{name} {text}")[1]
 
     def decide(
         self, name: str, asked: Wish, preview: bool, progress: Progress, cancelled: Cancelled
     ) -> dict[str, Any]:
         """Decides a segmentation otherwise, or tells who would move."""
+        from segtui.operations.decide import decide
+
         with open_session(self.path) as s:
             return decide(s, name, asked, preview=preview, progress=progress, cancelled=cancelled)
 
@@ -239,11 +256,15 @@ class Data:
         self, segment: str, where: str | None, order: str | None, at: int | None, offset: int, limit: int
     ) -> dict[str, Any]:
         """One page of a segment's members."""
+        from segtui.operations.members import members
+
         with open_session(self.path) as s:
             return members(s, segment, where=where, order=order, at=at, offset=offset, limit=limit)
 
     def user(self, user: str, at: int | None, history: int) -> dict[str, Any]:
         """One user, with the probabilities of the last `history` ticks."""
+        from segtui.operations.user import user as one_user
+
         with open_session(self.path) as s:
             return one_user(s, user, at=at, history=history)
 
@@ -279,6 +300,8 @@ class Data:
 
     def replay(self, cancelled: Cancelled) -> Iterator[dict[str, Any]]:
         """Every recorded frame, oldest first."""
+        from segtui.operations.replay import replay
+
         with open_session(self.path) as s:
             for frame in replay(s):
                 if cancelled():
@@ -287,16 +310,22 @@ class Data:
 
     def rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Evaluates who is due and records the moves."""
+        from segtui.operations.rescore import rescore
+
         with open_session(self.path) as s:
             return rescore(s, progress=progress, cancelled=cancelled)
 
     def erase(self, user: str, purge: bool, progress: Progress) -> dict[str, Any]:
         """Forgets a user; what they did as well when asked to purge."""
+        from segtui.operations.erase import erase
+
         with open_session(self.path) as s:
             return erase(s, [user], purge=purge, progress=progress)
 
     def export(self, segment: str, out: Path, where: str | None, at: int | None) -> dict[str, Any]:
         """Writes a segment's members to a file."""
+        from segtui.operations.export import export
+
         with open_session(self.path) as s:
             return export(s, segment, out, where=where, at=at)
 

@@ -101,7 +101,7 @@ def midnight(day):
     return int(np.datetime64(day, "us").astype(np.int64))
 
 
-def future_case(title, events, cutoff, horizon, origins=2, judged=None):
+def future_case(title, events, cutoff, horizon, origins=1, judged=None):
     """Users seen before the cutoff, labelled by what they bought in the days after it; earlier cutoffs lie a
     third of the horizon apart. `judged` is the later instant of a deployment."""
     at = midnight(cutoff)

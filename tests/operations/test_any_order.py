@@ -93,6 +93,8 @@ class Story(RuleBasedStateMachine):
             with shop.open() as s:
                 for name, model, horizon in self.models:
                     self.record(s, model, name=name, horizon=horizon)
+                segment.define(s, "lately", RULES[0])
+        self.scored = True
 
     def clock(self) -> None:
         for shop in self.shops:
@@ -255,6 +257,10 @@ class Story(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if self.events:
+            self.rescored()
+            # Long enough for time alone to move whoever was lately there.
+            self.today += 21
+            self.clock()
             self.rescored()
             self.from_zero()
 
