@@ -22,6 +22,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     class StandIn:
         return_code = 0
+        failure = None
 
         def __init__(self, store: Path) -> None:
             self.store = store

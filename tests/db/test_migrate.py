@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import logging
 import sqlite3
 import stat
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_utils import Database, Migrations
@@ -42,6 +45,23 @@ def unpacked(number: int, folder: Path) -> Path:
     return path
 
 
+def former(states: dict[str, dict[str, Any]]) -> str:
+    """The state digest as programs told it before it became a sum, over segmentation -> label -> users."""
+    digest = hashlib.sha256()
+
+    def add(text: str) -> None:
+        digest.update(len(text.encode()).to_bytes(4, "little") + text.encode())
+
+    for segmentation in sorted(states):
+        add(segmentation)
+        digest.update(len(states[segmentation]).to_bytes(8, "little"))
+        for label in sorted(states[segmentation]):
+            users = sorted(states[segmentation][label])
+            add(label)
+            digest.update(len(users).to_bytes(8, "little") + struct.pack(f"<{len(users)}q", *users))
+    return digest.hexdigest()
+
+
 def digests(store: Store) -> dict[str, str | None]:
     return {
         "chain": store.chain_digest().hex(),
@@ -55,6 +75,7 @@ def test_a_store_of_an_older_version_opens_and_folds_to_the_same_digests(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEGTUI_KEY", KEY)
+    monkeypatch.setattr(projections, "digest_of", former)
     path = unpacked(number, tmp_path)
     with Store.open(path) as store:
         before = store.rows("SELECT seq, body FROM decisions ORDER BY seq")

@@ -199,6 +199,9 @@ def looked(s, **how):
     """Everything a person can look at, but what was not recorded with a change."""
     sizes = segments(s, **how)
     one = user(s, "u03", history=3, **how)
+    for event in (one["smallest_change"] or {}).get("events", []):
+        # Of a past moment it is done just before its end, of the present one now.
+        del event["time"]
     return {
         "sizes": sizes,
         "members": {

@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_a_check_that_does_not_hold(busy: Any, statement:
 def test_a_head_kept_elsewhere_is_found_in_the_log_it_grew_into(busy: Any) -> None:
     with busy.open() as s:
         told = verify(s, head=s.store.chain_digest().hex())
-        assert told["checks"][-2] == {"name": "head", "ok": True, "detail": "the newest commit"}
+        assert {"name": "head", "ok": True, "detail": "the newest commit"} in told["checks"]
         first = s.store.rows("SELECT lower(hex(digest)) FROM commits WHERE id = 1")[0][0]
         assert verify(s, head=first.upper())["ok"]
         assert not verify(s, head="0" * 63 + "1")["ok"]

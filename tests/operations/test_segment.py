@@ -290,7 +290,7 @@ def test_what_cannot_be_a_segment_is_said(shop, tmp_path):
             (lambda: edit(s, "one", "value = 'high'"), OperationError, "very rule"),
             (lambda: edit(s, "value", "orders > 1"), OperationError, "not decided by a rule"),
             (lambda: retire(s, "one"), OperationError, "read by two"),
-            (lambda: retire(s, "value"), OperationError, "by a model"),
+            (lambda: retire(s, "value"), OperationError, "by a trained model"),
             (lambda: from_file(s, "l", tmp_path / "none"), OperationError, "not there"),
         ):
             with pytest.raises(error, match=said) as caught:

@@ -201,7 +201,7 @@ def test_the_cnn_trains_and_rescores(shop):
         assert {each["reason"] for each in changes(s, cause="model")}
         shown = user(s, members(s, "value=low", limit=1)["members"][0]["user"], history=2)
         assert len(shown["history"]) == 2
-        assert shown["explanation"] is None
+        assert any(each["feature"].startswith("sequence:") for each in shown["explanation"]["features"])
 
 
 def test_training_twice_with_one_seed_gives_one_model(shop):

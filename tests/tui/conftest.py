@@ -7,6 +7,7 @@ model promoted on the way. No network is trained or run: what the screens show c
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -326,6 +327,9 @@ def shop_master(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("shop") / "shop.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGTUI_KEY", KEY)
+        patch.setenv("SEGTUI_ACTOR", "tests")
+        # The log page shows who made the store, and when.
+        patch.setattr(time, "time_ns", lambda: micro(TICKS[-1]) * 1_000)
         init(path, timezone="Europe/Paris", currency="EUR", clock="data")
         with Store.open(path) as store:
             Shop(store).write()

@@ -203,7 +203,8 @@ async def test_a_user_is_shown_with_cause_and_events(pilot, press, shown):
     await press(pilot, "enter", "enter")
     screen = shown(pilot.app)
     assert "why high, not low" in screen
-    assert "recency_days" in screen
+    assert "typical high user" in screen
+    assert "log-odds high : low" in screen
     assert "CHANGE" in screen
     assert "purchase" in screen
     await press(pilot, "f")
