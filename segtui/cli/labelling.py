@@ -127,7 +127,7 @@ def add(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Grows the model by a label that it learns from examples; nothing changes between the others."""
+    """Grows the model by a label that it learns from examples; what tells the others apart stays."""
     from segtui.operations.label import add as operation
     from segtui.operations.session import open_session
 
