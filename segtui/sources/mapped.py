@@ -32,13 +32,17 @@ class MappedJudge(Judge):
         mapping: Mapping,
         written: set[str],
         texts: pl.Series | None = None,
+        *,
+        nested: bool = False,
     ) -> None:
+        """`nested`: each line tells all rows of its order, so the same order on the next is told again."""
         super().__init__(raw, lines, options, texts)
         self.mapping = mapping
         self.written = {f"{prefix}:{name}" for name in written for prefix in ("raw", "filled")}
         if mapping.fill_down or mapping.order:
             order = [numbers.trimmed(pl.col(f"raw:{name}")) for name in mapping.order_columns]
-            self.put(RUN, pl.coalesce(order).rle_id())
+            known = [pl.coalesce(order), *([pl.lit(lines)] if nested else [])]
+            self.put(RUN, pl.struct(each.alias(str(at)) for at, each in enumerate(known)).rle_id())
         for name in mapping.fill_down:
             filled = numbers.trimmed(pl.col(f"raw:{name}"))
             self.put(f"filled:{name}", filled.forward_fill().over(RUN))

@@ -70,7 +70,7 @@ class Nested:
                 flat = pairs.told(flat)
             texts = flat[TEXT].rename(GIVEN)
             raw = flat.select(self.mapping.needed)
-            judge = mapped.MappedJudge(raw, flat[LINE], options, self.mapping, set(), texts)
+            judge = mapped.MappedJudge(raw, flat[LINE], options, self.mapping, set(), texts, nested=True)
             yield mapped.judged(judge, broken)
 
     def _lines(self, path: Path, options: Options) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:

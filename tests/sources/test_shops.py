@@ -117,6 +117,13 @@ def test_woocommerces_api_tells_the_same(read: Read) -> None:
     assert from_api.select("amount", "refunded", "quantity").rows()[3] == (4000, 1500, 3)
 
 
+def test_an_order_told_twice_in_a_row_by_the_api_is_two_tellings(read: Read) -> None:
+    line = API.splitlines()[-1]
+    once, twice = read(line + "\n")[0], read(f"{line}\n{line}\n")[0]
+    assert once["refunded"].drop_nulls().len()
+    assert twice.drop("line").equals(pl.concat([once, once]).drop("line"))
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
