@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Modules are compiled once, also where the surroundings forbid it: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # runs a command, and shows what it said only when it failed
 quietly = said=$$($(1) 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from db.copies import keep_aside
 from db.identities import CLEAR_INDEX, CLEAR_TABLE
 from db.leftovers import sweep
 from db.lock import writer_lock
-from db.schema import migrations
+from db.sqlite import utilities
 from db.version import SCHEMA_VERSION
 
 logger = logging.getLogger(__name__)
@@ -28,7 +26,9 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 def apply_migrations(connection: sqlite3.Connection) -> None:
     """Makes the tables of this version from those of any older one; the caller commits."""
-    migrations.apply(Database(connection))
+    from db.migrations import migrations
+
+    migrations.apply(utilities(connection))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

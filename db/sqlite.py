@@ -13,11 +13,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import sqlite_utils.db
-
 from db.errors import NotAStore, StoreDamaged, StoreError, StoreFull, StoreLocked
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BUSY_SECONDS = 5.0
 LEAST_ROOM = 64 * 1024
@@ -25,15 +27,26 @@ LEAST_ROOM = 64 * 1024
 
 def connect(path: Path) -> sqlite3.Connection:
     """Opens the file at `path`, which must exist, in SQLite's own autocommit mode."""
+    mode = "mode=ro&immutable=1" if _frozen(path) else "mode=rw"
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, timeout=BUSY_SECONDS
+    )
+
+
+def utilities(connection: sqlite3.Connection) -> Database:
+    """The connection with what sqlite-utils adds to it.
+
+    Raises StoreError where sqlite-utils has chosen another SQLite library.
+    """
+    # Here, because loading it takes longer than reading the first page from a store.
+    import sqlite_utils.db
+
     if vars(sqlite_utils.db)["sqlite3"] is not sqlite3:
         raise StoreError(
             "Two SQLite libraries are loaded in this process, which could damage a store: "
             "uninstall pysqlite3 and sqlean."
         )
-    mode = "mode=ro&immutable=1" if _frozen(path) else "mode=rw"
-    return sqlite3.connect(
-        f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, timeout=BUSY_SECONDS
-    )
+    return sqlite_utils.db.Database(connection)
 
 
 def _frozen(path: Path) -> bool:

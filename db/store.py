@@ -7,13 +7,12 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from sqlite_utils import Database
 
 from db import erasures, forgetting, keys, leftovers, log, segments, snapshots
 from db.encoding import GENESIS
@@ -22,10 +21,13 @@ from db.identities import CLEAR_INDEX, CLEAR_TABLE, ClearIdentities, Identities
 from db.lock import writer_lock
 from db.migrate import apply_migrations, migrate, version_of
 from db.schema import APPLICATION_ID
-from db.sqlite import connect, explain, explained
+from db.sqlite import connect, explain, explained, utilities
 from db.transaction import Transaction
 from db.vault import Vault
 from db.version import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 __all__ = ["Store", "Transaction"]
 
@@ -41,7 +43,6 @@ class Store:
         self.beside = beside or path
         """The store beside which the key and the list of erased persons stand, for a copy another path."""
         self.connection = connection
-        self.database = Database(connection)
         self._vault: Identities | None = None
         self.open_transaction: Transaction | None = None
 
@@ -131,6 +132,11 @@ class Store:
                 connection.close()
                 raise
         return cls(path, connection, beside=beside)
+
+    @cached_property
+    def database(self) -> Database:
+        """The connection as sqlite-utils writes through it."""
+        return utilities(self.connection)
 
     @property
     def is_copy(self) -> bool:

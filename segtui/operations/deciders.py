@@ -11,7 +11,7 @@ import polars as pl
 from db.store import Store
 from engine.deciding import DEFAULT_POLICY, DecisionPolicy, decide
 from engine.features import FeatureSpec, Prepared, Unfilled, features, prepare
-from engine.labels import VALUE_LABELS, Starter, starter_labels
+from engine.starter import VALUE_LABELS, Starter, starter_labels
 from segtui.operations.errors import OperationError
 from segtui.operations.persons import Persons
 

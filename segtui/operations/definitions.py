@@ -10,9 +10,9 @@ import polars as pl
 
 from db import log
 from engine.deciding import DEFAULT_POLICY, DecisionPolicy
-from engine.feature_names import text_columns
-from engine.features import FeatureSpec, feature_names
-from engine.labels import Starter
+from engine.feature_names import feature_names, text_columns
+from engine.feature_spec import FeatureSpec
+from engine.starter import Starter
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 

@@ -11,7 +11,7 @@ from db.errors import StoreError, StoreExists
 from db.store import Store
 from db.vault import Vault
 from db.version import SCHEMA_VERSION
-from engine.labels import VALUE_LABELS
+from engine.starter import VALUE_LABELS
 from engine.ticks import Ticks
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session

@@ -8,7 +8,6 @@ from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.policies import carried
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
 
 
@@ -45,6 +44,9 @@ def promote(
     """
     if model is None and not previous:
         raise OperationError("Which model? Name one of 'segtui models', or use --previous.")
+    # Here, so that a listing of models does not load what rescores.
+    from segtui.operations.promotion import promote_in
+
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
             found = definitions(s)

@@ -17,8 +17,8 @@ import polars as pl
 from db import forgetting, log, projections, vocabulary
 from db.store import Transaction
 from engine.features import features, longest_window
-from engine.labels import fit_starter
 from engine.schema import canonical
+from engine.starter import fit_starter
 from segtui.operations.deciders import Decider, Evidence, starter_spec
 from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions

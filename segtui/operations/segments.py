@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from db import projections, vocabulary
-from engine.labels import VALUE_LABELS
+from engine.starter import VALUE_LABELS
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.moment import Moment, decided_by, moment, policy_then, shown_as_of
 from segtui.operations.policies import shown

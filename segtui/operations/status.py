@@ -8,11 +8,9 @@ import polars as pl
 
 from db import log, lookups, vocabulary
 from segtui.operations.definitions import Definitions, definitions
-from segtui.operations.notices import notices
-from segtui.operations.plans import LastRescore, last_rescore
+from segtui.operations.plans import last_rescore
 from segtui.operations.policies import shown
 from segtui.operations.session import Session
-from segtui.operations.tasks import MIN_BUYERS, latest_cutoff
 
 ASKED_AT_ONCE = 2_000
 HORIZON_DAYS = 90
@@ -20,7 +18,18 @@ HORIZON_DAYS = 90
 
 
 def status(s: Session) -> dict[str, Any]:
-    """Counts, freshness, the current model per `value`, what is wrong, and the next sensible command."""
+    """What `overview` tells, what is wrong, and the next sensible command."""
+    from segtui.operations.notices import notices
+
+    told = overview(s)
+    return told | {"notices": notices(s), "next": _next(s, told)}
+
+
+def overview(s: Session) -> dict[str, Any]:
+    """Counts, freshness and the current model per `value`: what a first page needs, read in no time.
+
+    `due`: whether a rescore would see what the last one did not.
+    """
     summary = log.summary(s.store)
     settings = s.settings
     found = definitions(s)
@@ -29,6 +38,7 @@ def status(s: Session) -> dict[str, Any]:
     model = value.model if value and value.model else promoted
     last = last_rescore(s)
     as_of = s.as_of()
+    unseen = lookups.last_behaviour_seq(s.store) > (last.position if last else 0)
     return {
         "store": str(s.store.path),
         "events": summary.events,
@@ -46,9 +56,8 @@ def status(s: Session) -> dict[str, Any]:
         "model_name": found.models[model]["name"] if model else None,
         "last_import": _import(s),
         "last_rescore": None if last is None else s.iso(last.as_of),
+        "due": summary.events > 0 and (last is None or last.as_of != as_of or unseen),
         "ids": _ids(s),
-        "notices": notices(s),
-        "next": _next(s, summary, model, last, as_of),
     }
 
 
@@ -78,21 +87,17 @@ def _import(s: Session) -> dict[str, Any] | None:
     }
 
 
-def _next(
-    s: Session, summary: log.Summary, model: str | None, last: LastRescore | None, as_of: int | None
-) -> str:
+def _next(s: Session, told: dict[str, Any]) -> str:
     """The command one would run now; what follows two blanks and # is a remark."""
-    if not summary.events:
+    if not told["events"]:
         return "segtui import FILE"
-    unseen = lookups.last_behaviour_seq(s.store) > (last.position if last else 0)
-    pending = last is None or last.as_of != as_of or unseen
-    if model is not None:
-        return "segtui rescore" if pending else "segtui"
+    if told["model"] is not None:
+        return "segtui rescore" if told["due"] else "segtui"
     if _learnable(s):
         return "segtui train"
     if any(vocabulary.texts(s.store, kind) for kind in ("attribute:number", "attribute:text")):
         return "segtui train --label COLUMN"
-    if pending and vocabulary.number(s.store, "kind", "purchase") is not None:
+    if told["due"] and vocabulary.number(s.store, "kind", "purchase") is not None:
         return "segtui rescore"
     return "segtui import FILE  # there is too little to train on yet"
 
@@ -102,6 +107,8 @@ def _learnable(s: Session) -> bool:
 
     Reads the purchases of those days only.
     """
+    from segtui.operations.tasks import MIN_BUYERS, latest_cutoff
+
     end, purchase = s.data_end(), vocabulary.number(s.store, "kind", "purchase")
     if end is None or purchase is None:
         return False

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -28,22 +30,9 @@ from segtui.tui.ascii import Ascii
 from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.preferences import Preferences
-from segtui.tui.screens.changes import ChangesPage
-from segtui.tui.screens.checks import ChecksPage
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
-from segtui.tui.screens.imports import DataPage
-from segtui.tui.screens.log import LogPage
-from segtui.tui.screens.members import MembersPage
-from segtui.tui.screens.models import ModelsPage
-from segtui.tui.screens.overlap import OverlapPage
 from segtui.tui.screens.page import Page
-from segtui.tui.screens.replay import ReplayPage
-from segtui.tui.screens.rules import RulesPage
-from segtui.tui.screens.segments import SegmentsPage
-from segtui.tui.screens.settings import SettingsPage
-from segtui.tui.screens.transitions import TransitionsPage
-from segtui.tui.screens.user import UserPage
 from segtui.tui.theme import THEMES
 
 if TYPE_CHECKING:
@@ -63,6 +52,11 @@ class Notice:
     severity: SeverityLevel
 
 
+def _made(module: str, name: str) -> Page:
+    """A page, its module loaded when it is first shown: the first page comes sooner."""
+    return cast(Page, getattr(import_module(f"segtui.tui.screens.{module}"), name)())
+
+
 class SegtuiApp(Jobs, inherit_bindings=False):
     """The pages over one store."""
 
@@ -73,19 +67,19 @@ class SegtuiApp(Jobs, inherit_bindings=False):
     VERTICAL_BREAKPOINTS = HEIGHTS
     COMMANDS: ClassVar[set[Any]] = {ActionCommands, PlaceCommands}
     SCREENS: ClassVar[dict[str, Any]] = {
-        "segments": SegmentsPage,
-        "members": MembersPage,
-        "user": UserPage,
-        "replay": ReplayPage,
-        "changes": ChangesPage,
-        "rules": RulesPage,
-        "models": ModelsPage,
-        "transitions": TransitionsPage,
-        "overlap": OverlapPage,
-        "data": DataPage,
-        "checks": ChecksPage,
-        "log": LogPage,
-        "settings": SettingsPage,
+        "segments": partial(_made, "segments", "SegmentsPage"),
+        "members": partial(_made, "members", "MembersPage"),
+        "user": partial(_made, "user", "UserPage"),
+        "replay": partial(_made, "replay", "ReplayPage"),
+        "changes": partial(_made, "changes", "ChangesPage"),
+        "rules": partial(_made, "rules", "RulesPage"),
+        "models": partial(_made, "models", "ModelsPage"),
+        "transitions": partial(_made, "transitions", "TransitionsPage"),
+        "overlap": partial(_made, "overlap", "OverlapPage"),
+        "data": partial(_made, "imports", "DataPage"),
+        "checks": partial(_made, "checks", "ChecksPage"),
+        "log": partial(_made, "log", "LogPage"),
+        "settings": partial(_made, "settings", "SettingsPage"),
     }
 
     class StoreChanged(Message, bubble=False):
@@ -202,7 +196,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self._job_cancelled.set()
 
     def _watch(self) -> None:
-        from segtui.tui.data import ERRORS
+        from segtui.tui.data import told_errors
 
         worker = get_current_worker()
 
@@ -211,7 +205,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
 
         try:
             self.data.watch(lambda: self.post_message(self.StoreChanged()), wait)
-        except ERRORS:
+        except told_errors():
             # The page that is shown meets the same error and tells it.
             return
 
@@ -253,7 +247,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         """Who stands before or after the user shown, in the list it was chosen from."""
         for page, _ in reversed(self._history):
             source = self.get_screen(page)
-            if isinstance(source, MembersPage | ChangesPage):
+            if isinstance(source, Page) and source.LISTS_USERS:
                 return source.neighbour(step)
         return None
 
@@ -335,7 +329,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.post_message(self.EpochEnded())
 
     def on_segtui_app_epoch_ended(self) -> None:
-        if isinstance(self.page, ModelsPage) and not self.idle:
+        if not self.idle:
             self.page.heard(self.epochs)
 
     def _rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:

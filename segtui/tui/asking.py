@@ -54,11 +54,11 @@ class Asking(DOMNode):
             if worker.is_cancelled:
                 return
             # Here, in the thread: see segtui.tui.data.
-            from segtui.tui.data import ERRORS
+            from segtui.tui.data import told_errors
 
             try:
                 answer = question(lambda: worker.is_cancelled)
-            except ERRORS as error:
+            except told_errors() as error:
                 self.post_message(Refused(worker, refused or self.refused, str(error)))
             else:
                 self.post_message(Answered(worker, deliver, answer))

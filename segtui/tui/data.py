@@ -16,15 +16,13 @@ from db import lookups, vocabulary
 from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
-from segtui.operations.changes import change_frame, totals, worded
 from segtui.operations.errors import OperationError
 from segtui.operations.models import models
 from segtui.operations.moment import shown_as_of
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
-from segtui.operations.status import status
-from segtui.sources.errors import SourceError
+from segtui.operations.status import overview
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.widgets.rule_input import Names
 
@@ -32,14 +30,18 @@ if TYPE_CHECKING:
     from segtui.operations.policies import Wish
     from segtui.operations.rule_size import Draft
 
-ERRORS = (StoreError, OperationError, EngineError, SourceError, OSError)
-"""What may go wrong in an operation, each told in one sentence."""
-
 Heard = Callable[[float, float], None]
 """Told the training and the validation loss of each epoch."""
 
 BY_EVENT = ("event", "late_event")
 NAMED = ("kind", "order", "item", "category")
+
+
+def told_errors() -> tuple[type[Exception], ...]:
+    """What may go wrong in an operation, each told in one sentence."""
+    from segtui.sources.errors import SourceError
+
+    return (StoreError, OperationError, EngineError, SourceError, OSError)
 
 
 class Data:
@@ -62,7 +64,7 @@ class Data:
     def status(self) -> dict[str, Any]:
         """What is in the store, and how fresh it is."""
         with open_session(self.path) as s:
-            return status(s)
+            return overview(s)
 
     def quality(self, number: int | None) -> dict[str, Any]:
         """What an import met, None for the newest."""
@@ -282,6 +284,8 @@ class Data:
 
     def moves_page(self, moves: Moves, offset: int, limit: int) -> list[dict[str, Any]]:
         """Some of the changes in words, newest first."""
+        from segtui.operations.changes import worded
+
         with open_session(self.path) as s:
             return worded(s, moves.frame.slice(offset, limit))
 
@@ -331,6 +335,8 @@ class Data:
 
 
 def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
+    from segtui.operations.changes import change_frame, totals
+
     frame = change_frame(
         s,
         from_=from_,

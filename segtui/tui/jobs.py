@@ -131,7 +131,7 @@ class Jobs(App[None]):
         self._job_says("calling off", None)
 
     def _work(self, work: Work) -> None:
-        from segtui.tui.data import ERRORS
+        from segtui.tui.data import told_errors
 
         def progress(what: str, share: float | None) -> None:
             self.post_message(self.JobMoved(what, share))
@@ -140,7 +140,7 @@ class Jobs(App[None]):
             result = work(progress, self._job_cancelled.is_set)
         except Stopped:
             self.post_message(self.JobEnded(None, "Called off: nothing was written.", "warning"))
-        except ERRORS as error:
+        except told_errors() as error:
             self.post_message(self.JobEnded(None, str(error), "error"))
         else:
             self.post_message(self.JobEnded(result, "", "information"))

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 
 from engine.features import FeatureSpec, features, spec_for
-from engine.labels import VALUE_LABELS, apply_outcome, future_value, given_labels, value_labels
+from engine.labels import apply_outcome, future_value, given_labels, value_labels
 from engine.schema import ATTRIBUTES, EVENTS
 from engine.sequences import SequenceSpec, sequence_spec_for, sequences
+from engine.starter import VALUE_LABELS
 from engine.training import TEST, TRAIN, split
 from segtui.simulator import simulate
 from segtui.sources import Options, read

@@ -336,8 +336,8 @@ def test_a_backup_says_where_the_key_is_not(cli: Cli, shop: Path, tmp_path: Path
 def test_a_migrated_store_is_told_once_on_stderr(cli: Cli, shop: Path, monkeypatch: Any) -> None:
     from sqlite_utils import Migrations
 
-    from db import migrate, version
-    from db.schema import migrations
+    from db import version
+    from db.migrations import migrations
 
     longer = Migrations("segtui")
     for step in migrations._migrations:
@@ -346,7 +346,7 @@ def test_a_migrated_store_is_told_once_on_stderr(cli: Cli, shop: Path, monkeypat
     number = version.SCHEMA_VERSION + 1
     for module in ("db.migrate", "db.store", "db.version"):
         monkeypatch.setattr(f"{module}.SCHEMA_VERSION", number)
-    monkeypatch.setattr(migrate, "migrations", longer)
+    monkeypatch.setattr("db.migrations.migrations", longer)
     first = cli("status", "--store", shop)
     assert first.code == 0
     assert f"is now of version {number}" in first.err

@@ -23,7 +23,7 @@ from db.content import content_digest
 from db.copies import kept_before
 from db.errors import StoreDamaged, StoreLocked, StoreTooNew
 from db.lock import writer_lock
-from db.schema import migrations
+from db.migrations import migrations
 from db.store import Store
 
 STORES = Path(__file__).parent / "stores"
@@ -104,7 +104,7 @@ def next_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Databas
         for module in (migrate, version):
             monkeypatch.setattr(module, "SCHEMA_VERSION", number)
         monkeypatch.setattr("db.store.SCHEMA_VERSION", number)
-        monkeypatch.setattr(migrate, "migrations", longer)
+        monkeypatch.setattr("db.migrations.migrations", longer)
         return number
 
     return add

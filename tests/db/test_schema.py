@@ -8,7 +8,8 @@ from collections.abc import Callable
 import polars as pl
 import pytest
 
-from db.schema import migrations, triggers
+from db.migrations import migrations
+from db.schema import triggers
 from db.store import Store
 from db.version import SCHEMA_VERSION
 

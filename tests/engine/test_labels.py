@@ -11,22 +11,16 @@ from hypothesis import strategies as st
 from engine.errors import EngineError
 from engine.features import FeatureSpec, features
 from engine.labels import (
-    HIGH,
-    LOW,
-    MEDIUM,
     OUTCOMES,
-    VALUE_LABELS,
-    Starter,
     apply_outcome,
     apply_thresholds,
-    fit_starter,
     future_value,
     given_labels,
     outcome_labels,
-    starter_labels,
     value_labels,
 )
 from engine.schema import IDENTITY, empty
+from engine.starter import HIGH, LOW, MEDIUM, VALUE_LABELS, Starter, fit_starter, starter_labels
 
 DAY = 86_400_000_000
 NOBODY = empty(IDENTITY)

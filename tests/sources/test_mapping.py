@@ -349,3 +349,13 @@ def test_the_documented_example_reads_a_file(tmp_path: Path, read: Read) -> None
         ("purchase", 900, 1, "eva@shop.example"),
     ]
     assert bad["reason"].to_list() == ["time '2026-01-05' is not a time"]
+
+
+def test_a_name_out_of_a_file_does_not_break_the_sentence(tmp_path: Path, options: sources.Options) -> None:
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"\ntimestamp": ["1"], "\x1b[31mvisitor\u2028id": ["u1"], "重\tname": ["a"]}).write_parquet(
+        path
+    )
+    with pytest.raises(sources.SourceError) as caught:
+        list(sources.read(path, "retailrocket", options))
+    assert r"\ntimestamp, \x1b[31mvisitor\u2028id, 重\tname" in str(caught.value)

@@ -57,7 +57,7 @@ def test_every_page_has_a_way_in_and_words_for_what_it_answers():
 
 @pytest.mark.parametrize("page", EVERY_PAGE)
 def test_every_action_of_a_page_is_a_method(page):
-    screen = SegtuiApp.SCREENS[page]
+    screen = SegtuiApp.SCREENS[page]()
     for action in in_scope(page):
         name = action.name.partition("(")[0]
         owner = SegtuiApp if name.startswith("app.") else screen

@@ -64,6 +64,7 @@ class ChangesPage(Page):
     """The membership changes a filter keeps, newest first."""
 
     PAGE = "changes"
+    LISTS_USERS = True
     BINDINGS = bindings(PAGE)
 
     def __init__(self) -> None:

@@ -58,6 +58,7 @@ class MembersPage(Page):
     """The members of one segment; a million of them are a million lines, of which a page is loaded."""
 
     PAGE = "members"
+    LISTS_USERS = True
     BINDINGS = bindings(PAGE)
 
     def __init__(self) -> None:

@@ -45,6 +45,8 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     AUTO_FOCUS: ClassVar[str | None] = "VirtualList"
     travels: ClassVar[bool] = True
     """Whether the page shows the moment that `t` chose for all of them."""
+    LISTS_USERS: ClassVar[bool] = False
+    """Whether users are chosen from it, one after the other: see `neighbour`."""
     needs: ClassVar[str] = "members"
     """What there has to be for the page to show anything: `members`, `events`, or `nothing`."""
 
@@ -76,6 +78,13 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def load(self) -> None:
         """Asks for what the page shows; the store has users and memberships."""
         raise NotImplementedError
+
+    def neighbour(self, step: int) -> str | None:  # noqa: ARG002
+        """The user `step` rows from the one chosen, None at an end."""
+        return None
+
+    def heard(self, epochs: list[tuple[float, float]]) -> None:
+        """Told the losses so far whenever the model that is trained has ended an epoch."""
 
     def remember(self) -> dict[str, Any]:
         """What `recall` needs to show the same again."""
@@ -123,7 +132,7 @@ class Page(Screen[None], Asking, inherit_bindings=False):
             return Content.styled(f"other pages stay at {words.day(moment)}", words.WARN)
         if status["last_rescore"] is None:
             return words.BLANK
-        if status["next"] == "segtui rescore":
+        if status["due"]:
             return Content.styled("r: rescore due", words.WARN)
         return Content.styled("up to date", words.DIM)
 
