@@ -108,8 +108,8 @@ def _retrain(s: Session, checks: list[dict[str, Any]], progress: Progress) -> li
                 s,
                 segmentation=name,
                 policy=own["label"],
-                kind=found.models[model]["kind"],
                 horizon=f"{horizon}d",
+                warm=True,
                 progress=progress,
             )
         except OperationError as error:

@@ -70,12 +70,20 @@ def test_what_was_foretold_is_held_against_what_came(cli: Cli, early: Path) -> N
     )
 
 
-def test_drift_trains_again_where_the_policy_says_so(cli: Cli, early: Path) -> None:
+def test_drift_trains_again_where_the_policy_says_so(
+    cli: Cli, early: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert cli("check", "--store", early, "--set", "drift=0,99", "--quiet").code == 0
     assert cli("check", "--store", early, "--json").document["retrained"] == [], "nobody asked for it"
     cli("check", "--store", early, "--set", "retrain=on")
-    first = cli("check", "--store", early, "--json").document["retrained"]
+    with monkeypatch.context() as patched:
+        # The shop's newer model, which is not in use, does not stand in the way.
+        patched.setattr("segtui.operations.check.RETRAIN_DAYS", -1)
+        first = cli("check", "--store", early, "--json").document["retrained"]
     assert [each["segmentation"] for each in first] == ["value"]
+    newest = cli("models", "--store", early, "--json").document["models"][0]
+    assert newest["model"] == first[0]["model"]
+    assert newest["warm"], "it goes on from the model that drifted"
     (again,) = cli("check", "--store", early, "--json").document["retrained"]
     assert again["model"] is None
     assert "7 d" in again["why"]
