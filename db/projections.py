@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -207,12 +207,22 @@ def state_digest(store: Store, *, as_of: int | None = None, position: int | None
     with store.reading():
         if as_of is None and position is None:
             return states.told(states.at_head(store))
+        return digest_of(states_of(store, as_of, position))
+
+
+def states_of(
+    store: Store, as_of: int | None, position: int | None = None, *, without: Collection[str] = ()
+) -> dict[str, dict[str, Integers]]:
+    """Surrogates by label by segmentation, folded from the log; segmentations `without` are left out."""
+    with store.reading():
         labels = vocabulary.texts(store, "label")
         found: dict[str, dict[str, Integers]] = {}
         for number, name in vocabulary.texts(store, "segmentation").items():
+            if name in without:
+                continue
             held = memberships(store, number, as_of=as_of, position=position)
             found[name] = {
                 labels[label]: group["user"].to_numpy()
                 for (label,), group in held.partition_by("label", as_dict=True).items()
             }
-    return digest_of(found)
+    return found

@@ -68,9 +68,13 @@ class Reach:
         """What those hold who are not read, `labels` being those with scores: nobody."""
         return Rest()
 
-    def digest(self, now: Digested) -> str:
-        """The state digest when the users read hold what `now` says."""
-        return projections.digest_of(now)
+    def digest(self, now: Digested, walked: Sequence[str], as_of: int) -> str:
+        """The state digest at `as_of` when those read hold what `now` says.
+
+        Only `walked` segmentations are decided there; others, such as lists, stood as the log tells them.
+        """
+        decided = {name: now[name] for name in walked}
+        return projections.digest_of(projections.states_of(self.s.store, as_of, without=walked) | decided)
 
     def begun(self, loaded: Digested) -> None:
         """Takes note of what the users read hold before the first step."""
@@ -127,8 +131,8 @@ class Touched(Reach):
         """Takes what those read hold out of the sum over everyone."""
         self._rest = self._rest - states.sum_of(loaded)
 
-    def digest(self, now: Digested) -> str:
-        """The state digest when the users read hold what `now` says."""
+    def digest(self, now: Digested, walked: Sequence[str], as_of: int) -> str:
+        """The state digest when the users read hold what `now` says; the rest is as it stands."""
         return states.told(self._rest + states.sum_of(now))
 
 

@@ -136,7 +136,7 @@ class Run:
                 outcomes.append(outcome)
                 self._record(held, step, outcome, plan, index)
             if outcomes:
-                self._report(as_of, outcomes, started)
+                self._report(as_of, names, outcomes, started)
             if as_of == keep:
                 self._kept = {name: held.copied() for name, held in self.holdings.items()}
             before = as_of
@@ -371,7 +371,7 @@ class Run:
             self._changes.append(outcome.changes)
         self._sizes.append(sizes)
 
-    def _report(self, as_of: int, outcomes: Sequence[Outcome], started: float) -> None:
+    def _report(self, as_of: int, names: Sequence[str], outcomes: Sequence[Outcome], started: float) -> None:
         causes: Counter[str] = Counter()
         for outcome in outcomes:
             causes.update(outcome.by_cause)
@@ -384,7 +384,7 @@ class Run:
                 "evaluated": sum(outcome.evaluated for outcome in outcomes),
                 "changed": sum(outcome.changes.height for outcome in outcomes),
                 "by_cause": dict(sorted(causes.items())),
-                "state_digest": self.reach.digest(states),
+                "state_digest": self.reach.digest(states, names, as_of),
                 "hindsight": any(outcome.hindsight for outcome in outcomes),
                 "seconds": round(time.monotonic() - started, 3),
             }

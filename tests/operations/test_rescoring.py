@@ -13,6 +13,7 @@ from segtui.operations.changes import changes
 from segtui.operations.errors import OperationError
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore, rescore_range
+from segtui.operations.segment import from_file
 from segtui.operations.segments import segments
 from segtui.operations.verify import verify
 
@@ -206,6 +207,24 @@ def test_a_range_opens_a_pass_that_the_fold_reads_and_keeps_the_old_rows(shop):
         then = segments(s, at=shop.instant(50))["segmentations"][0]["labels"]
         assert last["sizes"]["value"] == {each["label"]: each["users"] for each in then}
         assert verify(s)["ok"]
+
+
+def test_each_tick_tells_the_digest_of_all_segmentations_lists_too(shop, tmp_path):
+    shop.at(100.5)
+    shop.events([("ann", 0.1, "purchase", 50.0), ("bob", 2.0, "purchase", 90.0)])
+    path = tmp_path / "known.txt"
+    path.write_text("bob\n")
+    with shop.open() as s:
+        rescore(s)
+        from_file(s, "known", path)
+        shop.at(102.5)
+    with shop.open() as s:
+        closed = rescore(s)["ticks"]
+        again = list(rescore_range(s, shop.instant(60)))
+        assert len(closed) == 2
+        for each in (*closed, *again):
+            assert each["state_digest"] == projections.state_digest(s.store, as_of=s.instant(each["as_of"]))
+        assert again[-1]["state_digest"] == projections.state_digest(s.store)
 
 
 def test_what_cannot_be_rescored_is_said(shop):
