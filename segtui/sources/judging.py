@@ -226,7 +226,8 @@ class Judge:
         foreign = currency != pl.lit(currencies.chosen)
         if currencies.rates is None:
             self.reject(
-                foreign, told("currency", currency, f"is not the store's, which is {currencies.chosen}")
+                foreign,
+                told("currency", currency, f"is not the store's, which is {currencies.chosen}: give --rates"),
             )
         elif currencies.chosen is not None and self.series(foreign).any():
             self._convert(foreign.fill_null(False), currencies, currencies.rates, currencies.chosen, bad)

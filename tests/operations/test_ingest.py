@@ -242,7 +242,7 @@ def test_the_currency_of_most_rows_wins_whatever_comes_first(store, tmp_path, mo
     kept = [json.loads(line) for line in Path(told["quarantine_file"]).read_text().splitlines()]
     assert [(row["file"], row["line"]) for row in kept] == [(str(file), 1), (str(file), 2)]
     assert [row["row"] for row in kept] == file.read_text().splitlines()[:2]
-    assert kept[0]["reason"] == "currency 'USD' is not the store's, which is EUR"
+    assert kept[0]["reason"] == "currency 'USD' is not the store's, which is EUR: give --rates"
     assert len(list((tmp_path / "a.db.quarantine").iterdir())) == 1
 
 
