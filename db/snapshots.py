@@ -124,9 +124,22 @@ def keep_up(store: Store) -> None:
     for segmentation, members in store.rows(
         "SELECT segmentation, sum(users) FROM member_counts GROUP BY segmentation"
     ):
+        after, enough = newest.get(segmentation, 0), max(EVERY_CHANGES, members)
+        if _committed(store, after) < enough:
+            continue
         since = store.rows(
             "SELECT count(*) FROM membership_changes WHERE seq > ? AND segmentation = ?",
-            (newest.get(segmentation, 0), segmentation),
+            (after, segmentation),
         )[0][0]
-        if since >= max(EVERY_CHANGES, members):
+        if since >= enough:
             take(store, segmentation)
+
+
+def _committed(store: Store, after: int) -> int:
+    """How many changes of all segmentations came after a position, from the commits: no row is counted."""
+    return int(
+        store.rows(
+            "SELECT coalesce(sum(changes_last - changes_first + 1), 0) FROM commits WHERE changes_last > ?",
+            (after,),
+        )[0][0]
+    )
