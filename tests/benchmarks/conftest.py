@@ -1,18 +1,16 @@
 """What every benchmark prints: figure, peer's figure and their ratio, as a table and as JSON."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from rich.console import Console
-from rich.table import Table
 
 from segtui.operations.ingest import import_files
 from segtui.operations.init import init
 from segtui.operations.rescore import rescore
 from segtui.operations.session import open_session
+from tests.benchmarks.shown import show
 
 MAP = """
 [columns]
@@ -29,26 +27,7 @@ currency = "EUR"
 
 @pytest.fixture
 def report():
-    """Prints rows of (what, ours, peer, unit): ratio = ours / peer."""
-
-    def show(title, rows):
-        table = Table(title=title)
-        for name in ("what", "ours", "peer", "ratio", "unit"):
-            table.add_column(name, justify="left" if name in ("what", "unit") else "right")
-        told = []
-        for what, ours, peer, unit in rows:
-            ratio = None if not peer else ours / peer
-            table.add_row(
-                what,
-                f"{ours:,.4g}",
-                "-" if peer is None else f"{peer:,.4g}",
-                f"{ratio:.3g}" if ratio else "-",
-                unit,
-            )
-            told.append({"what": what, "ours": ours, "peer": peer, "ratio": ratio, "unit": unit})
-        Console(width=110).print(table)
-        print(json.dumps({"benchmark": title, "rows": told}))
-
+    """Prints rows of (what, ours, peer, unit), see `show`."""
     return show
 
 
