@@ -9,7 +9,7 @@ Bytes: docs/log-format.md.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,18 @@ def nothing() -> Sum:
 
 def added(segmentation: str, label: str, users: Integers) -> Sum:
     """uint64[4]: what these users, int64[n], add to the sum by holding the label."""
-    total = nothing()
+    return np.array([lane.sum(dtype=np.uint64) for lane in _lanes(segmentation, label, users)], np.uint64)
+
+
+def each(segmentation: str, label: str, users: Integers) -> Sum:
+    """uint64[n, 4]: what each of these users, int64[n], adds to the sum by holding the label."""
+    return np.stack(list(_lanes(segmentation, label, users)), axis=1)
+
+
+def _lanes(segmentation: str, label: str, users: Integers) -> Iterator[Sum]:
     numbers = np.ascontiguousarray(users, np.int64).view(np.uint64) * _STEP
-    for lane, key in enumerate(_keys(segmentation, label)):
-        total[lane] = _mixed(_mixed(numbers + key)).sum(dtype=np.uint64)
-    return total
+    for key in _keys(segmentation, label):
+        yield _mixed(_mixed(numbers + key))
 
 
 def _keys(segmentation: str, label: str) -> Sum:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -44,6 +45,22 @@ class Frame:
     hindsight: bool
 
 
+State = dict[str, dict[str, np.ndarray]]
+"""Users, ascending, by label by segmentation."""
+
+
+class StateDigest(Protocol):
+    """A digest of states that is a sum over memberships, so that a move changes it by what moved."""
+
+    def each(self, segmentation: str, label: str, users: np.ndarray, /) -> np.ndarray:
+        """uint64[n, lanes]: what each user adds by holding the label, modulo 2^64."""
+        ...
+
+    def told(self, total: np.ndarray, /) -> str:
+        """The digest of a sum, uint64[lanes]."""
+        ...
+
+
 def frames(
     changes: pl.DataFrame,
     ticks: Sequence[int],
@@ -52,23 +69,27 @@ def frames(
     names: Mapping[int, str],
     events: Mapping[int, int] | None = None,
     position: int = 0,
-    digest_of: Callable[[dict[str, dict[str, np.ndarray]]], str] | None = None,
+    digest: StateDigest | None = None,
+    watch: Callable[[State], None] | None = None,
 ) -> Iterator[Frame]:
     """One frame per tick end in `ticks`, ascending.
 
     `changes` are the governing ones after the start and up to the last tick, sorted by as_of and seq.
     `start` has segmentation, user, label: who held what before. `names` are the words of segmentations and
     labels. `events` counts events by tick end. A frame's position is the newest seq among the changes so
-    far, `position` before any. `digest_of` gives the state digest of users by label by segmentation; without
-    it frames have none. Costs under a microsecond per change; state digests cost besides, per frame, a pass
-    over everyone.
+    far, `position` before any. `digest` makes the state digests, without which frames have none. `watch` is
+    told the state after each frame, before that is given. Costs under a microsecond per change, and as much
+    again for state digests; to tell states costs besides, per frame, a pass over everyone.
     """
     ends = np.asarray(ticks, np.int64)
     if (np.diff(ends) <= 0).any():
         raise EngineError("The ticks to replay must ascend.")
     fold = _Fold(changes.filter(pl.col("as_of") <= (ticks[-1] if len(ticks) else 0)), ends, start, names)
+    digests = [None] * len(ends) if digest is None else fold.digests(digest)
     for index, as_of in enumerate(ticks):
         net, flows = fold.step(index)
+        if watch is not None:
+            watch(fold.state())
         position = max(position, fold.position(index))
         yield Frame(
             as_of=as_of,
@@ -79,7 +100,7 @@ def frames(
             sizes=fold.sizes(index),
             flows=[(segmentation, left, came, len(users)) for segmentation, left, came, users in flows],
             frame_digest=_frame_digest(as_of, flows),
-            state_digest=digest_of(fold.state()) if digest_of is not None else None,
+            state_digest=digests[index],
             backfilled=bool(net["backfilled"].any()),
             hindsight=bool(net["hindsight"].any()),
         )
@@ -148,6 +169,23 @@ class _Fold:
             held = self.held[segmentation]
             self.counts[:, segmentation] += np.bincount(held[held != NONE], minlength=labels)
 
+    def digests(self, digest: StateDigest) -> list[str]:
+        """The state digest after each frame; to be asked for before the first step."""
+        none = digest.each("", "", np.zeros(0, np.int64))
+        total = none.sum(axis=0, dtype=np.uint64)
+        for segmentation, labels in self.state().items():
+            for label, users in labels.items():
+                total += digest.each(segmentation, label, users).sum(axis=0, dtype=np.uint64)
+        moved = np.zeros((len(self.user) + 1, none.shape[1]), np.uint64)
+        users = self.users[self.user]
+        for code, segmentation in enumerate(self.segmentations.names):
+            for held, label in enumerate(self.labels.names):
+                for codes, put in ((self.came, np.add), (self.left, np.subtract)):
+                    at = np.flatnonzero((self.segmentation == code) & (codes == held))
+                    moved[at + 1] = put(moved[at + 1], digest.each(segmentation, label, users[at]))
+        totals = total + moved.cumsum(axis=0, dtype=np.uint64)[self.bounds[1:]]
+        return [digest.told(each) for each in totals]
+
     def step(self, index: int) -> tuple[pl.DataFrame, list[Flow]]:
         """Apply frame `index`, which must come in turn: its net changes and its flows."""
         rows = slice(self.bounds[index], self.bounds[index + 1])
@@ -184,7 +222,7 @@ class _Fold:
             for name, row in zip(self.segmentations.names, self.counts[index].tolist(), strict=True)
         }
 
-    def state(self) -> dict[str, dict[str, np.ndarray]]:
+    def state(self) -> State:
         return {
             name: {label: self.users[self.held[code] == each] for each, label in enumerate(self.labels.names)}
             for code, name in enumerate(self.segmentations.names)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from db import log, projections, vocabulary
-from engine.replay import Frame, frames
+from db import log, projections, states, vocabulary
+from engine.replay import Frame, State, frames
 from segtui.operations.changes import worded
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
@@ -23,12 +23,12 @@ def replay(
     to: int | None = None,
     position: int | None = None,
     feed: bool = False,
-    digest_of: Callable[[dict[str, dict[str, np.ndarray]]], str] = projections.digest_of,
+    watch: Callable[[State], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Folds the changes as they were decided, a frame per tick with from_ < as_of <= to.
 
     Without bounds: from the first recorded as-of to the last. With `feed` each frame also has the moves in
-    words. `digest_of` makes the state digest of users by label by segmentation. Raises OperationError when
+    words. `watch` is told the state after each frame, before that is given. Raises OperationError when
     nothing was recorded or the range holds no tick.
     """
     scored = projections.rescores(s.store, position=position)
@@ -54,7 +54,8 @@ def replay(
         _start(s, start, position),
         names=names,
         events=_events(s, start, ticks, position),
-        digest_of=digest_of,
+        digest=states,
+        watch=watch,
     ):
         seen, backfilled, hindsight = marks.get(frame.as_of, (seen, False, False))
         yield _worded(s, frame, labels, seen, backfilled, hindsight) | (

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from db import projections, vocabulary
+from db import vocabulary
+from engine.replay import State
 from segtui.operations.decide import policy_decision
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
@@ -21,8 +22,6 @@ from segtui.operations.segment import rule_decision
 from segtui.operations.session import Session
 
 DEFAULT_TICKS = 90
-
-State = dict[str, dict[str, np.ndarray]]
 
 
 def what_if(
@@ -123,8 +122,8 @@ def beside(
     known = sorted(name for name in names if vocabulary.number(s.store, "segmentation", name) is not None)
     told = []
     for _, frame in zip(
-        replay(s, from_=start, to=end, position=position, digest_of=recorded.digest),
-        replay(s, from_=start, to=end, feed=feed, digest_of=again.digest),
+        replay(s, from_=start, to=end, position=position, watch=recorded.keep),
+        replay(s, from_=start, to=end, feed=feed, watch=again.keep),
         strict=True,
     ):
         pairs = {name: (recorded.state.get(name, {}), again.state.get(name, {})) for name in known}
@@ -137,14 +136,13 @@ def beside(
 
 
 class _Last:
-    """Keeps the state whose digest was asked for last."""
+    """Keeps the state that was told last."""
 
     def __init__(self) -> None:
         self.state: State = {}
 
-    def digest(self, state: State) -> str:
+    def keep(self, state: State) -> None:
         self.state = state
-        return projections.digest_of(state)
 
 
 def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from db import content, encoding, log, projections
+from db import content, encoding, log, projections, states
 from db.carried import attributes as attributes_of
 from db.store import Store
 
@@ -241,6 +241,9 @@ def test_the_state_digest_is_the_one_the_document_describes() -> None:
     }
     assert projections.digest_of(arrays) == expected.hex()
     assert projections.digest_of({}) == "0" * 64
+    each = states.each("value", "low", arrays["value"]["low"])
+    assert states.told(each.sum(axis=0)) == projections.digest_of({"value": {"low": arrays["value"]["low"]}})
+    assert states.each("value", "low", arrays["gone"]["in"]).shape == (0, states.LANES)
 
 
 def test_a_source_id_has_16_bytes(events: Frame) -> None:
