@@ -14,6 +14,16 @@ MEMBERSHIPS: dict[str, pl.DataType] = {
     "pass": pl.Int64(),
 }
 
+SPARSE = 8
+"""So many times more than there are rows may surrogates be, to have a place each."""
+
+
+def in_time(changes: pl.DataFrame) -> bool:
+    """Whether rows are in the order of as_of and seq already: looking is far cheaper than sorting."""
+    ahead = np.diff(changes["as_of"].to_numpy())
+    back = (ahead < 0) | ((ahead == 0) & (np.diff(changes["seq"].to_numpy()) < 0))
+    return not back.any()
+
 
 def fold(changes: pl.DataFrame) -> pl.DataFrame:
     """Memberships from one segmentation's governing changes (columns of log.CHANGES, in any order).
@@ -22,9 +32,14 @@ def fold(changes: pl.DataFrame) -> pl.DataFrame:
     Returns user, label, probability, since (as_of of the change), seq, pass; by user.
     """
     users, as_ofs, seqs = (changes[name].to_numpy() for name in ("user", "as_of", "seq"))
-    order = np.lexsort((seqs, as_ofs, users))
-    grouped = users[order]
-    newest = order[np.append(grouped[1:] != grouped[:-1], True)] if order.size else order
+    order = np.arange(len(users)) if in_time(changes) else np.lexsort((seqs, as_ofs))
+    places = users
+    if users.size and users.max() > SPARSE * users.size:
+        places = np.unique(users, return_inverse=True)[1]
+    newest = np.full(places.max(initial=-1) + 1, -1)
+    # Of the rows of a user, the one put last stays.
+    newest[places[order]] = order
+    newest = newest[newest >= 0]
     return changes.select(
         "user",
         pl.col("to_label").alias("label"),

@@ -87,6 +87,8 @@ def within(rows: pl.DataFrame, bounds: pl.DataFrame) -> pl.DataFrame:
 
     Rows of a pass that no rescore opened are kept: nothing newer governs them.
     """
+    if (bounds["limit"] == LAST_INSTANT).all():
+        return rows
     return (
         rows.join(bounds, on=["segmentation", "pass"], how="left", maintain_order="left")
         .filter(pl.col("as_of") <= pl.col("limit").fill_null(LAST_INSTANT))

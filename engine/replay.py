@@ -122,7 +122,7 @@ class _Fold:
         )
         self.segmentations = _Words([changes["segmentation"], held["segmentation"]], names)
         self.labels = _Words([changes["from_label"], changes["to_label"], held["label"]], names)
-        self.users = np.union1d(changes["user"].to_numpy(), held["user"].to_numpy())
+        self.users = pl.concat([changes["user"], held["user"]]).unique().sort().to_numpy()
         self.ends = ends
         index = np.searchsorted(ends, changes["as_of"].to_numpy())
         # Frames of changes not yet collapsed, since also a move undone within its tick advances the position.

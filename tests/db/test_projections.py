@@ -228,6 +228,13 @@ def test_a_fold_does_not_depend_on_the_order_of_its_rows(
     frame = moves(*rows).with_columns(seq=pl.int_range(1, len(rows) + 1, dtype=pl.Int64))
     shuffled = frame[data.draw(st.permutations(range(len(rows))))] if rows else frame
     assert_frame_equal(projections.fold(shuffled), projections.fold(frame))
+    # Surrogates that are few among many fold as those that follow each other do.
+    apart = pl.col("user") * 1_000
+    sparse = projections.fold(shuffled.with_columns(apart))
+    assert_frame_equal(sparse, projections.fold(frame).with_columns(apart))
+    last = {row["user"]: row for row in sorted(frame.to_dicts(), key=lambda row: (row["as_of"], row["seq"]))}
+    held = {user: row["seq"] for user, row in last.items() if row["to_label"] is not None}
+    assert dict(projections.fold(frame).select("user", "seq").iter_rows()) == dict(sorted(held.items()))
 
 
 TICKS = [
