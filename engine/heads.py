@@ -13,7 +13,16 @@ from scipy.special import expit, logsumexp
 from engine.embedding import probe
 from engine.errors import EngineError
 from engine.model import Model
-from engine.models.parameters import HEAD_BIAS, HEAD_KERNEL, LOGIT_BIAS, LOGIT_SCALE, apart, together
+from engine.models.parameters import (
+    HEAD_BIAS,
+    HEAD_KERNEL,
+    LABEL_OF,
+    LOGIT_BIAS,
+    LOGIT_SCALE,
+    apart,
+    label_of,
+    together,
+)
 from engine.training import TRAIN, VALID
 
 PENALTY = 1e-3
@@ -62,7 +71,10 @@ def grow(
         own[HEAD_BIAS] = np.append(bias, shift).astype(np.float32)
     parameters = model.parameters | together(networks)
     parameters.setdefault(LOGIT_SCALE, np.ones(1, np.float32))
-    biases = parameters.get(LOGIT_BIAS, np.zeros(len(model.labels), np.float32))
+    columns = _columns(model)
+    if LABEL_OF in parameters:
+        parameters[LABEL_OF] = np.append(columns, len(model.labels)).astype(np.float32)
+    biases = parameters.get(LOGIT_BIAS, np.zeros(len(columns), np.float32))
     labels = (*model.labels, label)
     grown = dataclasses.replace(
         model, labels=labels, policy=policy, parameters=parameters | {LOGIT_BIAS: np.append(biases, 0)}
@@ -86,15 +98,38 @@ def cut(model: Model, label: str, policy: dict[str, Any]) -> Model:
     code = model.labels.index(label)
     if len(model.labels) < 3:
         raise EngineError(f"Without {label!r} one label is left, and nothing to decide.")
+    columns = _columns(model)
+    kept = columns != code
     networks = apart(model.parameters)
     for own in networks:
-        own[HEAD_KERNEL] = np.delete(own[HEAD_KERNEL], code, axis=1)
-        own[HEAD_BIAS] = np.delete(own[HEAD_BIAS], code)
+        own[HEAD_KERNEL] = own[HEAD_KERNEL][:, kept]
+        own[HEAD_BIAS] = own[HEAD_BIAS][kept]
     parameters = model.parameters | together(networks)
     if LOGIT_BIAS in parameters:
-        parameters[LOGIT_BIAS] = np.delete(parameters[LOGIT_BIAS], code)
+        parameters[LOGIT_BIAS] = parameters[LOGIT_BIAS][kept]
+    if LABEL_OF in parameters:
+        parameters[LABEL_OF] = (columns - (columns > code))[kept].astype(np.float32)
     labels = tuple(each for each in model.labels if each != label)
     return dataclasses.replace(model, labels=labels, policy=policy, parameters=parameters)
+
+
+def merged(model: Model, one: str, other: str, into: str, policy: dict[str, Any]) -> Model:
+    """The model with two of its labels as one, `into`, whose probability is the sum of theirs.
+
+    Every column of the head stays; which of them add up to a label stands beside them. It takes the place of
+    the first of the two. Nothing is fitted.
+    """
+    first, second = sorted((model.labels.index(one), model.labels.index(other)))
+    labels = [into if code == first else label for code, label in enumerate(model.labels) if code != second]
+    columns = _columns(model)
+    columns = np.where(columns == second, first, columns - (columns > second))
+    parameters = model.parameters | {LABEL_OF: columns.astype(np.float32)}
+    return dataclasses.replace(model, labels=tuple(labels), policy=policy, parameters=parameters)
+
+
+def _columns(model: Model) -> np.ndarray:
+    """The number of the label that each column of the head is of: int[columns]."""
+    return label_of(model.parameters, len(model.labels))
 
 
 def _seen(model: Model, member: int, frame: pl.DataFrame, sequences: np.ndarray | None) -> np.ndarray:

@@ -20,8 +20,10 @@ from engine.models import build, kind_of
 from engine.models.parameters import (
     BESIDE,
     CHANNEL_SCALE,
+    LABEL_OF,
     LOGIT_BIAS,
     LOGIT_SCALE,
+    label_of,
     scale_sequences,
     unflatten,
 )
@@ -88,11 +90,13 @@ class Scorer:
         if self.kind.reads_sequences and spec is None:
             raise EngineError(f"Model {model.short} reads sequences, but its spec has none: train it again.")
         encoder = model.encoder
+        columns = label_of(model.parameters, len(model.labels))
+        groups = [np.flatnonzero(columns == code) for code in range(len(model.labels))]
         shape = {
             "features": encoder.width if self.kind.reads_features else 0,
             "bins": spec.bins if spec else 0,
             "channels": len(spec.channels) if spec else 0,
-            "labels": len(model.labels),
+            "labels": len(columns),
         }
         graph, abstract = nnx.split(
             nnx.eval_shape(lambda: build(model.kind, **shape, seed=0, options=model.options))
@@ -108,7 +112,12 @@ class Scorer:
 
         def network(parameters: Any, beside: Any, features: Any, scaled: Any) -> Any:
             logits = nnx.merge(graph, parameters)(features, scaled, None)
-            return logits * beside[LOGIT_SCALE] + beside[LOGIT_BIAS] if LOGIT_SCALE in beside else logits
+            if LOGIT_SCALE in beside:
+                logits = logits * beside[LOGIT_SCALE] + beside[LOGIT_BIAS]
+            if LABEL_OF not in beside:
+                return logits
+            # The logarithm of a sum of probabilities.
+            return jnp.stack([jax.nn.logsumexp(logits[:, each], axis=1) for each in groups], axis=1)
 
         def tile(parameters: Any, constants: Any, beside: Any, raw: Any, sequences: Any) -> tuple[Any, Any]:
             features = None if raw is None else encoder.encode(raw, jnp, constants)

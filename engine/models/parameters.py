@@ -15,7 +15,9 @@ from engine.errors import EngineError
 CHANNEL_SCALE = "sequences/scale"
 # And what makes its logits calibrated ones: a factor, and a shift per label.
 LOGIT_SCALE, LOGIT_BIAS = "calibration/scale", "calibration/bias"
-BESIDE = (CHANNEL_SCALE, LOGIT_SCALE, LOGIT_BIAS)
+# And which label each column of the head is of, where labels were merged: their probabilities add up.
+LABEL_OF = "head/label"
+BESIDE = (CHANNEL_SCALE, LOGIT_SCALE, LOGIT_BIAS, LABEL_OF)
 # The last layer of every kind, and what the names of an ensemble's parameters begin with.
 HEAD_KERNEL, HEAD_BIAS = "out/kernel", "out/bias"
 MEMBERS = "members/"
@@ -62,6 +64,17 @@ def together(networks: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarr
     if len(networks) == 1:
         return dict(networks[0])
     return {MEMBERS + name: np.stack([each[name] for each in networks]) for name in networks[0]}
+
+
+def label_of(parameters: Mapping[str, np.ndarray], labels: int) -> np.ndarray:
+    """The number of the label that each column of the head is of: int64[columns].
+
+    Raises EngineError where a label has none, or there is no such label.
+    """
+    columns = parameters.get(LABEL_OF, np.arange(labels)).astype(np.int64)
+    if columns.ndim != 1 or set(columns.tolist()) != set(range(labels)):
+        raise EngineError(FOREIGN)
+    return columns
 
 
 def fit_scale(sequences: np.ndarray) -> np.ndarray:

@@ -9,8 +9,9 @@ import pytest
 from engine.encoding import Encoder
 from engine.errors import EngineError
 from engine.features import FeatureSpec
-from engine.heads import cut, grow
+from engine.heads import cut, grow, merged
 from engine.model import Model
+from engine.models.parameters import LABEL_OF
 from engine.scoring import Scorer
 from engine.training import Inputs, TrainingSpec, split, train
 
@@ -86,6 +87,45 @@ def test_a_label_cut_off_leaves_its_users_to_the_others_in_their_proportions(mod
         np.testing.assert_allclose(odds[:, 0] - odds[:, 1], before[:, 0] - before[:, 2], atol=1e-4)
     with pytest.raises(EngineError, match="nothing to decide"):
         cut(left, "low", model.policy)
+
+
+@pytest.mark.parametrize("names", [("high", "medium"), ("low", "high"), ("medium", "low")])
+def test_merged_labels_have_the_sum_of_their_probabilities(model, frame, names):
+    both = merged(model, *names, "both", {"label": "given"})
+    rest = next(label for label in model.labels if label not in names)
+    assert set(both.labels) == {"both", rest}
+    before, after = Scorer(model).scores(frame), Scorer(both).scores(frame)
+    one, other = (before[:, model.labels.index(label)] for label in names)
+    assert np.abs(after[:, both.labels.index("both")] - one - other).max() <= 2
+    assert np.abs(after[:, both.labels.index(rest)] - before[:, model.labels.index(rest)]).max() <= 1
+    again = Model.load(both.spec_json(), both.parameter_bytes(), both.digest)
+    assert (Scorer(again).scores(frame) == after).all()
+
+
+def test_a_merged_label_is_merged_again_grown_beside_and_cut_off_as_one(model, frame):
+    four = grown(model, frame, (frame["orders_28d"] >= 5).to_numpy()).model
+    before = Scorer(four).scores(frame)
+    upper = merged(four, "high", "medium", "upper", {"label": "given", "seed": 0})
+    three = merged(upper, "regular", "upper", "most", {})
+    assert three.labels == ("most", "low")
+    assert np.abs(Scorer(three).scores(frame)[:, 0] - before[:, [0, 1, 3]].sum(axis=1)).max() <= 3
+    left = cut(upper, "upper", {})
+    assert left.labels == ("low", "regular")
+    plain = cut(cut(four, "high", {}), "medium", {})
+    assert (Scorer(left).scores(frame) == Scorer(plain).scores(frame)).all()
+    more = grow(
+        upper, "rare", frame, None, (frame["spend_28d"] > 9_000).to_numpy(), split(USERS, 0), {}
+    ).model
+    assert more.labels == ("upper", "low", "regular", "rare")
+    back = cut(more, "rare", {})
+    assert np.abs(Scorer(back).scores(frame) - Scorer(upper).scores(frame)).max() <= 1
+
+
+def test_columns_that_are_of_no_label_are_refused(model):
+    both = merged(model, "high", "medium", "both", {})
+    for columns in ([0, 1, 2], [0, 0, 0], [[0, 0, 1]]):
+        with pytest.raises(EngineError, match="do not fit"):
+            Scorer(dataclasses.replace(both, parameters=both.parameters | {LABEL_OF: np.float32(columns)}))
 
 
 def test_the_same_examples_give_the_same_model(model, frame):
