@@ -43,8 +43,9 @@ def catalogue(spec: FeatureSpec) -> dict[str, Feature]:
 def phrase(reason: str) -> str:
     """A reason code in an operator's words; a code this version does not know stays as it is.
 
-    Codes: first, model, rule, definition, label, decision, min_stay, erasure, segment:NAME, FEATURE:up|down,
-    FEATURE:up|reached|down|below:BOUND (over it, up to it, down to it, below it), sequence:CHANNEL:up|down.
+    Codes: first, model, rule, definition, label, renamed, decision, min_stay, erasure, segment:NAME,
+    FEATURE:up|down, FEATURE:up|reached|down|below:BOUND (over it, up to it, down to it, below it),
+    sequence:CHANNEL:up|down.
     """
     if reason in _WHOLE:
         return _WHOLE[reason]
@@ -70,6 +71,7 @@ _WHOLE = {
     "rule": "the rule's answer changed",
     "definition": "another definition decides",
     "label": "the labels were changed",
+    "renamed": "the label was renamed or merged",
     "decision": "labels are decided otherwise",
     "min_stay": "the minimum stay was over",
     "erasure": "forgotten on request",

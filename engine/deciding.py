@@ -86,6 +86,20 @@ class DecisionPolicy:
             self, rule=rule, minimum=minimum, shares=shares, offsets=offsets, costs=costs
         )
 
+    def renamed(self, became: Mapping[str, str]) -> DecisionPolicy:
+        """The same policy of labels that were called otherwise."""
+
+        def now(label: str) -> str:
+            return became.get(label, label)
+
+        return dataclasses.replace(
+            self,
+            minimum={now(label): value for label, value in self.minimum.items()},
+            shares={now(label): value for label, value in self.shares.items()},
+            offsets={now(label): value for label, value in self.offsets.items()},
+            costs={(now(true), now(given)): cost for (true, given), cost in self.costs.items()},
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values, what does not apply left out."""
         told: dict[str, Any] = {"rule": self.rule, "margin": self.margin, "min_stay": self.min_stay}

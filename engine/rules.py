@@ -49,6 +49,14 @@ def parse_rule(text: str, columns: Mapping[str, pl.DataType]) -> Node:
     return _Reader(text, columns).read()
 
 
+def choices_in(text: str, columns: Mapping[str, pl.DataType]) -> list[tuple[str, str, int, int]]:
+    """Each value of a column with choices that the rule names: column, value, and where it stands, from and
+    to; errors as for compile_rule."""
+    reader = _Reader(text, columns)
+    reader.read()
+    return sorted(reader.chosen, key=lambda each: each[2])
+
+
 class _Reader:
     """One reading of one rule."""
 
@@ -62,6 +70,7 @@ class _Reader:
         self.choices = {
             name: dtype.categories.to_list() for name, dtype in columns.items() if isinstance(dtype, pl.Enum)
         }
+        self.chosen: list[tuple[str, str, int, int]] = []
 
     def read(self) -> Node:
         """The tree, checked."""
@@ -169,9 +178,13 @@ class _Reader:
 
     def _check_choice(self, name: Name, value: object, place: exp.Expression) -> None:
         choices = self.choices.get(name.name)
-        if choices is not None and value not in choices:
+        if choices is None:
+            return
+        if value not in choices:
             near = nearest(str(value), choices)
             self._refuse(place, f"{name.name} is never {shown(str(value))}; {near}")
+        word = self.operands[place.unnest().name]
+        self.chosen.append((name.name, str(value), word.start, word.end))
 
     def _operand(self, tree: exp.Expression) -> Name | Literal:
         word = self.operands.get(tree.name)

@@ -17,7 +17,7 @@ commands = typer.Typer()
 PANEL = "Learn"
 label = typer.Typer(
     name="label",
-    help="Adds labels to a model's segmentation, and removes them.",
+    help="Adds labels to a model's segmentation, removes, renames and merges them.",
     epilog="Example: segtui label add wholesale --examples ids.txt --preview",
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -163,6 +163,57 @@ def remove(
         result = operation(s, segmentation, name, preview=preview, progress=progress)
     _show_labels(out, result, json=json)
     out.next(f"segtui label remove {name}" if preview else "segtui segments")
+
+
+@label.command(epilog="Example: segtui label rename high top --preview")
+def rename(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The label there is.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="What to call it from now on.")],
+    segmentation: Of = "value",
+    preview: Preview = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Calls a label otherwise; decisions and rules that name it follow, its history keeps the old name."""
+    from segtui.operations.label import rename as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, segmentation, old, new, preview=preview, progress=progress)
+    _show_labels(out, result, json=json)
+    if result["rules"]:
+        out.message(f"The rules of {', '.join(result['rules'])} name it so too.")
+    out.next(f"segtui label rename {old} {new}" if preview else f"segtui members {segmentation}={new}")
+
+
+@label.command(epilog="Example: segtui label merge high medium --into upper --preview")
+def merge(
+    context: typer.Context,
+    one: Annotated[str, typer.Argument(metavar="A", help="The first label.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The second label.")],
+    into: Annotated[
+        str | None, typer.Option("--into", metavar="NAME", help="What to call the two (default: A_B).")
+    ] = None,
+    segmentation: Of = "value",
+    preview: Preview = False,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Makes one label of two: its probability is the sum of theirs; nothing is trained."""
+    from segtui.operations.label import merge as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, segmentation, one, other, into, preview=preview, progress=progress)
+    _show_labels(out, result, json=json)
+    name = into or f"{one}_{other}"
+    again = f"segtui label merge {one} {other} --into {name}"
+    out.next(again if preview else f"segtui members {segmentation}={name}")
 
 
 def _show_labels(out: Output, result: dict[str, Any], *, json: bool) -> None:

@@ -75,6 +75,10 @@ class Segmentation:
     """How its model's probabilities become labels, as it was last told."""
     policy_set: int | None = None
     """The seq of the decision that told it; None while it is the default."""
+    became: dict[str, str] = field(default_factory=dict)
+    """The label that one it had before goes on as: renamed or merged since, under its present name."""
+    labelled: bool = False
+    """Whether an edit of labels made the model current."""
     discovered: bool = False
     """Whether its labels were found by grouping users; its first model came with the definition."""
 
@@ -184,6 +188,7 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
                 found.segmentations[name] = replace(old, starter=starter, fitted_at=body["as_of"])
             elif decision.kind in ("model_promoted", "label_edited"):
                 past = (*old.previous_models, old.model) if old.model else old.previous_models
+                became = body.get("became", {})
                 found.segmentations[name] = replace(
                     old,
                     model=body["model"],
@@ -191,8 +196,17 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
                     labels=tuple(body["labels"]),
                     all_labels=tuple(dict.fromkeys((*old.all_labels, *body["labels"]))),
                     previous_models=past,
+                    labelled=decision.kind == "label_edited",
+                    became=_succession(old.became, became, body["labels"]),
+                    policy=old.policy.renamed(became),
                 )
     return found
+
+
+def _succession(before: dict[str, str], became: dict[str, str], labels: list[str]) -> dict[str, str]:
+    """What each former label goes on as, once an edit left these labels."""
+    after = {former: became.get(label, label) for former, label in before.items()} | became
+    return {former: label for former, label in after.items() if former not in labels and label in labels}
 
 
 def _rule(body: dict[str, Any]) -> Rule | None:

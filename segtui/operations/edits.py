@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -28,6 +28,7 @@ class EditRun:
         decision: tuple[str, dict[str, Any]],
         *,
         cause: str,
+        beside: Sequence[tuple[str, dict[str, Any]]] = (),
         back_to: int | None = None,
         deciders: Mapping[str, Decider] | None = None,
         progress: Progress,
@@ -36,7 +37,8 @@ class EditRun:
         """Appends the pending rescore, the decision (kind, body) and the rescore it runs.
 
         Segmentations that refer to the one edited follow in the same commit. `back_to`: an as-of after which
-        the edited one is gone over again, in a new pass of its own. `deciders`: see Run.walk.
+        the edited one is gone over again, in a new pass of its own. `deciders`: see Run.walk. `beside`:
+        decisions that go with the edit, appended just before it.
         """
         self._s = s
         self.name = segmentation
@@ -46,6 +48,8 @@ class EditRun:
         if scored:
             self._run.walk(pending(s, to=now), keep=back_to)
         self.before = self._run.memberships(segmentation)
+        for each in beside:
+            tx.append_decision(*each)
         edit = Edit(cause, tx.append_decision(*decision), segmentation)
         found = definitions(s)
         own = frozenset({segmentation})

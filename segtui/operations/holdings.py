@@ -41,8 +41,10 @@ class Holdings:
         number_of: Callable[[str, pl.Series], pl.Series],
         words: Mapping[int, str],
         rest: Rest,
+        became: Mapping[int, int],
     ) -> None:
-        """`users` are those read; `words` the texts of labels; `rest` what all others hold."""
+        """`users` are those read; `words` the texts of labels; `rest` what all others hold; `became` the
+        numbers of the labels that former ones go on as."""
         self.name = name
         self.number = number
         self.users = users
@@ -62,6 +64,7 @@ class Holdings:
         held = set(shown["label"].to_list()) | set(closed["label"].to_list()) | set(rest.users)
         self._numbers = [*numbers.values(), *sorted(held - set(numbers.values()))]
         self.labels = tuple(labels)
+        self.became = dict(became)
         self.shown = self._codes(shown)
         self.closed = self._codes(closed)
         self.earlier = self.shown
@@ -72,8 +75,10 @@ class Holdings:
         self._evaluated = np.zeros(len(users), bool)
         self._load(shown)
 
-    def relabel(self, labels: Sequence[str], numbers: dict[str, int]) -> None:
+    def relabel(self, labels: Sequence[str], numbers: dict[str, int], became: Mapping[int, int]) -> None:
         """Makes another model's labels the first codes; those no longer among them keep later codes."""
+        self.became = dict(became)
+        self.stays.succeed(became)
         order = [*numbers.values(), *(each for each in self._numbers if each not in set(numbers.values()))]
         recode = np.array([order.index(each) for each in self._numbers] + [NONE], np.int32)
         self.shown, self.closed = recode[self.shown], recode[self.closed]
@@ -108,13 +113,14 @@ class Holdings:
         """The label of each user now, or when the step began; null for none or one no longer decided."""
         codes = (self.earlier if earlier else self.shown)[np.searchsorted(self.users, users)]
         names = pl.Series([*self.labels, None], dtype=pl.String)
-        known = np.where((codes >= 0) & (codes < len(self.labels)), codes, len(self.labels))
-        return names.gather(known).alias(self.name)
+        known = self._decided(codes)
+        return names.gather(np.where(known == NONE, len(self.labels), known)).alias(self.name)
 
     def close(self) -> None:
         """The labels shown now become those of the last closed tick."""
         if self._as_of is not None:
-            self.stays.close(self._as_of, self.shown != self.closed)
+            numbers = np.array([*self._numbers, 0], np.int64)
+            self.stays.close(self._as_of, numbers[self.closed], numbers[self.shown])
         self.closed = self.shown.copy()
 
     def step(
@@ -157,7 +163,7 @@ class Holdings:
         frame = evidence.features(step.as_of, decider.spec, wanted)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         held = (self._inherited(step) if decider.keeps else self.closed)[at]
-        closed = np.where(held < len(self.labels), held, NONE).astype(np.int32)
+        closed = self._decided(held)
         frame = frame.with_columns(other.texts(frame["user"].to_numpy()) for other in referred)
         stays = self.stays.hold(step.as_of, decider.policy, at)
         scores, decided = decider.decide(frame, evidence, step.as_of, closed, stays)
@@ -178,6 +184,15 @@ class Holdings:
     def kept(self, decider: Decider, as_of: int) -> np.ndarray:
         """The users whom a minimum stay may still keep where they are at `as_of`, ascending."""
         return self.stays.lately(as_of, decider.policy, self.shown != self.closed)
+
+    def _decided(self, codes: np.ndarray) -> np.ndarray:
+        """The codes as those of labels that are decided: of a former label what it became, or none."""
+        first = {number: code for code, number in enumerate(self._numbers[: len(self.labels)])}
+        known = [first.get(self.became.get(each, each), NONE) for each in self._numbers]
+        # A label that is decided is itself, whatever it was once called.
+        known[: len(self.labels)] = range(len(self.labels))
+        decided: np.ndarray = np.array([*known, NONE], np.int32)[codes]
+        return decided
 
     def _inherited(self, step: Step) -> np.ndarray:
         """The labels shown, a person's being the first of those that any part of the person holds."""
@@ -257,6 +272,8 @@ class Holdings:
         codes = np.full(len(users), "first", dtype=object)
         if step.edit is not None:
             codes[left != NONE] = step.edit[0]
+            renamed = (left >= len(self.labels)) & (to != NONE) & (self._decided(left) == to)
+            codes[renamed] = "renamed"
         elif step.before is not None:
             joined = (caused["cause"] == "identity").to_numpy()
             known = (left != NONE) & (left < len(self.labels)) & ~joined

@@ -1,7 +1,9 @@
-"""Labels of a model's segmentation: added by examples or a rule, and removed, with who moves by it."""
+"""Labels of a model's segmentation: added, removed, renamed and merged, with who moves by it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +11,17 @@ import numpy as np
 
 from db.store import Transaction
 from segtui.operations.deciders import Evidence, load_model, model_decider
-from segtui.operations.definitions import Definitions, Segmentation, definitions, require_label
+from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.edits import EditRun
 from segtui.operations.errors import OperationError
+from segtui.operations.label_rules import refuse_named, rules_renamed
 from segtui.operations.policies import carried, require_probabilities
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.rule_reading import read_rule
 from segtui.operations.rule_size import who_is_in
 from segtui.operations.segment import NAME, listed
 from segtui.operations.session import Session
+from segtui.sources.nearest import nearest
 
 if TYPE_CHECKING:
     from engine.model import Model
@@ -49,10 +53,7 @@ def add(
     found = definitions(s)
     held = found.segmentation(segmentation)
     digest = require_probabilities(held)
-    if not NAME.fullmatch(label):
-        raise OperationError(f"{label!r} cannot be a label: use letters, digits and _, as in wholesale.")
-    if label in held.labels:
-        raise OperationError(f"{segmentation!r} has a label {label!r} already: choose another name.")
+    _require_free(held, label)
     progress("reading the log", None)
     chosen, unknown = _examples(s, found, where, examples)
     if len(chosen) < FEWEST:
@@ -81,9 +82,7 @@ def remove(
 
     held = definitions(s).segmentation(segmentation)
     digest = require_probabilities(held)
-    require_label(held, label)
-    if label not in held.labels:
-        raise OperationError(f"{segmentation!r} has no label {label!r} any more: nothing was changed.")
+    _require_current(held, label)
     model = load_model(s.store, digest)
     grown = model.policy.get("grown") or {}
     if grown.get("label") == label:
@@ -92,6 +91,71 @@ def remove(
         model = cut(model, label, _policy(model, {"cut": {"label": label, "from": digest}}))
     edit = {"edit": "remove", "label": label}
     return _edit(s, held, model, edit, preview=preview, progress=progress, cancelled=cancelled)
+
+
+def rename(
+    s: Session,
+    segmentation: str,
+    old: str,
+    new: str,
+    *,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Calls a label otherwise: whoever holds it holds the new one, nobody else moves.
+
+    The model, what was decided for the label and the rules that name it go on under the new name. Returns as
+    `remove`, with `rules`: the names of those rules. Raises OperationError for a name that is taken.
+    """
+    held = definitions(s).segmentation(segmentation)
+    digest = require_probabilities(held)
+    _require_current(held, old)
+    _require_free(held, new)
+    model = load_model(s.store, digest)
+    renamed = replace(model, labels=tuple(new if label == old else label for label in model.labels))
+    edit = {"edit": "rename", "label": old, "into": new, "became": {old: new}}
+    return _edit(s, held, renamed, edit, preview=preview, progress=progress, cancelled=cancelled)
+
+
+def merge(
+    s: Session,
+    segmentation: str,
+    one: str,
+    other: str,
+    into: str | None = None,
+    *,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Makes one label of two: its probability is the sum of theirs.
+
+    `into`: its name, also that of one of the two (default: both, with _ between). Returns as `remove`.
+    Raises OperationError where fewer than two labels would be left, for a name that is taken, and where a
+    decision or a rule names one of the two, as it would mean something else then.
+    """
+    from engine.heads import merged
+
+    found = definitions(s)
+    held = found.segmentation(segmentation)
+    digest = require_probabilities(held)
+    for label in (one, other):
+        _require_current(held, label)
+    if one == other:
+        raise OperationError(f"{one!r} cannot be merged with itself: name two labels.")
+    if len(held.labels) < 3:
+        raise OperationError(f"{segmentation!r} would have one label, and nothing to decide: keep the two.")
+    name = into or f"{one}_{other}"
+    if name not in (one, other):
+        _require_free(held, name)
+    _refuse_decided(held, (one, other))
+    model = load_model(s.store, digest)
+    became = {label: name for label in (one, other) if label != name}
+    edit = {"edit": "merge", "merged": [one, other], "into": name, "became": became}
+    policy = _policy(model, {"merged": {"labels": [one, other], "from": digest}})
+    left = merged(model, one, other, name, policy)
+    return _edit(s, held, left, edit, preview=preview, progress=progress, cancelled=cancelled)
 
 
 def restore(
@@ -107,6 +171,39 @@ def restore(
     held = definitions(s).segmentation(segmentation)
     model = load_model(s.store, digest)
     return _edit(s, held, model, {"edit": "undo"}, preview=preview, progress=progress, cancelled=cancelled)
+
+
+def _require_current(held: Segmentation, label: str) -> None:
+    """Raises a sentence, with the nearest name there is, for what is no label of the segmentation now."""
+    if label in held.labels:
+        return
+    near = nearest(label, held.labels)
+    hint = f"; the nearest is {near}" if near else ""
+    gone = " any more" if label in held.all_labels else ""
+    raise OperationError(
+        f"Segmentation {held.name!r} has no label {label!r}{gone}: "
+        f"there are {', '.join(held.labels)}{hint}. Nothing was changed."
+    )
+
+
+def _require_free(held: Segmentation, label: str) -> None:
+    """Raises a sentence for what cannot be a new label's name."""
+    if not NAME.fullmatch(label):
+        raise OperationError(f"{label!r} cannot be a label: use letters, digits and _, as in wholesale.")
+    if label in held.labels:
+        raise OperationError(f"{held.name!r} has a label {label!r} already: choose another name.")
+
+
+def _refuse_decided(held: Segmentation, labels: Sequence[str]) -> None:
+    """Raises a sentence where the decision in force names one of the labels, which are to be one."""
+    policy = held.policy.of(held.labels)
+    named = {*policy.minimum, *policy.shares, *(label for pair in policy.costs for label in pair)}
+    asked = [label for label in labels if label in named]
+    if asked:
+        raise OperationError(
+            f"{held.name!r} is decided with a number for {asked[0]!r} alone (--{policy.rule}), which says "
+            f"nothing of the two together: 'segtui decide {held.name} --argmax' first, then decide anew."
+        )
 
 
 def _examples(
@@ -151,7 +248,7 @@ def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> tuple[Mod
 def _policy(model: Model, edit: dict[str, Any], label: str | None = None) -> dict[str, Any]:
     """The model's policy once its labels were edited: what it predicts is no outcome of the log any more."""
     asked = label or model.policy.get("attribute") or "labels"
-    kept = {name: value for name, value in model.policy.items() if name not in ("grown", "cut")}
+    kept = {name: value for name, value in model.policy.items() if name not in ("grown", "cut", "merged")}
     return kept | {"label": "given", "attribute": asked} | edit
 
 
@@ -173,7 +270,8 @@ def _edit(
             current = found.segmentation(held.name)
             if current.model != held.model:
                 raise OperationError(f"Another model decides {held.name!r} since: try again.")
-            name = _record(tx, found, current, model)
+            rules = _rules(found, current, model, edit)
+            name = _record(tx, found, current, model, same=edit["edit"] == "rename")
             body = {
                 "segmentation": held.name,
                 "model": model.digest,
@@ -181,7 +279,16 @@ def _edit(
                 "labels": list(model.labels),
             }
             decision = (KIND, body | edit)
-            run = EditRun(s, tx, held.name, decision, cause="label", progress=progress, cancelled=cancelled)
+            run = EditRun(
+                s,
+                tx,
+                held.name,
+                decision,
+                cause="label",
+                beside=rules,
+                progress=progress,
+                cancelled=cancelled,
+            )
             run.finish()
             flows = run.flows()
             told = {
@@ -191,7 +298,8 @@ def _edit(
                 "name": name,
                 "flows": flows,
                 "changed": sum(users for _, _, users in flows),
-                "note": carried(current, model.labels),
+                "note": None if edit["edit"] == "rename" else carried(current, model.labels),
+                "rules": [each["name"] for _, each in rules],
                 "preview": preview,
             }
             if preview:
@@ -202,14 +310,36 @@ def _edit(
     return told
 
 
-def _record(tx: Transaction, found: Definitions, held: Segmentation, model: Model) -> str:
-    """The model's name; it is recorded unless the log has it."""
+def _rules(
+    found: Definitions, held: Segmentation, model: Model, edit: dict[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    """The edits of rules that go with a rename; refuses any other edit of a label that a rule names."""
+    if edit["edit"] == "rename":
+        return rules_renamed(found, held.name, edit["label"], edit["into"])
+    gone = {*edit.get("merged", ()), *(set(held.labels) - set(model.labels))}
+    refuse_named(found, held.name, gone, "that would be no label any more, or mean more than it does")
+    return []
+
+
+def _record(tx: Transaction, found: Definitions, held: Segmentation, model: Model, *, same: bool) -> str:
+    """The model's name; it is recorded unless the log has it. `same`: but for names it is the one held."""
     known = found.models.get(model.digest)
     if known is not None:
         return str(known["name"])
     parent = found.models[str(held.model)]
     name = f"{model.kind}-{model.short[:4]}"
-    told = {"name": name, "model": model.digest, "labels": list(model.labels), "previous": held.model}
+    told: dict[str, Any] = {
+        "name": name,
+        "model": model.digest,
+        "labels": list(model.labels),
+        "previous": held.model,
+    }
+    if same:
+        counts = parent.get("label_counts", {})
+        now = dict(zip(held.labels, model.labels, strict=True))
+        told["label_counts"] = {now.get(label, label): users for label, users in counts.items()}
+    else:
+        told |= {"metrics": {}, "history": []}
     tx.put_model(model.digest, model.spec_json(), model.parameter_bytes())
-    tx.append_decision("model_trained", parent | told | {"metrics": {}, "history": []})
+    tx.append_decision("model_trained", parent | told)
     return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from segtui.operations.definitions import KINDS, Definitions, Segmentation, defi
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.rule_deciders import Nobody, RuleDecider
 from segtui.operations.session import Session
-from segtui.operations.stays import moved_at
+from segtui.operations.stays import Closes, succeeded
 
 NONE = 0
 """No label: vocabulary numbers start at 1."""
@@ -37,8 +38,8 @@ class _Held:
     as_of: int
     shown: np.ndarray
     closed: np.ndarray
-    since: np.ndarray
-    """The as-of of the first close at which each user held the label of the last one; 0 for long ago."""
+    closes: Closes
+    """Since which close each user has held the label of the last one."""
 
 
 @dataclass
@@ -184,15 +185,27 @@ class Recomputation:
             base = projections.fold(left_by(earlier, scored, body["pass"] - 1))
             shown = np.full(len(self.users), NONE, np.int64)
             shown[np.searchsorted(self.users, base["user"].to_numpy())] = base["label"].to_numpy()
-            since = np.zeros(len(self.users), np.int64)
-            moves = moved_at(left_by(earlier, scored, body["pass"] - 1))
-            since[np.searchsorted(self.users, moves["user"].to_numpy())] = moves["as_of"].to_numpy()
-            held = _Held(body["pass"], body["as_of"], shown, shown.copy(), since)
+            closes = Closes(len(self.users), {})
+            for as_of, places, left, came in self._closes(left_by(earlier, scored, body["pass"] - 1)):
+                closes.add(as_of, places, left, came)
+            held = _Held(body["pass"], body["as_of"], shown, shown.copy(), closes)
         elif body["as_of"] > held.as_of:
-            held.since[held.shown != held.closed] = held.as_of
+            places = np.flatnonzero(held.shown != held.closed)
+            held.closes.add(held.as_of, places, held.closed[places], held.shown[places])
             held.as_of, held.closed = body["as_of"], held.shown.copy()
         self.held[name] = held
         return held
+
+    def _closes(self, changes: pl.DataFrame) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """As-of, places among the users, label numbers before and after of those who moved by each close."""
+        moves = (
+            changes.sort("as_of", "seq")
+            .group_by("as_of", "user", maintain_order=True)
+            .agg(pl.col("from_label").first().fill_null(NONE), pl.col("to_label").last().fill_null(NONE))
+        )
+        for (as_of,), rows in moves.group_by("as_of", maintain_order=True):
+            places = np.searchsorted(self.users, rows["user"].to_numpy())
+            yield int(as_of), places, rows["from_label"].to_numpy(), rows["to_label"].to_numpy()
 
     def _apply(self, held: _Held, moved: pl.DataFrame) -> None:
         at = np.searchsorted(self.users, moved["user"].to_numpy())
@@ -200,11 +213,20 @@ class Recomputation:
 
     def _decider(self, body: dict[str, Any], seq: int) -> Decider | None:
         """What decided a rescore; None for what this cannot decide again: only the log knows a list."""
+        return decider_then(self.s, self._known(body["segmentation"], seq), body)
+
+    def _known(self, name: str, seq: int) -> Segmentation | None:
+        """The segmentation as it was defined at a position."""
         edits = bisect(self.edits, seq)
         if edits not in self.definitions:
             self.definitions[edits] = definitions(self.s, position=seq)
-        known = self.definitions[edits].segmentations.get(body["segmentation"])
-        return decider_then(self.s, known, body)
+        return self.definitions[edits].segmentations.get(name)
+
+    def _became(self, name: str) -> dict[int, int]:
+        """The numbers of the labels that former ones went on as, at the rescore being read."""
+        known = self._known(name, self.reading.seq)
+        numbers = {label: number for number, label in self.labels.items()}
+        return {numbers[former]: numbers[label] for former, label in known.became.items()} if known else {}
 
     def _decide(
         self, decider: Decider, held: _Held, body: dict[str, Any]
@@ -236,11 +258,14 @@ class Recomputation:
     ) -> tuple[np.ndarray | None, np.ndarray]:
         numbers = {label: code for code, label in enumerate(decider.labels)}
         codes = {number: numbers.get(text, -1) for number, text in self.labels.items()} | {NONE: -1}
+        became = self._became(self.reading.body["segmentation"])
         at = np.searchsorted(self.users, frame["user"].to_numpy())
-        closed = np.array([codes[number] for number in held.closed[at].tolist()], np.int32)
+        before = succeeded(held.closed[at], became)
+        closed = np.array([codes[number] for number in before.tolist()], np.int32)
         stays = None
         if decider.policy is not None and decider.policy.min_stay:
-            stays = held.since[at] > self.s.ticks.shift(as_of, -decider.policy.min_stay)
+            held.closes.succeed(became)
+            stays = held.closes.since[at] > self.s.ticks.shift(as_of, -decider.policy.min_stay)
         return decider.decide(
             frame.with_columns(self._read(each, at) for each in decider.refers),
             evidence,
@@ -260,7 +285,7 @@ class Recomputation:
             own = (pl.col("segmentation") == self.segmentations[name]) & (pl.col("seq") < asked.seq)
             then = projections.fold(self.changes.filter(own & (pl.col("as_of") <= asked.body["as_of"])))
             numbers[np.searchsorted(self.users, then["user"].to_numpy())] = then["label"].to_numpy()
-        numbers = numbers[at]
+        numbers = succeeded(numbers[at], self._became(name))
         return pl.Series(name, [self.labels.get(number) for number in numbers.tolist()], dtype=pl.String)
 
     def _is_near(

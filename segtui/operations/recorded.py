@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from db import log, projections, vocabulary
+from segtui.operations.definitions import Segmentation
 from segtui.operations.session import Session
 
 NONE = -1
@@ -26,19 +27,22 @@ class Referred(Protocol):
 
 
 class Recorded:
-    """Who held which label, tick by tick."""
+    """Who held which label, tick by tick: by its present name where it was renamed or merged since."""
 
-    def __init__(self, s: Session, name: str, labels: tuple[str, ...], users: np.ndarray, start: int) -> None:
+    def __init__(self, s: Session, segmentation: Segmentation, users: np.ndarray, start: int) -> None:
         """`users`: all there are, ascending. `start`: the as-of that the first `advance` comes from."""
-        self.name = name
+        self.name = name = segmentation.name
         self.users = users
-        self.labels = labels
+        self.labels = labels = segmentation.all_labels
         self.shown = np.full(len(users), NONE, np.int32)
         self.earlier = self.shown
         self._changes = pl.DataFrame(schema=log.CHANGES)
         self._read = 0
         texts = vocabulary.texts(s.store, "label")
-        self._codes = {code: labels.index(text) for code, text in texts.items() if text in labels}
+        became = segmentation.became
+        self._codes = {
+            code: labels.index(became.get(text, text)) for code, text in texts.items() if text in labels
+        }
         number = vocabulary.number(s.store, "segmentation", name)
         if number is not None:
             held = projections.memberships(s.store, number, as_of=start)

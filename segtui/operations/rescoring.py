@@ -92,7 +92,7 @@ class Run:
         if self._narrow:
             self.reach = reach(self.s, plan, [self.tx.number("segmentation", name) for name in names])
         for name in names:
-            self._hold(name, plan)
+            self._hold(found, name, plan)
         self._recorded = self._played(found, names, plan)
         evidence = self._evidence(plan, edit)
         before = plan.before
@@ -231,7 +231,7 @@ class Run:
         if segmentation.rule is not None and segmentation.defined is not None:
             return ("definition", segmentation.defined) if segmentation.defined > then.seq else None
         if segmentation.promoted is not None and then.body["model"] != segmentation.model:
-            return "model", segmentation.promoted
+            return "label" if segmentation.labelled else "model", segmentation.promoted
         if segmentation.policy_set is not None and segmentation.policy_set > then.seq:
             return "decision", segmentation.policy_set
         return None
@@ -264,20 +264,27 @@ class Run:
         late = pl.lit(0, dtype=pl.Int64) if plan.backfilled else pl.col("late")
         return events.filter(counted).select("user", "seq", "occurred_at", late.alias("late"))
 
-    def _hold(self, name: str, plan: Plan) -> None:
+    def _hold(self, found: Definitions, name: str, plan: Plan) -> None:
         """Loads who holds which label where the plan starts, unless an earlier walk left it here."""
         decider = self._deciders[name]
         numbers = {label: self.tx.number("label", label) for label in decider.labels}
+        became = self._became(found, name)
         earlier = self.holdings.get(name)
         if earlier is None or plan.opens_pass:
             kept = self._kept.pop(name, None) if plan.opens_pass else None
-            held = kept or self._load(name, decider.labels, numbers, plan)
+            held = kept or self._load(name, decider.labels, numbers, plan, became)
             if plan.opens_pass:
                 held.open_pass((earlier or held).pass_number + 1, plan.held_at)
                 self._end_erased(held, plan)
             self.holdings[name] = earlier = held
         if earlier.labels != decider.labels:
-            earlier.relabel(decider.labels, numbers)
+            earlier.relabel(decider.labels, numbers, became)
+
+    def _became(self, found: Definitions, name: str) -> dict[int, int]:
+        """The numbers of the labels that a segmentation's former ones go on as."""
+        held = found.segmentations.get(name)
+        pairs = held.became.items() if held else ()
+        return {self.tx.number("label", former): self.tx.number("label", label) for former, label in pairs}
 
     def _played(self, found: Definitions, names: list[str], plan: Plan) -> dict[str, Recorded]:
         """What the segmentations walked read besides, as recorded over the ticks of a new pass."""
@@ -286,7 +293,7 @@ class Run:
         read = {other for name in names for other in self._deciders[name].refers} - set(names)
         users = self.reach.everyone
         return {
-            name: Recorded(self.s, name, found.segmentation(name).all_labels, users, plan.held_at or 0)
+            name: Recorded(self.s, found.segmentation(name), users, plan.held_at or 0)
             for name in sorted(read)
         }
 
@@ -297,11 +304,13 @@ class Run:
         if name not in self.holdings:
             labels = found.segmentation(name).labels
             numbers = {label: self.tx.number("label", label) for label in labels}
-            self.holdings[name] = self._load(name, labels, numbers, plan)
+            self.holdings[name] = self._load(name, labels, numbers, plan, self._became(found, name))
             self.holdings[name].begin()
         return self.holdings[name]
 
-    def _load(self, name: str, labels: Sequence[str], numbers: dict[str, int], plan: Plan) -> Holdings:
+    def _load(
+        self, name: str, labels: Sequence[str], numbers: dict[str, int], plan: Plan, became: dict[int, int]
+    ) -> Holdings:
         """The memberships recorded where the plan starts."""
         number = self.tx.number("segmentation", name)
         store = self.s.store
@@ -323,10 +332,11 @@ class Run:
             pass_number=max(passes) if passes else int(not plan.opens_pass),
             unscored=not passes,
             ticks=self.s.ticks,
-            stays=Stays(store, number, users, self.s.ticks, plan.held_at),
+            stays=Stays(store, number, users, self.s.ticks, plan.held_at, became),
             number_of=self.tx.numbers,
             words=vocabulary.texts(store, "label"),
             rest=self.reach.rest(number, list(numbers.values()), shown),
+            became=became,
         )
         self.reach.begun({name: held.state()})
         return held

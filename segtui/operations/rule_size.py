@@ -57,7 +57,11 @@ def who_is_in(s: Session, rule: Rule, evidence: Evidence, as_of: int) -> tuple[U
 
     None when a segmentation that it reads was not recorded yet.
     """
-    read = [labels_at(s, name, as_of) for name in rule.refers]
+    known = definitions(s).segmentations
+    read = [
+        labels_at(s, name, as_of).with_columns(pl.col(name).replace(known[name].became))
+        for name in rule.refers
+    ]
     if any(held.is_empty() for held in read):
         return None
     frame = evidence.features(as_of, rule.spec)

@@ -72,7 +72,7 @@ def edit(
     rule = read_rule(s, found, name, where)
     if rule == held.rule:
         raise OperationError(f"{name!r} has that very rule already: nothing was changed.")
-    decision = ("segmentation_edited", {"name": name} | _body(rule))
+    decision = ("segmentation_edited", {"name": name} | rule_body(rule))
     return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
 
 
@@ -84,7 +84,7 @@ def rule_decision(s: Session, found: Definitions, name: str, where: str) -> tupl
     elif held.rule is None:
         raise OperationError(f"{name!r} is decided by a {held.kind}, not by a rule: choose another name.")
     rule = read_rule(s, found, name, where)
-    return _defined(name, rule) if held is None else ("segmentation_edited", {"name": name} | _body(rule))
+    return _defined(name, rule) if held is None else ("segmentation_edited", {"name": name} | rule_body(rule))
 
 
 def retire(
@@ -299,9 +299,10 @@ def refuse_name(s: Session, found: Definitions, name: str) -> None:
 
 
 def _defined(name: str, rule: Rule) -> tuple[str, dict[str, Any]]:
-    return "segmentation_defined", {"name": name, "kind": "rule", "labels": list(IN_OUT)} | _body(rule)
+    return "segmentation_defined", {"name": name, "kind": "rule", "labels": list(IN_OUT)} | rule_body(rule)
 
 
-def _body(rule: Rule) -> dict[str, Any]:
+def rule_body(rule: Rule) -> dict[str, Any]:
+    """What a decision says of a rule."""
     refers = {name: list(labels) for name, labels in rule.refers.items()}
     return {"where": rule.where, "features": rule.spec.to_json(), "refers": refers}

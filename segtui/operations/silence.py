@@ -18,7 +18,7 @@ from segtui.operations.persons import Persons
 from segtui.operations.plans import governing_rescore
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
-from segtui.operations.stays import Stays
+from segtui.operations.stays import Stays, numbers_of
 
 AHEAD = 60
 """Ticks looked at, where nobody says how far."""
@@ -128,10 +128,16 @@ class _Silence:
         self._at = np.arange(len(users))
         """Where the users still looked at stand among those asked about."""
         self._stays: dict[str, Stays] = {}
+        self._numbers: dict[str, np.ndarray] = {}
         for name, decider in self.deciders.items():
+            became = found.segmentation(name).became
+            now = {number: became.get(text, text) for number, text in texts.items()}
             codes = {
-                number: decider.labels.index(text) for number, text in texts.items() if text in decider.labels
+                number: decider.labels.index(text) for number, text in now.items() if text in decider.labels
             }
+            self._numbers[name] = np.array(
+                [*(vocabulary.number(s.store, "label", label) or 0 for label in decider.labels), 0], np.int64
+            )
             number = vocabulary.number(s.store, "segmentation", name)
             held = np.full(len(users), NONE, np.int32)
             if number is not None:
@@ -142,7 +148,8 @@ class _Silence:
                 held[at] = [codes.get(label, NONE) for label in frame["label"].to_list()]
             self.held[name] = held
             if number is not None:
-                self._stays[name] = Stays(s.store, number, users, s.ticks, when.as_of)
+                kept = numbers_of(s.store, became)
+                self._stays[name] = Stays(s.store, number, users, s.ticks, when.as_of, kept)
         self._keep(self.held[segmentation] != NONE)
 
     def step(self, as_of: int) -> dict[int, str | None]:
@@ -156,9 +163,12 @@ class _Silence:
                 stays = self._stays[name].hold(as_of, decider.policy, self._at)
             _, self.held[name] = decider.decide(frame, self.evidence, as_of, held, stays)
             if name in self._stays:
-                moved = np.zeros(self._asked, bool)
-                moved[self._at] = held != self.held[name]
-                self._stays[name].close(as_of, moved)
+                left, came = np.zeros((2, self._asked), np.int64)
+                left[self._at], came[self._at] = (
+                    self._numbers[name][held],
+                    self._numbers[name][self.held[name]],
+                )
+                self._stays[name].close(as_of, left, came)
         moved = self.held[self.target] != before
         labels = [*self.deciders[self.target].labels, None]
         gone = {

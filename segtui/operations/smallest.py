@@ -16,7 +16,7 @@ from segtui.operations.held import Held
 from segtui.operations.persons import Persons
 from segtui.operations.session import Session
 from segtui.operations.silence import in_force
-from segtui.operations.stays import Stays
+from segtui.operations.stays import Stays, numbers_of
 
 RECENT = 20_000
 """Events of late that orders take their sizes from."""
@@ -56,7 +56,7 @@ def smallest_change(s: Session, held: Held, evidence: Evidence) -> dict[str, Any
     at = _now(s, as_of)
     added = [done(deed, own, recent, at) for deed in tried]
     copies = histories(own, added, evidence.identity.links, evidence.attributes, as_of)
-    scores, decided = _decided(s, decider, held, copies, as_of)
+    scores, decided = _decided(s, decider, segmentation.became, held, copies, as_of)
     labels = decider.labels
     moved = [index for index, code in enumerate(decided.tolist()) if labels[code] != held.label]
     if not moved:
@@ -86,25 +86,27 @@ def _now(s: Session, as_of: int) -> int:
 
 
 def _decided(
-    s: Session, decider: Decider, held: Held, copies: Histories, as_of: int
+    s: Session, decider: Decider, became: dict[str, str], held: Held, copies: Histories, as_of: int
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Scores and label codes of all copies, each held at the last close as the user was."""
-    closed = _closed(s, held, decider.labels, as_of)
+    closed = _closed(s, held, decider.labels, became, as_of)
     evidence = Evidence(copies.events, Persons(copies.links), copies.attributes)
     frame = evidence.features(as_of, decider.spec, copies.users)
-    before = Stays(s.store, held.number, np.array([held.user]), s.ticks, s.ticks.previous(as_of))
+    user, close = np.array([held.user]), s.ticks.previous(as_of)
+    before = Stays(s.store, held.number, user, s.ticks, close, numbers_of(s.store, became))
     stays = before.hold(as_of, decider.policy, np.zeros(frame.height, np.int64))
     scores, decided = decider.decide(frame, evidence, as_of, np.full(frame.height, closed, np.int32), stays)
     return scores, decided
 
 
-def _closed(s: Session, held: Held, labels: tuple[str, ...], as_of: int) -> int:
+def _closed(s: Session, held: Held, labels: tuple[str, ...], became: dict[str, str], as_of: int) -> int:
     """The code of the label at the last close before the as-of; -1 for none."""
     before = s.ticks.previous(as_of)
     row = lookups.member(s.store, held.number, held.user, as_of=before, position=held.when.position)
     if row is None:
         return -1
     text = lookups.texts_of(s.store, [row["label"]])[row["label"]]
+    text = became.get(text, text)
     return labels.index(text) if text in labels else -1
 
 

@@ -16,6 +16,7 @@ from engine.schema import canonical
 from engine.ticks import Ticks
 from segtui.operations import words
 from segtui.operations.deciders import Evidence
+from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.preparing import CORE, Choice
 from segtui.operations.session import Session
@@ -117,6 +118,14 @@ def earlier_task(s: Session, task: Task, seed: int, choice: Choice, origins: int
     return _laid_out(s, history, found, task.segmentation, choice, origins, attributes, position)
 
 
+def _names(s: Session, segmentation: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels under the names they have in the segmentation; as they are where two are one there."""
+    held = definitions(s).segmentations.get(segmentation)
+    became = held.became if held else {}
+    names = tuple(became.get(label, label) for label in labels)
+    return names if len(set(names)) == len(names) else labels
+
+
 def _laid_out(
     s: Session,
     history: _History,
@@ -136,7 +145,7 @@ def _laid_out(
     earlier = tuple(history.origins(found, origins, thresholds, evidence, spec))
     return Task(
         segmentation=segmentation,
-        labels=OUTCOMES[policy],
+        labels=_names(s, segmentation, OUTCOMES[policy]),
         users=found.users,
         targets=targets,
         parts=found.parts,

@@ -71,12 +71,17 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
         former, since = before.policy, int(decision.body["as_of"])
         return lambda **options: decide.restore(s, name, former, since, **options)
     if decision.kind == "label_edited":
+        if decision.body["edit"] == "rename":
+            old, new = decision.body["label"], decision.body["into"]
+            return lambda **options: label.rename(s, name, new, old, **options)
         previous = decision.body["previous"]
         return lambda **options: label.restore(s, name, previous, **options)
     if decision.kind == "segmentation_defined":
         if decision.body["kind"] == "model" and decision.body.get("model") is None:
             return None
         return lambda **options: segment.retire(s, name, **options)
+    if "renamed" in decision.body:
+        return None
     if before is not None and before.discovered and before.model is not None:
         given_back = before.model
         return lambda **options: discover.again(s, name, given_back, **options)
@@ -107,6 +112,8 @@ def _refusal(s: Session, decision: Decision) -> str:
             )
         if decision.kind == "model_promoted":
             return f"No model decided {_edited(decision)!r} before {decision.seq}: promote another instead."
+        if "renamed" in decision.body:
+            return f"The rule of {_edited(decision)!r} follows a label's new name: undo the rename instead."
         if decision.kind != "segmentation_defined":
             return f"{_edited(decision)!r} was a list: give its file again with 'segtui segment from-file'."
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -120,13 +120,18 @@ def beside(
     """
     recorded, again = _Last(), _Last()
     known = sorted(name for name in names if vocabulary.number(s.store, "segmentation", name) is not None)
+    defined = definitions(s)
+    became = {name: defined.ever(name).became for name in known}
     told = []
     for _, frame in zip(
         replay(s, from_=start, to=end, position=position, watch=recorded.keep),
         replay(s, from_=start, to=end, feed=feed, watch=again.keep),
         strict=True,
     ):
-        pairs = {name: (recorded.state.get(name, {}), again.state.get(name, {})) for name in known}
+        pairs = {
+            name: (_now(recorded.state.get(name, {}), became[name]), again.state.get(name, {}))
+            for name in known
+        }
         frame |= {"differs": {name: _differing(*pair) for name, pair in pairs.items()}}
         if corrections:
             found = [[name, *each] for name, pair in pairs.items() for each in _corrections(*pair)]
@@ -143,6 +148,15 @@ class _Last:
 
     def keep(self, state: State) -> None:
         self.state = state
+
+
+def _now(state: dict[str, np.ndarray], became: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The users by label, under the names that labels have now: a new name is no difference."""
+    named: dict[str, np.ndarray] = {}
+    for label, users in state.items():
+        now = became.get(label, label)
+        named[now] = np.union1d(named[now], users) if now in named else users
+    return named
 
 
 def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:

@@ -508,6 +508,32 @@ def test_label(cli: Cli, shop: Path) -> None:
     assert cli("label", "add", "x", "--store", shop).code == 1
 
 
+def test_label_rename_and_merge(cli: Cli, shop: Path) -> None:
+    keys = named("segmentation labels model name flows changed note rules preview")
+    before = document(cli, shop, "status")
+    for words, labels in (
+        (("rename", "high", "top"), ["top", "medium", "low"]),
+        (("merge", "top", "medium", "--into", "upper"), ["upper", "low"]),
+    ):
+        seen = document(cli, shop, "label", *words, "--preview")
+        assert seen.keys() == keys
+        made = document(cli, shop, "label", *words)
+        assert made == seen | {"preview": False}
+        assert made["labels"] == labels
+        if words[0] == "rename":
+            options = ("--model", "logistic", "--set", "epochs=1", "--horizon", "60d", "--no-promote")
+            trained = document(cli, shop, "train", *options, "--name", "later")
+            assert trained["labels"] == labels
+            # What the renamed model predicts is still an outcome of the log.
+            assert "No unseen window" in cli("evaluate", "--store", shop).err
+        assert cli("label", *words, "--store", shop).code == 1
+    edits = [each["seq"] for each in lines(cli, shop, "log") if each["kind"] == "label_edited"]
+    assert document(cli, shop, "undo", max(edits))["labels"] == ["top", "medium", "low"]
+    document(cli, shop, "label", "rename", "top", "high")
+    assert document(cli, shop, "status")["model"] == before["model"]
+    assert document(cli, shop, "verify", "--deep")["ok"]
+
+
 def test_what_if(cli: Cli, shop: Path) -> None:
     before = document(cli, shop, "status")["position"]
     recorded = lines(cli, shop, "replay", "--from", "-20d")

@@ -31,6 +31,7 @@ from segtui.operations import segment
 from segtui.operations.decide import decide
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
+from segtui.operations.label import merge, rename
 from segtui.operations.models import promote
 from segtui.operations.policies import Wish
 from segtui.operations.replay import replay
@@ -52,6 +53,7 @@ RULES = [
     "silence_days > 12",
 ]
 SEGMENTS = ["lately", "spenders"]
+LABELS = ["high", "medium", "low", "top"]
 LAST_TICKS = 6
 """How many ticks are decided again from zero at the end of a story."""
 
@@ -231,6 +233,14 @@ class Story(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def a_model_is_promoted(self, which) -> None:
         self.tried(lambda s: promote(s, self.models[which][0]))
+
+    @rule(old=st.sampled_from(LABELS), new=st.sampled_from(LABELS))
+    def a_label_is_renamed(self, old, new) -> None:
+        self.tried(lambda s: rename(s, "value", old, new))
+
+    @rule(one=st.sampled_from(LABELS), other=st.sampled_from(LABELS), into=st.sampled_from([None, *LABELS]))
+    def labels_are_merged(self, one, other, into) -> None:
+        self.tried(lambda s: merge(s, "value", one, other, into))
 
     @rule()
     def the_newest_edit_is_undone(self) -> None:

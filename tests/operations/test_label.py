@@ -6,32 +6,31 @@ from db import projections
 from segtui.operations.changes import changes
 from segtui.operations.decide import decide
 from segtui.operations.errors import OperationError
-from segtui.operations.label import add, remove
+from segtui.operations.label import add, merge, remove, rename
 from segtui.operations.log import log
 from segtui.operations.members import members
 from segtui.operations.models import models
 from segtui.operations.policies import wish
 from segtui.operations.rescore import rescore
-from segtui.operations.segment import define
+from segtui.operations.segment import define, retire
 from segtui.operations.segments import segments
 from segtui.operations.undo import undo
 from segtui.operations.verify import verify
+from segtui.operations.what_if import what_if
 
 PEOPLE = 240
+EVENTS = [
+    (f"u{n}", day + 0.1 + n / 1_000, "purchase", 4.0 + (n * 7) % 60)
+    for n in range(PEOPLE)
+    for day in range(n % 11, 40, 9 + n % 7)
+] + [(f"u{n}", 38.2 + k / 100, "view", None) for n in range(0, PEOPLE, 6) for k in range(12)]
 
 
 @pytest.fixture
 def decided(shop, give_model):
     """Two hundred and forty people whose `value` a model decides; every sixth looks around a lot."""
     shop.at(40.5)
-    shop.events(
-        [
-            (f"u{n}", day + 0.1 + n / 1_000, "purchase", 4.0 + (n * 7) % 60)
-            for n in range(PEOPLE)
-            for day in range(n % 11, 40, 9 + n % 7)
-        ]
-        + [(f"u{n}", 38.2 + k / 100, "view", None) for n in range(0, PEOPLE, 6) for k in range(12)]
-    )
+    shop.events(EVENTS)
     with shop.open() as s:
         give_model(s)
     return shop
@@ -131,3 +130,161 @@ def test_what_cannot_be_added_is_said(decided, label, given, sentence):
         with pytest.raises(OperationError, match=sentence):
             add(s, "value", label, **given)
         assert s.store.head() == head
+
+
+def value(s):
+    (each,) = (each for each in segments(s)["segmentations"] if each["name"] == "value")
+    return each
+
+
+def passed(s):
+    found = verify(s, deep=True)
+    assert found["ok"], [each for each in found["checks"] if not each["ok"]]
+
+
+def test_a_label_is_renamed_and_nothing_else_changes(decided):
+    with decided.open() as s:
+        decide(s, "value", wish(minimum=["high=0.2"], margin="0.3", min_stay="4d"))
+        define(s, "best", "orders_90d > 1 AND value IN ('high', 'medium')")
+        before, was, state = held(s), value(s), projections.state_digest(s.store)
+        within = members(s, "best", limit=None)["members"]
+        seen = rename(s, "value", "high", "top", preview=True)
+        assert projections.state_digest(s.store) == state
+        done = rename(s, "value", "high", "top")
+        assert done == seen | {"preview": False}
+        assert (done["labels"], done["rules"], done["note"]) == (["top", "medium", "low"], ["best"], None)
+        assert done["flows"] == [["high", "top", len(before["high"])]]
+        assert held(s) == {"top": before["high"], "medium": before["medium"], "low": before["low"]}
+        assert value(s)["decision"] == was["decision"] | {"min": {"top": 0.2}}
+        assert value(s)["thresholds"] == was["thresholds"]
+        moved = list(changes(s, segment="value=top"))
+        (edited,) = names(s, "label_edited")
+        assert {(each["from"], each["to"], each["cause"], each["cause_seq"]) for each in moved} == {
+            ("high", "top", "label", edited["seq"])
+        }
+        assert {each["reason"] for each in moved} == {"the label was renamed or merged"}
+        assert [each["user"] for each in members(s, "best", limit=None)["members"]] == [
+            each["user"] for each in within
+        ]
+        wheres = {each["name"]: each["where"] for each in segments(s)["segmentations"]}
+        assert wheres["best"] == "orders_90d > 1 AND value IN ('top', 'medium')"
+        passed(s)
+        undo(s, edited["seq"])
+        assert (held(s), value(s)) == (before, was)
+        assert projections.state_digest(s.store) == state
+        wheres = {each["name"]: each["where"] for each in segments(s)["segmentations"]}
+        assert wheres["best"] == "orders_90d > 1 AND value IN ('high', 'medium')"
+        passed(s)
+
+
+@pytest.mark.parametrize(
+    "policy", [{"margin": "0.3"}, {"min_stay": "6d"}, {"margin": "0.1", "min_stay": "3d"}]
+)
+def test_time_goes_on_as_if_a_label_had_never_been_renamed(make_shop, give_model, policy):
+    one, other = make_shop(), make_shop()
+    for shop in (one, other):
+        shop.at(40.5)
+        shop.events(EVENTS)
+        with shop.open() as s:
+            give_model(s)
+            decide(s, "value", wish(**policy))
+    for day in range(41, 52, 2):
+        for shop in (one, other):
+            shop.at(day + 0.5)
+            shop.events([(f"u{n}", day + 0.1, "purchase", 70.0) for n in range(day, PEOPLE, 9)])
+            with shop.open() as s:
+                rescore(s)
+        if day == 43:
+            with other.open() as s:
+                rename(s, "value", "high", "top")
+        with one.open() as s, other.open() as t:
+            plain, renamed = held(s), held(t)
+            if day >= 43:
+                renamed["high"] = renamed.pop("top", set())
+            assert plain == renamed
+    with one.open() as s, other.open() as t:
+        start = other.instant(42)
+        assert [sum(each["differs"].values()) for each in what_if(t, from_=start)] == [
+            sum(each["differs"].values()) for each in what_if(s, from_=start)
+        ]
+        passed(t)
+
+
+@pytest.mark.parametrize("into", [None, "upper", "medium"])
+def test_two_labels_are_merged_and_taken_apart_again(decided, into):
+    name = into or "high_medium"
+    with decided.open() as s:
+        define(s, "quiet", "value = 'low'")
+        before, state = held(s), projections.state_digest(s.store)
+        seen = merge(s, "value", "high", "medium", into, preview=True)
+        assert projections.state_digest(s.store) == state
+        done = merge(s, "value", "high", "medium", into)
+        assert done == seen | {"preview": False}
+        assert done["labels"] == [name, "low"]
+        now = held(s)
+        assert before["high"] | before["medium"] <= now[name]
+        flows = {(left, to): users for left, to, users in done["flows"]}
+        assert flows.pop(("high", name)) == len(before["high"])
+        if into != "medium":
+            assert flows.pop(("medium", name)) == len(before["medium"])
+        assert set(flows) <= {("low", name)}
+        assert {each["cause"] for each in changes(s, segment="value")} >= {"label"}
+        passed(s)
+        (edited,) = names(s, "label_edited")
+        undo(s, edited["seq"])
+        assert (held(s), projections.state_digest(s.store)) == (before, state)
+        passed(s)
+    decided.at(44.5)
+    with decided.open() as s:
+        retire(s, "quiet")
+        merge(s, "value", "medium", "low", "rest")
+    decided.at(47.5)
+    with decided.open() as s:
+        once = rescore(s)["state_digest"]
+        assert rescore(s, full=True)["state_digest"] == once
+        passed(s)
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda s: rename(s, "value", "hihg", "top"), "no label 'hihg': .*the nearest is high"),
+        (lambda s: rename(s, "value", "high", "low"), "has a label 'low' already"),
+        (lambda s: rename(s, "value", "high", "high"), "has a label 'high' already"),
+        (lambda s: rename(s, "value", "high", "very high"), "cannot be a label"),
+        (lambda s: rename(s, "best", "in", "inside"), "decided by a rule"),
+        (lambda s: merge(s, "best", "in", "out"), "decided by a rule"),
+        (lambda s: merge(s, "value", "low", "low"), "with itself"),
+        (lambda s: merge(s, "value", "low", "lwo"), "the nearest is low"),
+        (lambda s: merge(s, "value", "high", "medium", "low"), "has a label 'low' already"),
+        (lambda s: merge(s, "value", "high", "medium"), "'best' reads value = 'high'.*edit its rule first"),
+        (lambda s: merge(s, "value", "high", "low", "high"), "'best' reads value = 'high'"),
+        (lambda s: remove(s, "value", "high"), "'best' reads value = 'high'"),
+    ],
+)
+def test_what_cannot_be_renamed_or_merged_is_said(decided, edit, sentence):
+    with decided.open() as s:
+        define(s, "best", "value = 'high'")
+        head = s.store.head()
+        with pytest.raises(OperationError, match=sentence):
+            edit(s)
+        assert s.store.head() == head
+
+
+def test_two_labels_are_the_fewest_and_what_was_decided_for_one_is_not_guessed(decided):
+    with decided.open() as s:
+        decide(s, "value", wish(shares=["high=0.1"]))
+        with pytest.raises(OperationError, match=r"for 'high' alone .*--argmax"):
+            merge(s, "value", "low", "high")
+        merge(s, "value", "medium", "low")
+        with pytest.raises(OperationError, match="nothing to decide"):
+            merge(s, "value", "high", "medium_low")
+
+
+def test_a_rule_that_followed_a_name_is_undone_with_it(decided):
+    with decided.open() as s:
+        define(s, "best", "value = 'high'")
+        rename(s, "value", "high", "top")
+        followed = names(s, "segmentation_edited")[-1]
+        with pytest.raises(OperationError, match="undo the rename instead"):
+            undo(s, followed["seq"])

@@ -1,0 +1,52 @@
+"""Rules that name the labels of a segmentation, when its labels are edited."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+from segtui.operations.definitions import Definitions, Rule
+from segtui.operations.errors import OperationError
+from segtui.operations.segment import rule_body
+
+
+def refuse_named(found: Definitions, segmentation: str, labels: Collection[str], what: str) -> None:
+    """Raises OperationError where a rule names one of the labels, which `what` would take from it."""
+    for each in found.segmentations.values():
+        named = _named(each.rule, segmentation, labels)
+        if named:
+            raise OperationError(
+                f"{each.name!r} reads {segmentation} = {named[0][0]!r}, and {what}: edit its rule first, "
+                f"with 'segtui segment edit {each.name}'."
+            )
+
+
+def rules_renamed(
+    found: Definitions, segmentation: str, old: str, new: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """The decisions (kind, body) that give each rule that names a label its new name."""
+    decisions = []
+    for name, each in sorted(found.segmentations.items()):
+        where = each.rule.where if each.rule else ""
+        for _, start, end in reversed(_named(each.rule, segmentation, {old})):
+            where = f"{where[:start]}'{new}'{where[end:]}"
+        if each.rule is not None and where != each.rule.where:
+            labels = tuple(new if label == old else label for label in each.rule.refers[segmentation])
+            rule = replace(each.rule, where=where, refers=each.rule.refers | {segmentation: labels})
+            told = {"name": name, "renamed": [segmentation, old, new]}
+            decisions.append(("segmentation_edited", told | rule_body(rule)))
+    return decisions
+
+
+def _named(rule: Rule | None, segmentation: str, labels: Collection[str]) -> list[tuple[str, int, int]]:
+    """Label, from and to of each place at which a rule names one of the labels."""
+    if rule is None or segmentation not in rule.refers:
+        return []
+    from engine.rules import choices_in
+
+    return [
+        (label, start, end)
+        for name, label, start, end in choices_in(rule.where, rule.columns())
+        if name == segmentation and label in labels
+    ]
