@@ -80,8 +80,9 @@ def compare_by_id(
     which changed it, as `version_of` tells it of incoming rows. A row whose content the id had before is a
     duplicate, whatever came between; any other row of a known id is changed. A refund under an id that began
     as something else is the amount taken off what it began with.
-    Returns verdict ("new", "duplicate", "changed", "dropped"), version and delta of the changed rows: by how
-    much one moves its id's amount.
+    Returns verdict ("new", "duplicate", "changed", "dropped") and, of the changed rows, version, delta: by
+    how much one moves its id's amount for its user, and, where the id was another user's before, `was`, that
+    user, and `back`, the amount to take back from them.
     """
     base = pl.col("base") if "base" in incoming.columns else pl.lit(False)
     table = incoming.with_columns(
@@ -110,6 +111,8 @@ def compare_by_id(
         .alias("verdict"),
         "version",
         "delta",
+        "was",
+        "back",
     )
 
 
@@ -123,11 +126,17 @@ def _seen(rows: pl.DataFrame, others: pl.DataFrame, keys: list[str]) -> pl.Serie
 def _deltas(
     new: pl.DataFrame, changed: pl.DataFrame, logged: pl.DataFrame, refund: int | None
 ) -> pl.DataFrame:
-    """at, version and delta of the changed rows: their id's amount less what it stood at before."""
+    """at, version, delta, was and back of the changed rows: their id's amount less what it was before."""
     names = ["source_id", "kind", "amount"]
     rows = pl.concat([new, changed], how="diagonal").sort("at")
     began = pl.concat([logged.select(names), rows.select(names)]).group_by("source_id", maintain_order=True)
-    stood = logged.group_by("source_id").agg(pl.col("amount").sum().alias("stood"))
+    # A commit's rows stand by user, so the holder is whoever is left with an amount, not who comes last.
+    held = logged.group_by("source_id", "user", maintain_order=True).agg(pl.col("amount").sum())
+    left = held.sort(pl.col("amount") != 0, maintain_order=True)
+    stood = left.group_by("source_id", maintain_order=True).agg(
+        pl.col("amount").sum().alias("stood"), pl.col("user").last().alias("holder")
+    )
+    moved = (pl.col("user") != pl.col("was")).fill_null(False)
     taken_off = (pl.col("kind") == pl.lit(refund, dtype=pl.Int64)) & (pl.col("kind_first") != pl.col("kind"))
     state = pl.when(taken_off.fill_null(False)).then(pl.col("amount_first").fill_null(0) + pl.col("amount"))
     return (
@@ -143,8 +152,15 @@ def _deltas(
             .fill_null(0)
             .alias("before")
         )
+        .with_columns(pl.col("user").shift(1).over("source_id").fill_null(pl.col("holder")).alias("was"))
         .filter(pl.col("version").is_not_null())
-        .select("at", "version", (pl.col("state") - pl.col("before")).fill_null(0).alias("delta"))
+        .select(
+            "at",
+            "version",
+            (pl.col("state") - pl.when(moved).then(0).otherwise("before")).fill_null(0).alias("delta"),
+            pl.when(moved).then("was").alias("was"),
+            pl.when(moved).then("before").alias("back"),
+        )
     )
 
 
@@ -152,7 +168,7 @@ def compensations(changed: pl.DataFrame, *, purchase: int, refund: int, correcti
     """The events that stand for changed rows, each at its row's time and under its user.
 
     `changed` holds CONTENT and delta: a negative one becomes a refund, a positive one a purchase, and none
-    a correction without an amount.
+    a correction without an amount. See `taken_back` for what the former user of a row is given.
     """
     delta = pl.col("delta")
     kind = pl.when(delta < 0).then(refund).when(delta > 0).then(purchase).otherwise(correction)
@@ -161,6 +177,19 @@ def compensations(changed: pl.DataFrame, *, purchase: int, refund: int, correcti
         pl.when(delta != 0).then(delta).alias("amount"),
         *(pl.lit(None, dtype=pl.Int64).alias(name) for name in ("quantity", "rating", "duration")),
     ).drop("delta")
+
+
+def taken_back(changed: pl.DataFrame) -> pl.DataFrame:
+    """The changed rows whose id was another user's, as that one's: their delta takes back what it stood at.
+
+    `changed` holds row, session, user, delta, was and back. A row's number is its change's, below zero.
+    """
+    return changed.filter(pl.col("back").fill_null(0) != 0).with_columns(
+        (-1 - pl.col("row")).alias("row"),
+        pl.lit(None, dtype=changed.schema["session"]).alias("session"),
+        pl.col("was").alias("user"),
+        (-pl.col("back")).alias("delta"),
+    )
 
 
 def same_attributes(incoming: pl.DataFrame, logged: pl.DataFrame) -> pl.Series:

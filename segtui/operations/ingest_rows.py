@@ -184,8 +184,10 @@ class Arrivals:
                 continue
             judged = self._sieve.by_id(rows.drop("key").sort("row"))
             self._counts.duplicates += judged.duplicates
-            self._counts.changed += judged.versions.height - judged.begun
+            self._counts.changed += judged.changed - judged.begun
             self._rows.add(judged.rows)
+            # Whoever something is taken back from may have no row of their own in the files.
+            self._sizes.add(judged.rows.filter(pl.col("row") < 0)["user"])
             self._carried.add(judged.versions)
             self._sessions.add(judged.sessions)
 

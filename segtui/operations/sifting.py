@@ -38,6 +38,7 @@ class Judged:
     versions: pl.DataFrame
     sessions: pl.DataFrame
     duplicates: int
+    changed: int
     begun: int
 
 
@@ -86,6 +87,7 @@ class Sieve:
         kept, borne = [fresh.select(names)], pl.DataFrame(schema=ATTRIBUTES)
         if changed.height:
             kinds = {name: tx.number("kind", name) for name in ("purchase", "refund", vocabulary.CORRECTION)}
+            changed = pl.concat([changed, deduplication.taken_back(changed)])
             kept.append(deduplication.compensations(changed, **kinds).select(names))
             name = tx.number("attribute:version", "version")
             borne = changed.select("row", "user", pl.lit(name, dtype=pl.Int64).alias("name"), value="version")
@@ -94,6 +96,7 @@ class Sieve:
             versions=borne,
             sessions=_told(again, logged.filter(pl.col("version").is_null()), ["source_id", "user"]),
             duplicates=again.height,
+            changed=judged.filter(pl.col("verdict") == "changed").height,
             begun=int(fresh["base"].sum()),
         )
 

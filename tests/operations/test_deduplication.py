@@ -86,7 +86,7 @@ def test_a_known_id_with_the_same_content_is_a_duplicate():
 def test_a_known_id_with_a_lower_amount_becomes_a_refund_of_the_difference():
     incoming = by_id([("a", 1, 5, 40), ("b", 1, 5, 10)])
     verdicts = compared(incoming, by_id([("a", 1, 0, 100)], [None]))
-    assert verdicts.rows() == [("changed", 5_040, -60), ("new", None, None)]
+    assert verdicts.rows() == [("changed", 5_040, -60, None, None), ("new", None, None, None, None)]
     changed = pl.concat([incoming, verdicts], how="horizontal").filter(pl.col("verdict") == "changed")
     event = compensations(changed, purchase=1, refund=2, correction=3).row(0, named=True)
     assert (event["kind"], event["amount"], event["occurred_at"]) == (2, -60, 5)
