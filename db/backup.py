@@ -22,7 +22,7 @@ from db.errors import (
     StoreExists,
     StoreMissing,
 )
-from db.forgetting import obey
+from db.forgetting import Counting, numbers, obey
 from db.leftovers import noted, sweep
 from db.lock import writer_lock
 from db.migrate import migrate
@@ -59,19 +59,21 @@ def backup(store: Store, path: Path) -> dict[str, Any]:
     return told
 
 
-def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | None = None) -> dict[str, Any]:
+def restore(
+    path: Path, store: Path, *, persons: Counting = numbers, actor: str = "restore", wait: float | None = None
+) -> dict[str, Any]:
     """Makes the store at `store` what the backup at `path` holds; what it was is kept beside it.
 
     The backup is copied, migrated if it is of an older version, and verified before anything is replaced, and
     itself stays as it is. The store changes in one transaction of its own, so whoever has it open goes on
     reading, and sees the restored one next. Whom the lists of erased persons name, the backup's and the one
     here, is forgotten in it before, and in what is kept of the store; a backup under an older key is sealed
-    anew under the store's. `actor` does that. Returns path, store, position, chain_digest, replaced (where
-    the store that was there is kept; None for none), key (whether the key is here), rekeyed (whether it was
-    sealed anew), forgotten (how many persons were) and forgotten_in_replaced (None where what is kept could
-    not be searched for them). Raises StoreMissing, NotAStore, StoreTooNew, StoreLocked, StoreFull, KeyWrong
-    when the key here is not the backup's, KeyMissing when there are lists and no key, and StoreDamaged for a
-    backup that does not verify; then the store is as it was.
+    anew under the store's. `actor` does that, and `persons` counts whom. Returns path, store, position,
+    chain_digest, replaced (where the store that was there is kept; None for none), key (whether the key is
+    here), rekeyed (whether it was sealed anew), forgotten (how many persons were) and forgotten_in_replaced
+    (None where what is kept could not be searched for them). Raises StoreMissing, NotAStore, StoreTooNew,
+    StoreLocked, StoreFull, KeyWrong when the key here is not the backup's, KeyMissing when there are lists
+    and no key, and StoreDamaged for a backup that does not verify; then the store is as it was.
     """
     path, store = Path(path), Path(store)
     if not path.is_file():
@@ -92,7 +94,7 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
             carry_erasures(listed, draft)
         with Store.open(draft, beside=store) as copied:
             key = _key_fits(copied, path, store)
-            forgotten = _forget(copied, path, actor)
+            forgotten = _forget(copied, path, store, actor, persons)
             rekeyed = key and _seal_anew(copied, store, actor)
             with explained(path):
                 copied.connection.execute("PRAGMA journal_mode = DELETE").fetchall()
@@ -104,7 +106,7 @@ def restore(path: Path, store: Path, *, actor: str = "restore", wait: float | No
                 )
             head = _head(copied)
         carry_erasures(draft, store)
-        replaced, searched = _replace(store, draft, actor)
+        replaced, searched = _replace(store, draft, actor, persons)
         with Store.open(store) as restored:
             if _head(restored) != head:
                 raise StoreDamaged(f"{store} is not what {path} holds: check the disk, and restore again.")
@@ -135,15 +137,18 @@ def _key_fits(copied: Store, path: Path, store: Path) -> bool:
         ) from error
 
 
-def _forget(copied: Store, path: Path, actor: str) -> int:
+def _forget(copied: Store, path: Path, store: Path, actor: str, persons: Counting) -> int:
     """Forgets erased persons in the draft."""
     try:
-        return obey(copied, actor=actor)
+        return obey(copied, actor=actor, persons=persons)
     except KeyMissing as error:
         raise KeyMissing(
             f"{path} may hold persons who were erased, and the key to tell them is missing: put it back as "
             f"{keys.key_path(copied.beside)} first."
         ) from error
+    except StoreDamaged as error:
+        # The two lists were joined in the draft.
+        raise StoreDamaged(str(error).replace(str(copied.path), str(store))) from error
 
 
 def _seal_anew(copied: Store, store: Path, actor: str) -> bool:
@@ -171,7 +176,7 @@ def _key_of(store: Path) -> tuple[bytes | None, str]:
     return nothing
 
 
-def _replace(store: Path, draft: Path, actor: str) -> tuple[Path | None, int | None]:
+def _replace(store: Path, draft: Path, actor: str, persons: Counting) -> tuple[Path | None, int | None]:
     """Puts the draft in the store's place; returns where what was there is kept, None for nothing.
 
     Second, how many persons were forgotten in that; None where it could not be searched for any.
@@ -182,7 +187,7 @@ def _replace(store: Path, draft: Path, actor: str) -> tuple[Path | None, int | N
         application = _application(store)
         if application == APPLICATION_ID:
             with suppress(StoreDamaged):
-                return aside, _write_over(store, draft, aside, actor)
+                return aside, _write_over(store, draft, aside, actor, persons)
         elif application is not None:
             raise NotAStore(f"{store} is a SQLite file of another program: name another --store.")
     _move_away(store, aside)
@@ -202,7 +207,7 @@ def _application(path: Path) -> int | None:
             return None
 
 
-def _write_over(store: Path, draft: Path, aside: Path, actor: str) -> int | None:
+def _write_over(store: Path, draft: Path, aside: Path, actor: str, persons: Counting) -> int | None:
     """Keeps the store as `aside`, then writes the draft into it in one transaction.
 
     Renaming a file that others have open would let them write into what is no longer the store. Returns how
@@ -211,7 +216,7 @@ def _write_over(store: Path, draft: Path, aside: Path, actor: str) -> int | None
     with explained(store), closing(connect(store)) as old:
         with draft_of(aside) as copy:
             copy_store(old, copy)
-            forgotten = _forget_in_kept(copy, store, draft, actor)
+            forgotten = _forget_in_kept(copy, store, draft, actor, persons)
             if forgotten is None:
                 remove_draft(copy)
                 copy_store(old, copy)
@@ -224,7 +229,7 @@ def _write_over(store: Path, draft: Path, aside: Path, actor: str) -> int | None
     return forgotten
 
 
-def _forget_in_kept(copy: Path, store: Path, draft: Path, actor: str) -> int | None:
+def _forget_in_kept(copy: Path, store: Path, draft: Path, actor: str, persons: Counting) -> int | None:
     """Forgets in a copy of the store whom the lists name; None where that cannot be done.
 
     One of an older version becomes one of this version by it. The store may be restored because it is
@@ -238,7 +243,7 @@ def _forget_in_kept(copy: Path, store: Path, draft: Path, actor: str) -> int | N
             configure(connection)
             migrate(copy, connection, keep=False)
         with Store.open(copy, beside=store) as kept:
-            forgotten = obey(kept, actor=actor)
+            forgotten = obey(kept, actor=actor, persons=persons)
             kept.connection.execute("PRAGMA journal_mode = DELETE").fetchall()
     except UNREADABLE:
         return None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,9 @@ ASKED, CUT = "erasure", "retention"
 """Why somebody is forgotten: they asked, or a cut of older events left nothing of them."""
 DECISION = "users_erased"
 
+
+Counting = Callable[["Store", set[int]], int]
+"""How many persons stand behind users, some of whom may be one."""
 
 BECAUSE: dict[str, pl.DataType] = dict.fromkeys(("user", "cause_seq", "reason"), pl.Int64())
 
@@ -224,8 +227,13 @@ def _among(users: Sequence[int]) -> tuple[str, list[str]]:
     return condition, [value]
 
 
-def obey(store: Store, *, actor: str) -> int:
-    """Forgets everyone whom the list of the erased names; returns how many persons those were.
+def numbers(store: Store, users: set[int]) -> int:  # noqa: ARG001
+    """Counts each user as one person."""
+    return len(users)
+
+
+def obey(store: Store, *, actor: str, persons: Counting) -> int:
+    """Forgets everyone whom the list of the erased names; returns how many `persons` those were.
 
     A copy that is older than an erasure holds them still, or, when it was made to forget who they were, what
     they held. Raises KeyMissing when there is a list and not the key to compare it with.
@@ -240,9 +248,12 @@ def obey(store: Store, *, actor: str) -> int:
         named = {text: user for user, text in traces(store).items()}
         groups[True] |= {named[text] for text in listed.states(list(named))}
     groups[False] -= groups[True]
+    forgotten = 0
     if any(groups.values()):
         with store.transaction(actor=actor, source="restore") as tx:
             for purge, users in groups.items():
                 if users:
-                    forget(tx, sorted(users), purge=purge)
-    return sum(map(len, groups.values()))
+                    count = persons(store, users)
+                    forget(tx, sorted(users), purge=purge, persons=count)
+                    forgotten += count
+    return forgotten

@@ -87,7 +87,7 @@ def erase(
         with out.progress() as progress:
             result = operation(s, ids, purge=purge, dry_run=dry_run, receipt=receipt, progress=progress)
     _show(out, result, ("persons", "identities", "events", "purged", "words", "seq"))
-    _explain(out, result)
+    _explain(out, result, purge=purge)
     out.next("segtui erase --help" if dry_run else "segtui verify")
 
 
@@ -143,9 +143,11 @@ def _show(out: Output, result: dict[str, Any], names: tuple[str, ...]) -> None:
         out.facts([(name, result[name]) for name in names])
 
 
-def _explain(out: Output, result: dict[str, Any]) -> None:
+def _explain(out: Output, result: dict[str, Any], *, purge: bool) -> None:
     if result["already"]:
         out.message(f"Erased before: {result['already']:,}.")
+        if purge:
+            out.message("What they did here is known by their number only: segtui erase '#12' --purge.")
     if result["quarantined"]:
         out.message(f"Rows of theirs in quarantine: {result['quarantined']:,}.")
     for path in result["removed"]:

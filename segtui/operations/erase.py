@@ -30,6 +30,8 @@ class _Persons:
     """Every identifier of theirs, to be found by in files and kept out by the list."""
     nameless: list[int] = field(default_factory=list)
     """Those of the numbers who were erased before, and whose events are to go now."""
+    listed: list[str] = field(default_factory=list)
+    """Identifiers of those who are on the list and nowhere else."""
     count: int = 0
     already: int = 0
 
@@ -46,12 +48,13 @@ def erase(
     """Forgets the persons behind external ids (or `#12`): all of them, or nobody when one is not known here.
 
     With `purge` what they did goes too. The list of erased persons keeps them out of every import and restore
-    to come; who is on it and nowhere else counts as `already`. Returns persons, identities, events, purged,
-    words (order numbers and other texts that went with the events, since no other event has them), seq (None
-    when there was nobody left to forget), models (trained on any of them), quarantined (rows removed from
-    quarantine files), exports (identified ones, which are out of reach), removed (copies kept aside that had
-    to go), already, pending (whether the write-ahead log waits for a reader). No id is in what this returns,
-    nor in what it raises: OperationError, StoreError.
+    to come; who is on it and nowhere else counts as `already`, and a purge of them holds for what a restore
+    would bring back: what they did here can be found by their number only. Returns persons, identities,
+    events, purged, words (order numbers and other texts that went with the events, since no other event has
+    them), seq (None when there was nobody left to forget), models (trained on any of them), quarantined (rows
+    removed from quarantine files), exports (identified ones, which are out of reach), removed (copies kept
+    aside that had to go), already, pending (whether the write-ahead log waits for a reader). No id is in what
+    this returns, nor in what it raises: OperationError, StoreError.
     """
     if receipt is not None:
         refuse_unwritable(receipt)
@@ -66,6 +69,9 @@ def erase(
         # Only now: an import before this one had the store may have brought more of them.
         found = _find(s, ids, purge=purge)
         told = _counted(s, found, purge=purge)
+        if purge and found.listed:
+            # Their number is not known here any more, but an older backup may still name them.
+            Erasures(s.store).record([*found.listed, *_mentions(found.listed)], PURGED, tx.recorded_at)
         if told["persons"]:
             # First the list: killed after it, nobody comes back who was asked to go.
             numbers = forgetting.traces(s.store, found.nameless) if found.nameless else {}
@@ -125,6 +131,7 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
             found.ids += spellings
         elif any(each in erased for each in spellings):
             found.already += 1
+            found.listed += [each for each in spellings if each in erased]
         else:
             continue
         del rest[line]
