@@ -23,6 +23,7 @@ PARQUET_ROWS = 150_000
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_TRAILER = 4  # bytes at the end: the size of what is packed
 PARQUET_MAGIC = b"PAR1"
+NO_TEXT = (pl.Binary, pl.Object, pl.Duration)  # types of columns whose values are written as no text
 UTF8_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 

@@ -161,8 +161,10 @@ def _cast(value: pl.Expr, given: ndjson.Type, dtype: ndjson.Type) -> pl.Expr:
             ).alias(one.name)
             for one in dtype.fields
         )
-    if given.is_nested() or given in (pl.Binary, pl.Object):
+    if given.is_nested() or given in files.NO_TEXT:
         raise TypeError
+    if given.is_float():
+        value = value.fill_nan(None)
     return value.cast(pl.String)
 
 

@@ -60,8 +60,11 @@ _NOTHING = pl.DataFrame(schema=REJECTED)
 def _as_text(column: pl.Series, path: Path) -> pl.Series:
     if column.dtype in (pl.Date, pl.Datetime):
         return column
-    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+    if column.dtype.is_nested() or column.dtype in files.NO_TEXT:
         raise SourceError(
             f"{path}: column '{column.name}' holds {column.dtype}, not texts, numbers or dates: leave it out."
         )
+    if column.dtype.is_float():
+        # Writers that know no null put NaN where a number is missing.
+        column = column.fill_nan(None)
     return column.cast(pl.String)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,35 @@ def test_a_parquet_column_of_lists_is_refused(tmp_path: Path, options: sources.O
     pl.DataFrame({"user_id": ["u1"], "likes": [["a", "b"]]}).write_parquet(path)
     with pytest.raises(sources.SourceError, match=r"column 'likes' holds List\(String\)"):
         list(sources.read(path, "table", options))
+
+
+def test_a_parquet_column_of_durations_is_refused(tmp_path: Path, options: sources.Options) -> None:
+    path = tmp_path / "rows.parquet"
+    pl.DataFrame({"user_id": ["u1"], "stay": [timedelta(seconds=4)]}).write_parquet(path)
+    with pytest.raises(sources.SourceError, match=r"column 'stay' holds Duration\(.*: leave it out"):
+        list(sources.read(path, "table", options))
+
+
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
+def test_not_a_number_in_a_parquet_column_is_a_missing_value(
+    tmp_path: Path, options: sources.Options, dtype: pl.DataType
+) -> None:
+    path, told, nan = tmp_path / "rows.parquet", tmp_path / "map.toml", float("nan")
+    told.write_text(SHOP)
+    numbers = pl.DataFrame(
+        {"customer": [7.0, nan], "total": [nan, 1.0], "pieces": [nan, 1.0], "user_id": [7.0, 8.0]},
+        schema_overrides=dict.fromkeys(("customer", "total", "pieces"), dtype),
+    )
+    numbers.with_columns(when=pl.lit("2026-01-05"), what=pl.lit("purchase")).write_parquet(path)
+    batch = next(iter(sources.read(path, "auto", options, told)))
+    assert batch.accepted.select("user", "amount", "quantity").rows() == [("7", None, None)]
+    assert batch.rejected["reason"].to_list() == ["no customer: row cannot belong to a user"]
+
+    numbers.select("user_id", "total", blank=pl.lit(nan, dtype=dtype)).write_parquet(path)
+    batch = next(iter(sources.read(path, "table", options)))
+    assert batch.rejected.is_empty()
+    assert batch.attributes is not None
+    assert batch.attributes.rows() == [(2, "total", 1.0, None)]
 
 
 def test_a_column_that_is_not_there_is_named_with_those_there(read: Read) -> None:

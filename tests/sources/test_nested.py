@@ -276,3 +276,14 @@ def test_ga4_in_parquet_without_items_or_in_another_shape(tmp_path: Path, option
     frame.with_columns(pl.lit(5).alias("geo")).write_parquet(path)
     with pytest.raises(sources.SourceError, match=r"column 'geo' holds Int32, not Struct"):
         list(sources.read(path, "ga4", options))
+
+
+def test_not_a_number_in_nested_parquet_is_a_missing_value(tmp_path: Path, options: sources.Options) -> None:
+    path = tmp_path / "events.parquet"
+    event = next(told for told in map(typed, GA4.splitlines()) if told["event_name"] == "purchase")
+    nan = float("nan")
+    items = [item | {"price": nan, "item_revenue": nan, "quantity": nan} for item in event["items"]]
+    pl.DataFrame([event | {"items": items[:1]}], infer_schema_length=None).write_parquet(path)
+    (told,) = sources.read(path, "ga4", options)
+    assert told.rejected.is_empty()
+    assert told.accepted.filter(kind="purchase")["quantity"].to_list() == [1]
