@@ -2,9 +2,9 @@
 
 view_item_list, view_item and select_item are view_list, view and click, other events keep their names. Each
 item that is viewed, clicked, put into the cart or the wish list, taken out, bought or refunded is a row; its
-revenue (item_revenue, item_refund) is the amount, else its price times its quantity. The user is user_id, or
-else user_pseudo_id; where a file first tells both, an identify row more joins the two. Parameters not read
-here are dropped.
+revenue (item_revenue, item_refund) is the amount, else its price times its quantity, else, where no item has
+either, its even share of the event's revenue. The user is user_id, or else user_pseudo_id; where a file first
+tells both, an identify row more joins the two. Parameters not read here are dropped.
 """
 
 from __future__ import annotations
@@ -74,6 +74,10 @@ select_item = "click"
 
 [numbers]
 duration = "milliseconds"
+
+[order]
+by = "#line"
+unpriced = "cost"
 """
 
 
@@ -109,12 +113,16 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
     event = pl.when(refund).then("refund_value").otherwise("purchase_revenue")
     price = nested.filled(pl.col("price"))
     at_most_one = pl.col(nested.LENGTH) <= 1
-    whole = pl.when(at_most_one & price.is_null()).then(nested.filled(event, pl.col("told:value")))
-    time = nested.filled(pl.col("told:engagement_time_msec"))
+    cost = nested.filled(event, pl.col("told:value"))
+    whole = pl.when(at_most_one & price.is_null()).then(cost)
+    # The time is the event's: on each item's row it would count as often as there are items.
+    first = pl.col(nested.PLACE) == 1
+    time = pl.when(first).then(nested.filled(pl.col("told:engagement_time_msec")))
     return flat.with_columns(
         nested.filled(pl.col("transaction_id"), pl.col("told:transaction_id")).alias("transaction_id"),
         *(nested.filled(pl.col(name)).alias(name) for name in ("item_id", "item_name", "item_category")),
         nested.filled(own, whole).alias("amount"),
+        cost.alias("cost"),
         pl.coalesce(
             nested.filled(pl.col("quantity")), pl.when(pl.col(nested.LENGTH) > 0).then(pl.lit("1"))
         ).alias("quantity"),

@@ -158,7 +158,7 @@ def judged(judge: MappedJudge, broken: pl.DataFrame) -> Batch:
     judge.previous(value("previous"))
     for name in TEXTS:
         judge.text(name, value(name))
-    judge.currency(value("currency"), pl.coalesce(value("amount"), value("price")))
+    judge.currency(value("currency"), _cost(judge, mapping))
     judge.quantity(value("quantity"), signed=mapping.negative_quantity != "reject")
     total = _total(judge)
     _signs(judge, mapping, total)
@@ -168,6 +168,17 @@ def judged(judge: MappedJudge, broken: pl.DataFrame) -> Batch:
     judge.rating(value("rating"), mapping.stars)
     judge.duration(value("duration"), DURATIONS[mapping.duration])
     return judge.batch(broken)
+
+
+def _cost(judge: MappedJudge, mapping: Mapping) -> pl.Expr:
+    """What tells a row's cost: its amount, its price, or, where its order has neither, the order's figure."""
+    own = pl.coalesce(numbers.trimmed(judge.value(name)) for name in ("amount", "price"))
+    column = None if mapping.order is None else mapping.order.unpriced
+    if column is None:
+        return own
+    silent = own.is_null().all().over(RUN) & pl.col("kind").is_in(PAID)
+    judge.put("unpriced", pl.when(silent).then(numbers.trimmed(judge.cell(column))))
+    return pl.coalesce(own, pl.col("unpriced"))
 
 
 def _total(judge: MappedJudge) -> pl.Expr:
@@ -256,6 +267,8 @@ def _signs(judge: Judge, mapping: Mapping, total: pl.Expr) -> None:
 def _order(judge: MappedJudge, mapping: Mapping, told: Orders) -> None:
     """Lowers amounts to the order's subtotal, shares out refunds, and knows rows by their place."""
     amount = pl.col("amount")
+    if told.unpriced is not None:
+        _unpriced(judge)
     bought = pl.when(amount > 0).then(amount)
     if told.unpaid:
         unpaid = pl.col("kind").is_in(list(told.unpaid))
@@ -280,6 +293,16 @@ def _order(judge: MappedJudge, mapping: Mapping, told: Orders) -> None:
         place = pl.int_range(1, pl.len() + 1).over(RUN, "item")
         known = pl.format("{}/{}/{}", "order", pl.col("item").fill_null(""), place)
         judge.put("id", pl.coalesce(pl.col("id"), known))
+
+
+def _unpriced(judge: MappedJudge) -> None:
+    """Shares out what an order cost over its rows, of which none says its own part."""
+    run, refund = (RUN, "kind"), pl.col("kind") == "refund"
+    figure = judge.number("unpriced", pl.col("unpriced"), "amount")
+    judge.reject(~refund & (figure < 0), "negative amount outside a refund")
+    judge.put("order:unpriced", numbers.minor_units(figure.abs(), pl.col("currency")))
+    shares = orders.evenly(orders.of_order(pl.col("order:unpriced"), run), run)
+    judge.put("amount", pl.coalesce("amount", pl.when(refund).then(-shares).otherwise(shares)))
 
 
 def _figure(judge: MappedJudge, cell: pl.Expr | None, word: str) -> pl.Expr:

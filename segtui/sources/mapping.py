@@ -26,7 +26,7 @@ CONSTANTS = ("kind", "category", "platform", "device", "region", "currency", "qu
 BOUGHT = ("order", "currency", *FIGURES[:5])  # the fields that purchase_only may name
 FILE_FORMATS = ("csv", "parquet", "ndjson")
 DURATIONS = {"milliseconds": 1, "seconds": 1_000, "minutes": 60_000}
-ORDER = ("by", "subtotal", "total", "refunded", "all_refunded", "unpaid", "known_by_place")
+ORDER = ("by", "subtotal", "total", "refunded", "unpriced", "all_refunded", "unpaid", "known_by_place")
 KEYS: dict[str, tuple[str, ...]] = {
     "": (
         *("format", "delimiter", "names", "optional", "fill_down", "nobody", "purchase_only"),
@@ -48,15 +48,17 @@ class Orders:
     """What a file tells of whole orders; see `segtui.sources.orders`.
 
     by: the column that is the same in an order's rows, which follow each other; else that of `order`.
-    subtotal, total, refunded: columns with an order's figures. all_refunded: values of the kind column of
-    orders that were given back whole. unpaid: kinds whose rows cost nothing. known_by_place: whether a
-    row is known by its order, its item, and which of the order's rows of that item it is.
+    subtotal, total, refunded: columns with an order's figures. unpriced: the column with what an order cost
+    none of whose rows has an amount or a price. all_refunded: values of the kind column of orders that were
+    given back whole. unpaid: kinds whose rows cost nothing. known_by_place: whether a row is known by its
+    order, its item, and which of the order's rows of that item it is.
     """
 
     by: str | None = None
     subtotal: str | None = None
     total: str | None = None
     refunded: str | None = None
+    unpriced: str | None = None
     all_refunded: tuple[str, ...] = ()
     unpaid: tuple[str, ...] = ()
     known_by_place: bool = False
@@ -64,7 +66,8 @@ class Orders:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the file this needs."""
-        return tuple(name for name in (self.by, self.subtotal, self.total, self.refunded) if name is not None)
+        named = (self.by, self.subtotal, self.total, self.refunded, self.unpriced)
+        return tuple(name for name in named if name is not None)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class Mapping:
                 subtotal=None if order.subtotal in absent else order.subtotal,
                 total=None if order.total in absent else order.total,
                 refunded=None if order.refunded in absent else order.refunded,
+                unpriced=None if order.unpriced in absent else order.unpriced,
             )
         return replace(
             self,
@@ -214,7 +218,7 @@ def _orders(path: Path, section: MappingType[str, Any]) -> Orders:
         raise SourceError(f"{path}: order.known_by_place is {place!r}, it must be true or false.")
     texts = {
         name: _text(path, f"order.{name}", section[name])
-        for name in ("by", "subtotal", "total", "refunded")
+        for name in ("by", "subtotal", "total", "refunded", "unpriced")
         if name in section
     }
     lists = {

@@ -45,12 +45,12 @@ def _joined(first: Chunk, then: Chunk) -> Chunk:
     )
 
 
-def of_order(value: pl.Expr, run: str) -> pl.Expr:
+def of_order(value: pl.Expr, run: str | Sequence[str]) -> pl.Expr:
     """A value that stands on one row of an order, on all of them: the first there is."""
     return value.drop_nulls().first().over(run)
 
 
-def share(weight: pl.Expr, figure: pl.Expr, whole: pl.Expr, run: str) -> pl.Expr:
+def share(weight: pl.Expr, figure: pl.Expr, whole: pl.Expr, run: str | Sequence[str]) -> pl.Expr:
     """Each row's share of an order's figure, where the order weighs `whole`: Int64, null counting as 0.
 
     Running sums are rounded, halves up, and their differences are the shares; so they add up to
@@ -61,6 +61,12 @@ def share(weight: pl.Expr, figure: pl.Expr, whole: pl.Expr, run: str) -> pl.Expr
     until = weight.cum_sum().over(run)
     upto, since = ((sums * figure + whole // 2) // whole for sums in (until, until - weight))
     return (upto - since).fill_null(0).cast(pl.Int64)
+
+
+def evenly(figure: pl.Expr, run: Sequence[str]) -> pl.Expr:
+    """Each row's share of an order's figure, all rows weighing the same; null where there is no figure."""
+    there = figure.is_not_null()
+    return pl.when(there).then(share(there, figure, pl.len().over(run), run))
 
 
 def subtotal_shared(amount: pl.Expr, subtotal: pl.Expr, run: str) -> pl.Expr:

@@ -3,8 +3,8 @@
 A `track` call is an event under its name, the shop's names under ours (Order Completed is a purchase); a
 `page` or `screen` call is a page_view or screen_view, an `alias` call joins previousId to the user. Each
 product of an order is a row: its price times its quantity, lowered together to the order's subtotal or
-revenue where that is less. The user is userId, else anonymousId. Traits, and properties not named here, are
-dropped.
+revenue where that is less; where no product has a price, its even share of what the order cost. The user is
+userId, else anonymousId. Traits, and properties not named here, are dropped.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ id = "id"
 [order]
 by = "#line"
 subtotal = "subtotal"
+unpriced = "cost"
 """
 
 
@@ -111,10 +112,12 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
     several = pl.col(nested.LENGTH) > 1
     place = pl.format("{}/{}", "messageId", nested.PLACE)
     price = nested.filled(pl.col("price"))
+    cost = nested.filled(*(pl.col(name) for name in ORDER[1:4]))
     return flat.with_columns(
         *(pl.when(lone).then(f"own:{name}").otherwise(name).alias(name) for name in PRODUCT),
     ).with_columns(
-        pl.when(lone).then(nested.filled(*(pl.col(name) for name in ORDER[1:4]))).alias("amount"),
+        pl.when(lone).then(cost).alias("amount"),
+        cost.alias("cost"),
         pl.coalesce(nested.filled(pl.col("quantity")), pl.when(price.is_not_null()).then(pl.lit("1"))).alias(
             "quantity"
         ),

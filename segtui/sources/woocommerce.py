@@ -102,7 +102,8 @@ def _texts(*names: str) -> dict[str, pl.DataType]:
 
 
 SCHEMA: ndjson.Schema = {
-    **_texts("id", "status", "customer_id", "date_created_gmt", "date_created", "currency", "total"),
+    **_texts("id", "status", "customer_id", "date_created_gmt", "date_created", "currency"),
+    **_texts("total", "shipping_total", "total_tax"),
     "billing": pl.Struct(_texts("email", "country")),
     "shipping": pl.Struct(_texts("country")),
     "line_items": pl.List(pl.Struct(_texts(*ITEM))),
@@ -205,6 +206,11 @@ def _mapping(names: Sequence[str]) -> Mapping:
 def _flat(rows: pl.DataFrame) -> pl.DataFrame:
     """Each line item as one row, under the names of the preset."""
     back = pl.element().struct.field("total").cast(pl.Decimal(38, 9), strict=False).abs()
+
+    def figure(name: str) -> pl.Expr:
+        return pl.col(name).cast(pl.Decimal(38, 9), strict=False)
+
+    taken = figure("shipping_total").fill_null(0) + figure("total_tax").fill_null(0)
     told = rows.select(
         nested.LINE,
         nested.TEXT,
@@ -219,11 +225,15 @@ def _flat(rows: pl.DataFrame) -> pl.DataFrame:
         ),
         pl.col("currency").alias("order_currency"),
         pl.col("total").alias("order_total"),
+        pl.coalesce((figure("total") - taken).cast(pl.String), "total").alias("order_cost"),
         pl.col("refunds").list.eval(back).list.sum().cast(pl.String).alias("refunded_total"),
         pl.lit(None, dtype=pl.String).alias("item_refunded"),
         "line_items",
     )
-    return nested.exploded(told, "line_items").rename({name: f"item_{name}" for name in ITEM})
+    flat = nested.exploded(told, "line_items").rename({name: f"item_{name}" for name in ITEM})
+    # An order of fees alone has no line items: it is one row at what it cost.
+    without = pl.col(nested.LENGTH) == 0
+    return flat.with_columns(pl.when(without).then("order_cost").otherwise("item_total").alias("item_total"))
 
 
 PRESET = Preset(NAME, MAPPING)

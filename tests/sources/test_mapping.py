@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,61 +142,6 @@ def test_json_lines_are_read_by_member(read: Read) -> None:
     assert bad["row"].to_list() == ['{"text":"no"}', '{"customer": 8}']
 
 
-def test_parquet_numbers_and_times_are_taken_as_they_are(tmp_path: Path, options: sources.Options) -> None:
-    path, told = tmp_path / "rows.parquet", tmp_path / "map.toml"
-    told.write_text(SHOP + '[numbers]\ndecimal = ","\n[time]\nzone = "Europe/Paris"\n')
-    pl.DataFrame(
-        {
-            "customer": [17850.0, None],
-            "when": [datetime(2026, 1, 5, 10), datetime(2026, 1, 5, 11)],
-            "what": pl.Series(["purchase", "view"], dtype=pl.Categorical),
-            "total": [12.5, None],
-            "pieces": pl.Series([2, None], dtype=pl.UInt8),
-        }
-    ).write_parquet(path)
-    batch = next(iter(sources.read(path, "auto", options, told)))
-    assert batch.accepted.select("line", "user", "time", "amount", "quantity").rows() == [
-        (1, "17850", 1_767_603_600_000_000, 1250, 2)
-    ]
-    assert batch.rejected.select("line", "reason").rows() == [(2, "no customer: row cannot belong to a user")]
-
-
-def test_a_parquet_column_of_lists_is_refused(tmp_path: Path, options: sources.Options) -> None:
-    path = tmp_path / "rows.parquet"
-    pl.DataFrame({"user_id": ["u1"], "likes": [["a", "b"]]}).write_parquet(path)
-    with pytest.raises(sources.SourceError, match=r"column 'likes' holds List\(String\)"):
-        list(sources.read(path, "table", options))
-
-
-def test_a_parquet_column_of_durations_is_refused(tmp_path: Path, options: sources.Options) -> None:
-    path = tmp_path / "rows.parquet"
-    pl.DataFrame({"user_id": ["u1"], "stay": [timedelta(seconds=4)]}).write_parquet(path)
-    with pytest.raises(sources.SourceError, match=r"column 'stay' holds Duration\(.*: leave it out"):
-        list(sources.read(path, "table", options))
-
-
-@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
-def test_not_a_number_in_a_parquet_column_is_a_missing_value(
-    tmp_path: Path, options: sources.Options, dtype: pl.DataType
-) -> None:
-    path, told, nan = tmp_path / "rows.parquet", tmp_path / "map.toml", float("nan")
-    told.write_text(SHOP)
-    numbers = pl.DataFrame(
-        {"customer": [7.0, nan], "total": [nan, 1.0], "pieces": [nan, 1.0], "user_id": [7.0, 8.0]},
-        schema_overrides=dict.fromkeys(("customer", "total", "pieces"), dtype),
-    )
-    numbers.with_columns(when=pl.lit("2026-01-05"), what=pl.lit("purchase")).write_parquet(path)
-    batch = next(iter(sources.read(path, "auto", options, told)))
-    assert batch.accepted.select("user", "amount", "quantity").rows() == [("7", None, None)]
-    assert batch.rejected["reason"].to_list() == ["no customer: row cannot belong to a user"]
-
-    numbers.select("user_id", "total", blank=pl.lit(nan, dtype=dtype)).write_parquet(path)
-    batch = next(iter(sources.read(path, "table", options)))
-    assert batch.rejected.is_empty()
-    assert batch.attributes is not None
-    assert batch.attributes.rows() == [(2, "total", 1.0, None)]
-
-
 def test_a_column_that_is_not_there_is_named_with_those_there(read: Read) -> None:
     with pytest.raises(
         sources.SourceError, match="needs the column total; there are customer, when, what, sum"
@@ -300,6 +244,33 @@ def test_an_amount_comes_before_a_price(read: Read) -> None:
     rows = "c1,2026-01-05,purchase,5,2,9\nc1,2026-01-05,purchase,,2,9\nc1,2026-01-05,purchase,5,,9\n"
     good, _, _ = read(header + rows + "c1,2026-01-05,purchase,,,9\n", mapping=told)
     assert good["amount"].to_list() == [500, 1800, 500]
+
+
+def test_a_price_beside_an_empty_amount_is_in_the_stores_currency(read: Read) -> None:
+    told = SHOP.replace("[constants]", 'price = "unit"\n[constants]').replace('currency = "USD"\n', "")
+    good, _, _ = read(HEADER.replace("pieces", "pieces,unit") + "c1,2026-01-05,purchase,,2,9\n", mapping=told)
+    assert good.select("amount", "currency").rows() == [(1800, "EUR")]
+
+
+def test_what_an_order_cost_is_shared_where_no_row_has_an_amount(read: Read) -> None:
+    told = SHOP.replace("[constants]", 'order = "receipt"\n[constants]') + '[order]\nunpriced = "whole"\n'
+    rows = (
+        "c1,2026-01-05,purchase,,1,B1,10\n"
+        "c1,2026-01-05,purchase,,2,B1,\n"
+        "c1,2026-01-05,refund,,1,B1,\n"
+        "c1,2026-01-05,view,,1,B1,9\n"
+        "c1,2026-01-05,purchase,4,1,B2,10\n"
+        "c1,2026-01-05,purchase,,1,B2,10\n"
+        "c1,2026-01-05,refund,,1,B3,10\n"
+    )
+    good, bad, _ = read(HEADER.replace("pieces", "pieces,receipt,whole") + rows, mapping=told)
+    assert bad.is_empty()
+    assert good["amount"].to_list() == [500, 500, None, None, 400, None, -1000]
+    optional = 'optional = ["whole"]\n' + told
+    good, _, _ = read(
+        HEADER.replace("pieces", "pieces,receipt") + "c1,2026-01-05,purchase,,1,B1\n", mapping=optional
+    )
+    assert good["amount"].to_list() == [None]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from segtui import sources
 from segtui.sources import files, ndjson
@@ -49,6 +52,63 @@ def test_a_segment_order_without_products_is_one_row(read: Read) -> None:
         ("purchase", 1250, None, "m"),
         ("purchase", 2000, None, "m"),
     ]
+
+
+def test_products_without_a_price_share_what_the_order_cost(read: Read) -> None:
+    three = [{"sku": "A", "quantity": 2}, {"sku": "B"}, {"sku": "C", "price": " "}]
+    good, bad, _ = read(
+        call(products=three, revenue=10, currency="EUR")
+        + call(products=three, total=1000, currency="JPY")
+        + call("Order Refunded", products=three, total=0.05)
+        + call(products=three[:1], revenue=10, subtotal=8)
+        + call("Product Viewed", products=three, revenue=10)
+    )
+    assert bad.is_empty()
+    assert good.group_by("line", maintain_order=True).agg("amount")["amount"].to_list() == [
+        [333, 334, 333],
+        [333, 334, 333],
+        [-2, -1, -2],
+        [800],
+        [None],
+    ]
+    assert good["currency"].to_list() == ["EUR"] * 3 + ["JPY"] * 3 + ["EUR"] * 4 + [None]
+    assert good["quantity"].to_list()[:3] == [2, None, None]
+
+
+def test_a_price_of_one_product_leaves_the_others_without(read: Read) -> None:
+    good, _, _ = read(call(products=[{"sku": "A", "price": 3}, {"sku": "B"}], revenue=10))
+    assert good.select("amount", "currency").rows() == [(300, "EUR"), (None, None)]
+
+
+def test_a_cost_that_is_none_rejects_the_rows_that_would_share_it(read: Read) -> None:
+    two = [{"sku": "A"}, {"sku": "B"}]
+    _, bad, _ = read(call(products=two, revenue="x") + call(products=two, revenue=-1))
+    assert bad["reason"].to_list() == [
+        *["amount 'x' is not a number"] * 2,
+        *["negative amount outside a refund"] * 2,
+    ]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 7)), min_size=1, max_size=6),
+    st.sampled_from([("EUR", 2), ("JPY", 0), ("KWD", 3)]),
+)
+def test_even_shares_add_up_to_what_the_order_cost(
+    read: Read, orders: list[tuple[int, int]], currency: tuple[str, int]
+) -> None:
+    name, digits = currency
+
+    def order(minor: int, pieces: int) -> str:
+        products = [{"sku": str(at)} for at in range(pieces)]
+        return call(products=products, revenue=str(Decimal(minor).scaleb(-digits)), currency=name)
+
+    good, bad, _ = read("".join(order(*one) for one in orders), "segment")
+    assert bad.is_empty()
+    of_line = good.group_by("line", maintain_order=True).agg("amount")["amount"].to_list()
+    assert [sum(shares) for shares in of_line] == [minor for minor, _ in orders]
+    assert [len(shares) for shares in of_line] == [pieces for _, pieces in orders]
+    assert all(max(shares) - min(shares) <= 1 for shares in of_line)
 
 
 def test_one_product_without_a_quantity_is_one_piece(read: Read) -> None:
@@ -185,6 +245,31 @@ def test_ga4_events_have_the_kinds_of_the_log(read: Read, outside: str, kind: st
     good, bad, _ = read(ga4_event(outside, items=[{"item_id": "A"}]))
     assert bad.is_empty()
     assert good["kind"].to_list() == [kind]
+
+
+def test_ga4_items_without_a_price_share_the_events_revenue(read: Read) -> None:
+    items = [{"item_id": "A", "quantity": 2}, {"item_id": "B"}]
+    good, bad, _ = read(
+        ga4_event("purchase", items=items, ecommerce={"purchase_revenue": 10.01})
+        + ga4_event("refund", items=items, ecommerce={"refund_value": 10})
+        + ga4_event(
+            "purchase", items=[*items, {"item_id": "C", "price": 3}], ecommerce={"purchase_revenue": 9}
+        )
+        + ga4_event("purchase", items=[*items, {"item_id": "C", "item_revenue": 3}])
+        + ga4_event("add_to_cart", items=items, ecommerce={"purchase_revenue": 10})
+    )
+    assert bad.is_empty()
+    assert good["amount"].to_list() == [501, 500, -500, -500, None, None, 300, None, None, 300, None, None]
+
+
+def test_the_engagement_time_of_a_ga4_event_stands_on_its_first_row(read: Read) -> None:
+    parameters = [{"key": "engagement_time_msec", "value": {"int_value": "900"}}]
+    good, _, _ = read(
+        ga4_event("purchase", items=[{"item_id": "A"}, {"item_id": "B"}], event_params=parameters)
+        + ga4_event(event_params=parameters)
+        + ga4_event("view_item", items=[{"item_id": "A"}], event_params=parameters)
+    )
+    assert good["duration"].to_list() == [900, None, 900, 900]
 
 
 def links(path: Path, options: sources.Options) -> list[tuple[int, str, str]]:

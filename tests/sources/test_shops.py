@@ -125,6 +125,26 @@ def test_an_order_told_twice_in_a_row_by_the_api_is_two_tellings(read: Read) -> 
 
 
 @pytest.mark.parametrize(
+    ("told", "amount", "refunded"),
+    [
+        ({"total": "50"}, 5000, None),
+        ({"total": "59.00", "shipping_total": "4.00", "total_tax": "5.00"}, 5000, None),
+        ({"total": "50", "refunds": [{"total": "-12.5"}]}, 5000, 1250),
+    ],
+)
+def test_a_woocommerce_order_without_line_items_is_one_row_at_what_it_cost(
+    read: Read, told: dict[str, Any], amount: int, refunded: int | None
+) -> None:
+    order = json.loads(API.splitlines()[0]) | {"line_items": [], "refunds": []}
+    lacking = dict.fromkeys(("shipping_total", "total_tax"))
+    good, bad, _ = read(json.dumps(order | lacking | told) + "\n", "woocommerce")
+    assert bad.is_empty()
+    assert good.select("kind", "item", "amount", "refunded").rows() == [("purchase", None, amount, refunded)]
+    _, bad, _ = read(json.dumps(order | {"total": "much"}) + "\n")
+    assert bad["reason"].to_list()[0].startswith("amount 'much' is not a number")
+
+
+@pytest.mark.parametrize(
     ("status", "kind"),
     [
         ("completed", "purchase"),
