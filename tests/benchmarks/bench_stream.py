@@ -205,7 +205,7 @@ def _late(lags, now):
 
 
 def highest(store, users, seconds, *, scoring, tell=print):
-    """The highest rate that held for the seconds, in events/s, and its lags; None when none did."""
+    """The highest rate that held for the seconds, in events/s, and its lags; RuntimeError when none did."""
 
     def tried(rate, seconds):
         lags = offered(store, users, rate, seconds, scoring=scoring)
@@ -225,7 +225,7 @@ def highest(store, users, seconds, *, scoring, tell=print):
         if lags is not None:
             return good, lags
         good /= STEP
-    return None
+    raise RuntimeError(f"No rate of {LEAST:g} events/s or more held for {seconds:.0f} s.")
 
 
 def bench(folder, *, users=USERS, seconds=SECONDS, **training):
