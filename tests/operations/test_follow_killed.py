@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -16,6 +17,9 @@ from segtui.operations.rescore import rescore
 from segtui.operations.session import open_session
 from segtui.operations.verify import verify
 
+MOST_COMMITS = 2
+LINES = 40 * (MOST_COMMITS + 1)
+"""So many lines a life of the follower, which commits forty at once."""
 FOLLOW = """
     import sys
     from pathlib import Path
@@ -58,23 +62,38 @@ def left(store):
         return rows, content.content_digest(s.store), projections.state_digest(s.store)
 
 
-def grow(whole, file, ended):
-    """Copies a file to another in pieces that end anywhere."""
-    draw = random.Random(1)
-    raw = whole.read_bytes()
-    with file.open("ab", buffering=0) as end:
-        while raw:
-            size = draw.randrange(1, 700)
-            end.write(raw[:size])
-            raw = raw[size:]
-            ended.wait(0.002)
+class Growing(threading.Thread):
+    """Copies a file to another in pieces that end anywhere, as far as it may."""
+
+    def __init__(self, whole, file):
+        super().__init__(daemon=True)
+        self._raw, self._file = whole.read_bytes(), file
+        self._may, self._ended = 0, threading.Event()
+
+    def run(self):
+        draw, written = random.Random(1), 0
+        with self._file.open("ab", buffering=0) as end:
+            while written < len(self._raw):
+                if written < self._may:
+                    written += end.write(self._raw[written : written + draw.randrange(1, 700)])
+                self._ended.wait(0.002)
+
+    def more(self):
+        """Lets it write on: enough for the commits that are waited for."""
+        self._may += LINES * 100
+
+    def end(self):
+        """Writes the rest."""
+        self._may = len(self._raw)
+        self._ended.set()
+        self.join()
 
 
 def follow_killed(folder, kills, monkeypatch):
     """Follows a growing file through that many kills; compares with what an undisturbed run leaves."""
     monkeypatch.setenv("SEGTUI_NOW", "1768953600000000")
     whole, file = folder / "whole.ndjson", folder / "shop.log"
-    write(whole, 40 * kills + 200)
+    write(whole, 2 * LINES * kills)
     draw = random.Random(kills)
     once, again = folder / "once.db", folder / "again.db"
     for store in (once, again):
@@ -82,8 +101,7 @@ def follow_killed(folder, kills, monkeypatch):
     with open_session(once) as s:
         wanted = total(s, ingest(s, whole))
     file.touch()
-    ended = threading.Event()
-    writer = threading.Thread(target=grow, args=(whole, file, ended))
+    writer = Growing(whole, file)
     writer.start()
     offsets = []
     for _ in range(kills):
@@ -91,14 +109,14 @@ def follow_killed(folder, kills, monkeypatch):
             [sys.executable, "-c", textwrap.dedent(FOLLOW), again, file], stdout=subprocess.PIPE
         )
         assert follower.stdout.readline() == b"ready\n"
-        commits = draw.randrange(3)
+        writer.more()
+        commits = draw.randrange(MOST_COMMITS + 1)
         offsets += [int(follower.stdout.readline() or 0) for _ in range(commits)]
-        ended.wait(draw.uniform(0, 0.05))
+        time.sleep(draw.uniform(0, 0.05))
         follower.kill()
         follower.wait(60)
         follower.stdout.close()
-    ended.set()
-    writer.join()
+    writer.end()
     with open_session(again) as s:
         told = total(s, ingest(s, file))
     assert told["offset"] in (None, file.stat().st_size)
