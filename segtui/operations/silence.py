@@ -131,9 +131,8 @@ class _Silence:
         self._numbers: dict[str, np.ndarray] = {}
         for name, decider in self.deciders.items():
             became = found.segmentation(name).became
-            now = {number: became.get(text, text) for number, text in texts.items()}
             codes = {
-                number: decider.labels.index(text) for number, text in now.items() if text in decider.labels
+                number: decider.labels.index(text) for number, text in texts.items() if text in decider.labels
             }
             self._numbers[name] = np.array(
                 [*(vocabulary.number(s.store, "label", label) or 0 for label in decider.labels), 0], np.int64

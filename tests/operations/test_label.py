@@ -11,10 +11,11 @@ from segtui.operations.log import log
 from segtui.operations.members import members
 from segtui.operations.models import models
 from segtui.operations.policies import wish
-from segtui.operations.rescore import rescore
+from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, retire
 from segtui.operations.segments import segments
 from segtui.operations.undo import undo
+from segtui.operations.user import user
 from segtui.operations.verify import verify
 from segtui.operations.what_if import what_if
 
@@ -208,6 +209,60 @@ def test_time_goes_on_as_if_a_label_had_never_been_renamed(make_shop, give_model
             sum(each["differs"].values()) for each in what_if(s, from_=start)
         ]
         passed(t)
+
+
+def test_what_is_read_of_the_past_and_of_what_may_come_knows_the_former_label(make_shop, give_model):
+    told = []
+    for label in ("high", "top"):
+        shop = make_shop()
+        shop.at(30.5)
+        shop.events(EVENTS)
+        with shop.open() as s:
+            give_model(s)
+            decide(s, "value", wish(margin="0.3", min_stay="7d"))
+        for day in (32.5, 38.5, 40.5):
+            shop.at(day)
+            with shop.open() as s:
+                rescore(s)
+        with shop.open() as s:
+            if label == "top":
+                rename(s, "value", "high", "top")
+            where = f"value = '{label}' AND orders_90d > 2"
+            trend = define(s, "best", where, preview=True)["trend"]
+            tried = what_if(s, from_=shop.instant(37), define=("best", where))
+            staying = members(s, f"value={label}", limit=None, leaving_within=20)["members"]
+            leaves = [(each["user"], each["leaves"]["as_of"]) for each in staying]
+            told.append(
+                (
+                    trend,
+                    [each["sizes"]["best"] for each in tried],
+                    leaves,
+                )
+            )
+            rescore_range(s, shop.instant(38))
+            again = [each for each in changes(s, segment="value") if each["from"] == "high" != label]
+            assert {each["cause"] for each in again if each["to"] == "top"} <= {"label"}
+            passed(s)
+    for plain, renamed in zip(*told, strict=True):
+        assert plain == renamed
+        assert any(plain)
+
+
+def test_the_smallest_change_is_measured_against_the_former_label(decided):
+    with decided.open() as s:
+        decide(s, "value", wish(margin="0.9"))
+    decided.at(52.5)
+    with decided.open() as s:
+        rescore(s)
+    decided.at(54.5)
+    with decided.open() as s:
+        rescore(s)
+        everyone = members(s, "value=high", limit=None)["members"]
+        held_back = [each["user"] for each in everyone if each["margin"] < 0][:6]
+        assert held_back
+        before = [user(s, name)["smallest_change"] for name in held_back]
+        rename(s, "value", "high", "top")
+        assert [user(s, name)["smallest_change"] for name in held_back] == before
 
 
 @pytest.mark.parametrize("into", [None, "upper", "medium"])
