@@ -15,7 +15,9 @@ EARLIEST = 631_152_000_000_000  # 1990 began, in UTC: no shop's events are older
 FARTHEST = 10**18  # µs: beyond any year, well inside Int64
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_ZONE = r" ?(?:Z|z|UTC|[+-][0-9]{2}:?[0-9]{2})"
+_OFFSET = "[+-](?:0[0-9]|1[0-4]):?[0-5][0-9]"  # no place on Earth is further from UTC
+_FAR = r"[+\-−](?:1[5-9]|2[0-3])\s*:?\s*[0-5][0-9]"  # what Polars takes for an offset all the same
+_ZONE = rf" ?(?:Z|z|UTC|{_OFFSET})"
 _PLAIN = rf"^{_DATE}[T ][0-9]{{2}}:[0-9]{{2}}:[0-5][0-9](?:\.[0-9]{{3}}|\.[0-9]{{6}})?(?:Z| UTC)?$"
 _ISO = (
     rf"^(?<date>{_DATE})(?:[T ](?<clock>[0-9]{{2}}:[0-9]{{2}})(?::(?<seconds>[0-5][0-9])"
@@ -109,7 +111,8 @@ def formatted(texts: pl.Series, format: str, zone: str) -> pl.Series:
         aware = texts.str.replace("Z$", "+0000").str.strptime(
             pl.Datetime("us", "UTC"), strptime, strict=False
         )
-        return aware.to_physical()
+        far = rf"{_FAR}$" if format.endswith("%z") else rf"(?:^|\s){_FAR}(?:\s|$)"
+        return aware.to_physical().set(texts.str.contains(far).fill_null(False), None)
     naive = texts.str.strptime(pl.Datetime("us"), strptime, strict=False)
     return _instants(naive, pl.Series([None], dtype=pl.Int64).new_from_index(0, len(naive)), zone)
 
