@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from segtui.sources import nearest, numbers, times
 from segtui.sources.delimited import BLANKS
 from segtui.sources.errors import SourceError
@@ -110,8 +112,14 @@ class Mapping:
         return list(dict.fromkeys([*named, *self.fill_down, *(self.order.columns if self.order else ())]))
 
     def fitting(self, there: Container[str]) -> Mapping:
-        """The same for a file that has these columns: without those optional ones that are not among them."""
+        """The same for a file that has these columns: without those optional ones that are not among them.
+
+        What no row can do without stays, so that it is missed as any other column is.
+        """
         absent = {name for name in self.optional if name not in there}
+        for names in self._indispensable:
+            if absent.issuperset(names):
+                absent.difference_update(names)
         if not absent:
             return self
         columns = {
@@ -132,6 +140,17 @@ class Mapping:
             fill_down=tuple(name for name in self.fill_down if name not in absent),
             order=order,
         )
+
+    @property
+    def _indispensable(self) -> list[tuple[str, ...]]:
+        """Columns of each of which a file must have one: for the time, the kind, the user and the order."""
+        columns = self.columns
+        kept = [columns["time"], (*columns.get("user", ()), *columns.get("email", ()))]
+        if "kind" in columns:
+            kept.append(columns["kind"])
+        if self.order or self.fill_down:
+            kept.append(self.order_columns)
+        return kept
 
     @property
     def told(self) -> dict[str, str]:
@@ -263,12 +282,18 @@ def _check_meaning(mapping: Mapping) -> None:
         )
     if mapping.decimal == mapping.thousands:
         raise SourceError(f"{path}: numbers.decimal and numbers.thousands are the same, change one.")
+    twice = [name for name in mapping.names or () if (mapping.names or ()).count(name) > 1]
+    if twice:
+        raise SourceError(f"{path}: names has '{twice[0]}' twice, each column needs a name of its own.")
     for name in mapping.purchase_only:
         if name not in BOUGHT:
             raise SourceError(f"{path}: purchase_only names {name!r}, it may name {', '.join(BOUGHT)}.")
     if (mapping.order or mapping.fill_down) and "order" not in columns:
         what = "[order]" if mapping.order else "fill_down"
         raise SourceError(f"{path}: {what} needs to know the order of a row: add order under [columns].")
+    quantity = constants.get("quantity")
+    if quantity is not None and not _is_quantity(quantity, signed=mapping.negative_quantity != "reject"):
+        raise SourceError(f"{path}: quantity '{quantity}' is not a whole number of pieces, like 1.")
     currency = constants.get("currency")
     if currency is not None and currency.upper() not in numbers.currencies():
         raise SourceError(f"{path}: currency '{currency}' is not an ISO 4217 code, like EUR.")
@@ -276,6 +301,11 @@ def _check_meaning(mapping: Mapping) -> None:
         times.check_zone(mapping.zone)
     for one in mapping.time_formats:
         times.check_format(one, str(path))
+
+
+def _is_quantity(text: str, *, signed: bool) -> bool:
+    number = pl.select(numbers.whole(numbers.billionths(pl.lit(text)))).item()
+    return number is not None and (signed or number >= 0)
 
 
 def _check_keys(path: Path, table: MappingType[str, Any], section: str) -> None:

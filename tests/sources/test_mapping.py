@@ -26,6 +26,7 @@ quantity = "pieces"
 currency = "USD"
 platform = "till"
 """
+CONSTANT = SHOP.replace('quantity = "pieces"\n', "") + 'quantity = "1"\n'
 HEADER = "customer,when,what,total,pieces\n"
 
 
@@ -147,6 +148,43 @@ def test_a_column_that_is_not_there_is_named_with_those_there(read: Read) -> Non
         sources.SourceError, match="needs the column total; there are customer, when, what, sum"
     ):
         read("customer,when,what,sum,pieces\nc1,2026-01-05,view,,\n", mapping=SHOP)
+
+
+@pytest.mark.parametrize(
+    ("optional", "more", "told"),
+    [
+        ("whenn", "", "needs the column whenn"),
+        ("what", "", "needs the column what"),
+        ("customer", "", "needs the column customer"),
+        ("ordr", "[order]\nknown_by_place = true\n", "needs the column ordr"),
+        ("ordr", "[order]\nby = 'ordr'\n", "needs the column ordr"),
+        ("ordr", "", None),
+    ],
+)
+@pytest.mark.parametrize("fill_down", [False, True])
+def test_an_optional_column_that_no_row_can_do_without_is_missed(
+    read: Read, optional: str, more: str, told: str | None, fill_down: bool
+) -> None:
+    head = f'optional = ["{optional}"]\n' + ('fill_down = ["total"]\n' if fill_down else "")
+    text = (
+        head + SHOP.replace('"when"', '"whenn"').replace("[constants]", 'order = "ordr"\n[constants]') + more
+    )
+    rest = ["customer", "whenn", "what", "ordr"]
+    rest.remove(optional)
+    rows = ",".join([*rest, "total", "pieces"]) + "\n" + ",".join(["x"] * 5) + "\n"
+    if told is None and fill_down:
+        told = "needs the column ordr"
+    if told is None:
+        assert read(rows, mapping=text)[1].height == 1
+        return
+    with pytest.raises(sources.SourceError, match=told + r"( \(nearest: \w+\))?; there are "):
+        read(rows, mapping=text)
+
+
+def test_a_constant_quantity_may_be_negative_where_negative_ones_mean_something(read: Read) -> None:
+    told = CONSTANT.replace('"1"', '"-1"') + '[negative]\nquantity = "refund"\n'
+    good, _, _ = read("customer,when,what,total\nc1,2026-01-05,purchase,5\n", mapping=told)
+    assert good.select("kind", "quantity", "amount").rows() == [("refund", 1, -500)]
 
 
 def test_a_format_that_is_not_the_files_is_refused(read: Read) -> None:
@@ -302,6 +340,11 @@ def test_what_an_order_cost_is_shared_where_no_row_has_an_amount(read: Read) -> 
             "price is per unit and needs quantity",
         ),
         (SHOP.replace("USD", "Dollar"), "currency 'Dollar' is not an ISO 4217 code"),
+        *(
+            (CONSTANT.replace('"1"', f'"{many}"'), f"quantity '{many}' is not a whole number of pieces")
+            for many in ("abc", "1.5", "-1", "1e30", "NaN")
+        ),
+        ('names = ["a", "b", "a"]\n' + SHOP, "names has 'a' twice"),
         ('delimiter = ";;"\n' + SHOP, "delimiter is ';;', it must be one character"),
         ('format = "xml"\n' + SHOP, "format is 'xml', it must be one of csv, parquet, ndjson"),
         (SHOP + '[numbers]\ndecimal = ","\nthousands = ","\n', "are the same"),
