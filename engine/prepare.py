@@ -56,7 +56,7 @@ class Preparation:
             _check(what, rule)
         _check("select", self.select)
         _check("duplicates", self.duplicates)
-        if not (0 <= self.pca < 1 or (self.pca == int(self.pca) and self.pca <= 4096)):
+        if not (0 <= self.pca < 1 or (float(self.pca).is_integer() and 1 <= self.pca <= 4096)):
             raise EngineError(
                 f"The setting pca must be a number of components, or a share below 1; it is {self.pca:g}."
             )

@@ -267,6 +267,8 @@ def test_repeated_users_equal_an_earlier_one_in_everything_but_the_name():
         ({"select": "l1:-1"}, "select must be all"),
         ({"duplicates": "no"}, "duplicates must be keep or drop"),
         ({"pca": "1.5"}, "pca must be a number of components"),
+        ({"pca": "-3"}, "pca must be a number of components, or a share below 1; it is -3"),
+        ({"pca": "4097"}, "pca must be a number of components"),
         ({"pca": "many"}, "'many' in the setting 'pca' is not a number"),
         ({"pca.spend": "2"}, "no setting 'pca' for single features"),
         ({"missing.spend": "zero"}, "missing must be"),
