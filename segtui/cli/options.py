@@ -90,8 +90,11 @@ def model_kinds(incomplete: str) -> list[str]:
 
 
 def percentage(text: str) -> float:
-    """`5%` or `5` as 5.0; ValueError outside 0 to 100."""
-    value = float(text.strip().removesuffix("%"))
+    """`5%` or `5` as 5.0; ValueError for any other text, and outside 0 to 100."""
+    try:
+        value = float(text.strip().removesuffix("%"))
+    except ValueError:
+        value = -1
     if not 0 <= value <= 100:
         raise ValueError(f"{text!r} is not a percentage from 0% to 100%.")
     return value

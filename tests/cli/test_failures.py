@@ -134,6 +134,12 @@ def test_misuse_is_one_sentence_that_points_at_the_help(
     assert ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("text", ["some", "101%", "-1", "nan", "%", "5%%"])
+def test_a_percentage_that_is_none_is_called_so(text: str, cli: Callable[..., Any]) -> None:
+    told = cli("import", "x", "--max-quarantine", text).err
+    assert f"'{text}' is not a percentage from 0% to 100%" in told
+
+
 def test_a_mistyped_command_is_guessed(cli: Callable[..., Any]) -> None:
     assert "Did you mean 'models'?" in cli("modls").err
 
