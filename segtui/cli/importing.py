@@ -169,11 +169,16 @@ def _command(files: list[Path], options: dict[str, str | Path | None]) -> str:
 def _preview(out: Output, result: dict[str, Any]) -> None:
     """What a dry run read: the mapping, the first rows, and the first that would be quarantined."""
     rows = result["preview"]
+    carried = [row.pop("attributes", {}) for row in rows]
     names = [name for name in rows[0] if any(row[name] is not None for row in rows)] if rows else []
+    more = list(dict.fromkeys(name for each in carried for name in each))
     out.table(MAPPED, list(result["mapping"].items()), title="mapping")
     out.table(
-        [Column(name) for name in names],
-        [[row[name] for name in names] for row in rows],
+        [Column(name) for name in (*names, *more)],
+        [
+            [*(row[name] for name in names), *(each.get(name) for name in more)]
+            for row, each in zip(rows, carried, strict=True)
+        ],
         title="the first rows",
     )
     refused = [[row["line"], row["reason"], row["row"]] for row in result["would_quarantine"]]

@@ -202,6 +202,17 @@ def decide(
         )
 
 
+def _carried(batch: sources.Batch, rows: pl.DataFrame) -> dict[int, dict[str, Any]]:
+    """By line, {"attributes": {name: value}} of the rows of a batch that carry some, a label among them."""
+    if batch.attributes is None:
+        return {}
+    found: dict[int, dict[str, Any]] = {}
+    told = batch.attributes.filter(pl.col("line").is_in(rows["line"].implode()))
+    for line, name, number, text in told.select("line", "name", "number", "text").iter_rows():
+        found.setdefault(line, {"attributes": {}})["attributes"][name] = text if number is None else number
+    return found
+
+
 def _dry_run(s: Session, reading: Reading, rejected: Quarantine) -> dict[str, Any]:
     """What an import would read; nothing is written and nothing is looked up in the log.
 
@@ -212,8 +223,11 @@ def _dry_run(s: Session, reading: Reading, rejected: Quarantine) -> dict[str, An
     for read in reading:
         rejected.add(read.path, read.batch.rejected)
         accepted = read.batch.accepted
-        first = accepted.head(PREVIEW_ROWS - len(preview)).to_dicts()
-        preview += [row | {"time": s.iso(row["time"])} for row in first]
+        first = accepted.head(PREVIEW_ROWS - len(preview))
+        carried = _carried(read.batch, first)
+        preview += [
+            row | {"time": s.iso(row["time"])} | carried.get(row["line"], {}) for row in first.to_dicts()
+        ]
         users = pl.concat([users, accepted["user"].hash()]).unique()
     check_currency(reading)
     return {

@@ -78,6 +78,24 @@ def test_a_dry_run_shows_the_mapping_the_first_rows_and_what_would_be_quarantine
     assert not (tmp_path / "shop.db.quarantine").exists()
 
 
+def test_a_dry_run_of_a_table_shows_the_attributes_and_the_label(cli: Cli, tmp_path: Path) -> None:
+    store, rows = tmp_path / "shop.db", tmp_path / "rows.csv"
+    users = "".join(f"u{number},{number}.5,gold,high\n" for number in range(12))
+    rows.write_text("user_id,visits,plan,value\n" + users.replace("3.5,gold", ",").replace("4.5", "many"))
+    assert cli("init", "--store", store).code == 0
+    told = cli("import", rows, "--dry-run", "--store", store, "--json").document
+    assert len(told["preview"]) == 10
+    assert told["preview"][0]["attributes"] == {"visits": 0.5, "plan": "gold", "value": "high"}
+    assert told["preview"][3]["attributes"] == {"value": "high"}
+    assert [row["user"] for row in told["preview"]][3:6] == ["u3", "u5", "u6"]
+    shown = cli("import", rows, "--dry-run", "--store", store).out
+    assert "\tidentify\tvisits" not in shown
+    (header,) = [line for line in shown.splitlines() if line.startswith("line\tuser")]
+    assert header.endswith("\tkind\tvisits\tplan\tvalue")
+    assert "\tidentify\t0.5\tgold\thigh\n" in shown
+    assert "\tidentify\t\t\thigh\n" in shown
+
+
 def test_a_dry_run_by_a_mapping_says_so_and_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
     store, rows, told = tmp_path / "shop.db", tmp_path / "rows.csv", tmp_path / "my till.toml"
     rows.write_text("who,at\na,2026-01-05\n")
