@@ -161,7 +161,8 @@ def spec_for(
 ) -> FeatureSpec:
     """The spec a log asks for: the kinds that occur, the columns that vary, the attributes there are.
 
-    An attribute with any text is a text attribute. Leave out of `attributes` what is to be predicted.
+    An attribute with any text is a text attribute, of which numbers are texts too. Leave out of `attributes`
+    what is to be predicted.
     families: names of FAMILIES. texts: of the numbers in PLACES, the frequent ones of which then get shares.
     filled: names of FILLABLE.
     """

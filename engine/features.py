@@ -148,8 +148,10 @@ def _with_attributes(
     columns = attribute_columns(spec)
     given = empty(ATTRIBUTES) if attributes is None else attributes
     newest = latest_attributes(given.filter(pl.col("name").is_in(list(columns))), as_of)
+    # Numbers told before an attribute was first given a text stay what they were, as a file would write them.
+    written = pl.col("number").cast(pl.String).str.replace(r"\.0$", "")
     for name, column in columns.items():
-        value = "number" if name in spec.attributes_number else "text"
-        one = newest.filter(pl.col("name") == name).select("user", pl.col(value).alias(column))
+        value = pl.col("number") if name in spec.attributes_number else pl.coalesce("text", written)
+        one = newest.filter(pl.col("name") == name).select("user", value.alias(column))
         frame = frame.join(one, on="user", how="left", maintain_order="left")
     return frame

@@ -202,6 +202,11 @@ def _explain(out: Output, result: dict[str, Any]) -> None:
         out.message(f"Currency {result['currency'] or 'none yet'}, clock {result['clock']}.")
     if "preview" in result:
         out.message("A dry run does not look into the log: rows it already holds count as accepted here.")
+    if result["retyped"]:
+        out.message(
+            f"These attributes held numbers and have texts in this import: {', '.join(result['retyped'])}. "
+            "Their features are texts from now on, for every user: check the columns if that is not meant."
+        )
     if result["converted"]:
         brought = ", ".join(f"{rows:,} in {code}" for code, rows in result["converted"].items())
         out.message(f"Brought to {result['currency']} by the rate of their day, rows: {brought}.")

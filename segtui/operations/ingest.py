@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from db import content, log
+from db import content, log, vocabulary
 from db.store import Transaction
 from segtui import sources
 from segtui.operations.errors import OperationError
@@ -76,7 +76,7 @@ def import_files(
                 result = _dry_run(s, reading, rejected)
             else:
                 reading, counts = _import(s, read, rejected, name, pace, min_accepted, max_quarantine)
-                result = asdict(counts) | {"quarantine_file": str(rejected.file) if rejected.file else None}
+                result = counts | {"quarantine_file": str(rejected.file) if rejected.file else None}
             break
         except OtherCurrency as other:
             rejected.discard()
@@ -115,8 +115,11 @@ def _import(
     pace: Pace,
     min_accepted: int | None,
     max_quarantine: float | None,
-) -> tuple[Reading, Counts]:
-    """One commit of everything that is read and new."""
+) -> tuple[Reading, dict[str, Any]]:
+    """One commit of everything that is read and new; its counts, and `retyped`.
+
+    These are the attributes that are given texts and of which the log holds numbers.
+    """
     with s.store.transaction(actor=s.actor, source=source) as tx:
         # Only now: another writer may have settled the currency or erased somebody while this one waited.
         reading = read()
@@ -137,7 +140,10 @@ def _import(
             )
         if counts.first_seq is not None:
             decide(s, tx, reading, rejected, source, counts)
-    return reading, counts
+        worded = sorted(arrivals.worded)
+    numbered = (vocabulary.number(s.store, "attribute:number", name) for name in worded)
+    retyped = [name for name, number in zip(worded, numbered, strict=True) if number is not None]
+    return reading, asdict(counts) | {"retyped": retyped}
 
 
 def check_currency(reading: Reading) -> None:
@@ -241,5 +247,6 @@ def _dry_run(s: Session, reading: Reading, rejected: Quarantine) -> dict[str, An
         "users": users.len(),
         "first_seq": None,
         "last_seq": None,
+        "retyped": [],
         "preview": preview,
     }

@@ -69,6 +69,8 @@ class Arrivals:
         self._sizes = Histogram()
         self._taken = 0
         self._counts = Counts()
+        self.worded: set[str] = set()
+        """The attributes that were given texts."""
 
     def take(self, batch: Batch, file: int) -> None:
         """Sets a batch of the import's `file`-th file aside."""
@@ -157,6 +159,7 @@ class Arrivals:
         tx = self._tx
         spoken = pl.col("text").is_not_null()
         texts = attributes.filter(spoken)
+        self.worded.update(texts["name"].unique())
         numbers = attributes.filter(~spoken & pl.col("number").is_not_null())
         return pl.concat(
             [

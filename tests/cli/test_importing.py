@@ -96,6 +96,15 @@ def test_a_dry_run_of_a_table_shows_the_attributes_and_the_label(cli: Cli, tmp_p
     assert "\tidentify\t\t\thigh\n" in shown
 
 
+def test_an_import_says_which_attributes_turn_from_numbers_to_texts(cli: Cli, tmp_path: Path) -> None:
+    store, rows = tmp_path / "shop.db", tmp_path / "rows.csv"
+    assert cli("init", "--store", store).code == 0
+    rows.write_text("user_id,size\nu1,3\n")
+    assert "held numbers" not in cli("import", rows, "--store", store).err
+    rows.write_text("user_id,size\nu2,large\n")
+    assert "held numbers and have texts in this import: size." in cli("import", rows, "--store", store).err
+
+
 def test_a_dry_run_by_a_mapping_says_so_and_how_to_go_on(cli: Cli, tmp_path: Path) -> None:
     store, rows, told = tmp_path / "shop.db", tmp_path / "rows.csv", tmp_path / "my till.toml"
     rows.write_text("who,at\na,2026-01-05\n")

@@ -269,6 +269,23 @@ def test_attributes_are_the_newest_before_the_as_of(events_of, attributes_of, id
     assert features(events, NOBODY, 9, spec)["visits"].to_list() == [None, None, None]
 
 
+def test_the_numbers_of_an_attribute_that_has_texts_are_texts(events_of, attributes_of):
+    events = events_of([{"user": user, "occurred_at": 0, "kind": "identify"} for user in (1, 2, 3, 4)])
+    attributes = attributes_of(
+        [
+            {"user": 1, "occurred_at": 1, "name": "size", "number": 3.0, "seq": 1},
+            {"user": 2, "occurred_at": 1, "name": "size", "number": 2.5, "seq": 2},
+            {"user": 3, "occurred_at": 1, "name": "size", "number": 10.0, "seq": 3},
+            {"user": 1, "occurred_at": 5, "name": "size", "text": "XL", "seq": 4},
+        ]
+    )
+    spec = spec_for(events, "UTC", attributes)
+    assert spec.attributes_text == ("size",)
+    told = features(events, NOBODY, 9, spec, attributes)["size"].to_list()
+    assert told == ["XL", "2.5", "10", None]
+    assert features(events, NOBODY, 5, spec, attributes)["size"].to_list() == ["3", "2.5", "10", None]
+
+
 def test_a_log_of_purchases_has_no_empty_features(events_of, attributes_of):
     events = events_of(
         [

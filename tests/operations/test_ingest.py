@@ -176,6 +176,20 @@ def test_a_table_row_equal_to_the_users_latest_is_a_duplicate(store, tmp_path):
     assert {"browse_time", "user_value"} <= names
 
 
+def test_a_table_that_brings_texts_for_an_attribute_of_numbers_is_told(store, tmp_path):
+    table = tmp_path / "users.csv"
+    with open_session(store) as s:
+        for content, told in (
+            ("u1,3,gold\n", []),
+            ("u2,4,blue\n", []),
+            ("u3,large,gold\n", ["size"]),
+            ("u4,5,gold\n", []),
+        ):
+            table.write_text("user_id,size,plan\n" + content)
+            assert import_files(s, [table], format="table")["retyped"] == told
+        assert s.attributes().filter(name="size")["number"].to_list() == [3.0, 4.0, None, 5.0]
+
+
 def test_a_session_keeps_its_ordinal_when_a_grown_file_comes(store, tmp_path):
     """What came before tells which session is which, also for rows with an id."""
     first = [
