@@ -144,13 +144,12 @@ class Mapping:
     @property
     def _indispensable(self) -> list[tuple[str, ...]]:
         """Columns of each of which a file must have one: for the time, the kind, the user and the order."""
-        columns = self.columns
-        kept = [columns["time"], (*columns.get("user", ()), *columns.get("email", ()))]
-        if "kind" in columns:
-            kept.append(columns["kind"])
-        if self.order or self.fill_down:
-            kept.append(self.order_columns)
-        return kept
+        fields = [("time",), ("user", "email"), ("kind",)]
+        by = self.order.by if self.order else None
+        if (self.order or self.fill_down) and by is None:
+            fields.append(("order",))
+        # A preset that was cut to the columns of a file may lack any field.
+        return [tuple(one for name in names for one in self.columns.get(name, ())) for names in fields]
 
     @property
     def told(self) -> dict[str, str]:

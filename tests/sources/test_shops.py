@@ -170,6 +170,15 @@ def test_other_plugins_name_woocommerces_columns_otherwise(read: Read, status: s
     assert good.select(TOLD).row(0) == ("bo@example.org", kind, "9", "M", 2, amount, back)
 
 
+@pytest.mark.parametrize("lacking", ["order_date", "status", "order_id"])
+def test_a_column_of_woocommerces_that_is_not_there_is_told(read: Read, tmp_path: Path, lacking: str) -> None:
+    there = [name for name in ("order_id", "status", "order_date", "billing_email") if name != lacking]
+    with pytest.raises(sources.SourceError, match=f"woocommerce needs the columns? .*{lacking}"):
+        read(",".join(there) + "\n", "woocommerce")
+    assert sources.columns([tmp_path / "rows.txt"], "woocommerce").vaulted == ("billing_email",)
+    assert "email" in sources.fields(tmp_path / "rows.txt", "woocommerce")
+
+
 def test_a_woocommerce_row_may_be_a_whole_order(read: Read) -> None:
     text = (
         "order_id,status,date_created_gmt,customer_id,billing_email,shipping_total,total_tax,order_total,"
