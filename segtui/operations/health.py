@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from segtui.operations import habit, words
 from segtui.operations.definitions import definitions
 from segtui.operations.plans import last_rescore
 from segtui.operations.session import Session
+from segtui.operations.stays import numbers_of
 
 HOUR = 3_600_000_000
 GAP_DAYS = 7
@@ -84,7 +86,7 @@ def sizes(s: Session) -> Measured:
     if last is not None:
         names = vocabulary.texts(s.store, "label")
         day_before = s.ticks.days_before(last.as_of, 1)
-        for name in definitions(s).segmentations:
+        for name, each in definitions(s).segmentations.items():
             number = vocabulary.number(s.store, "segmentation", name)
             if number is None:
                 continue
@@ -92,7 +94,10 @@ def sizes(s: Session) -> Measured:
             then = history.filter(pl.col("as_of") == history["as_of"].min())
             if then.is_empty() or int(then["as_of"][0]) > day_before:
                 continue
-            before = dict(then.select("label", "users").iter_rows())
+            called = numbers_of(s.store, each.became)
+            before: Counter[int] = Counter()
+            for label, users in then.select("label", "users").iter_rows():
+                before[called.get(label, label)] += users
             now = projections.sizes(s.store, number)
             for label in sorted({*before, *now}):
                 was, users = before.get(label, 0), now.get(label, 0)

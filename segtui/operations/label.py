@@ -76,7 +76,8 @@ def remove(
 ) -> dict[str, Any]:
     """Cuts a label off the model's head; what it held goes to the others in their proportions.
 
-    The label added last goes back to the very model before. Returns as `add`, without what examples told.
+    Where the label was added last, and none renamed since, that is the very model before. Returns as `add`,
+    without what examples told.
     """
     from engine.heads import cut
 
@@ -85,8 +86,10 @@ def remove(
     _require_current(held, label)
     model = load_model(s.store, digest)
     grown = model.policy.get("grown") or {}
-    if grown.get("label") == label:
-        model = load_model(s.store, grown["from"])
+    before = load_model(s.store, grown["from"]) if grown.get("label") == label else None
+    # Labels that were renamed since are not those of the model before.
+    if before is not None and before.labels == tuple(each for each in model.labels if each != label):
+        model = before
     else:
         model = cut(model, label, _policy(model, {"cut": {"label": label, "from": digest}}))
     edit = {"edit": "remove", "label": label}
@@ -111,7 +114,7 @@ def rename(
     held = definitions(s).segmentation(segmentation)
     digest = require_probabilities(held)
     _require_current(held, old)
-    _require_free(held, new)
+    _require_free(held, new, own=old)
     model = load_model(s.store, digest)
     renamed = replace(model, labels=tuple(new if label == old else label for label in model.labels))
     edit = {"edit": "rename", "label": old, "into": new, "became": {old: new}}
@@ -186,12 +189,20 @@ def _require_current(held: Segmentation, label: str) -> None:
     )
 
 
-def _require_free(held: Segmentation, label: str) -> None:
-    """Raises a sentence for what cannot be a new label's name."""
+def _require_free(held: Segmentation, label: str, *, own: str | None = None) -> None:
+    """Raises a sentence for what cannot be a new label's name, or that of a label which has its `own`.
+
+    A former name goes on meaning the label that had it: of the past, and for the margin until a tick closes.
+    """
     if not NAME.fullmatch(label):
         raise OperationError(f"{label!r} cannot be a label: use letters, digits and _, as in wholesale.")
     if label in held.labels:
         raise OperationError(f"{held.name!r} has a label {label!r} already: choose another name.")
+    successor = held.became.get(label)
+    if successor is not None and successor != own:
+        raise OperationError(
+            f"{label!r} is what {successor!r} of {held.name!r} was called before: choose another name."
+        )
 
 
 def _refuse_decided(held: Segmentation, labels: Sequence[str]) -> None:

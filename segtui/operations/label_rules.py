@@ -13,13 +13,20 @@ from segtui.operations.segment import rule_body
 
 def refuse_named(found: Definitions, segmentation: str, labels: Collection[str], what: str) -> None:
     """Raises OperationError where a rule names one of the labels, which `what` would take from it."""
+    told = naming(found, segmentation, labels)
+    if told is not None:
+        raise OperationError(
+            f"{told[1]}, and {what}: edit its rule first, with 'segtui segment edit {told[0]}'."
+        )
+
+
+def naming(found: Definitions, segmentation: str, labels: Collection[str]) -> tuple[str, str] | None:
+    """The first segment whose rule names one of the labels, and which, in words; None for no such rule."""
     for each in found.segmentations.values():
         named = _named(each.rule, segmentation, labels)
         if named:
-            raise OperationError(
-                f"{each.name!r} reads {segmentation} = {named[0][0]!r}, and {what}: edit its rule first, "
-                f"with 'segtui segment edit {each.name}'."
-            )
+            return each.name, f"{each.name!r} reads {segmentation} = {named[0][0]!r}"
+    return None
 
 
 def rules_renamed(

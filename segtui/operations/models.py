@@ -45,12 +45,16 @@ def promote(
     if model is None and not previous:
         raise OperationError("Which model? Name one of 'segtui models', or use --previous.")
     # Here, so that a listing of models does not load what rescores.
+    from segtui.operations.label_rules import refuse_named
     from segtui.operations.promotion import promote_in
 
     try:
         with s.store.transaction(actor=s.actor, source="promote") as tx:
             found = definitions(s)
             trained = _to_promote(found, None if previous else model, segmentation)
+            held = found.segmentation(trained["segmentation"])
+            gone = set(held.labels) - set(trained["labels"])
+            refuse_named(found, held.name, gone, f"{trained['name']} does not know that label")
             note = carried(found.segmentation(trained["segmentation"]), trained["labels"])
             promotion = promote_in(s, tx, trained, progress, cancelled)
             promotion.finish()

@@ -14,6 +14,7 @@ from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.fitting import Heard, Recipe, Watch, fit, unheard
 from segtui.operations.judgement import compare, judge
+from segtui.operations.label_rules import naming
 from segtui.operations.policies import carried
 from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
@@ -119,6 +120,9 @@ def train(
         current = held.model if held else None
         known = found.models.get(model.digest)
         wins, why = _verdict(s, found, current, model, task, promote)
+        lost = naming(found, own, set(held.labels) - set(task.labels)) if wins and held else None
+        if lost is not None:
+            wins, why = False, f"{lost[1]}, which it does not know: edit that rule, then promote it"
         seconds = round(time.monotonic() - started, 3)
         if known is None:
             _check_name(found, name)

@@ -6,10 +6,11 @@ from db import projections
 from segtui.operations.changes import changes
 from segtui.operations.decide import decide
 from segtui.operations.errors import OperationError
+from segtui.operations.health import sizes
 from segtui.operations.label import add, merge, remove, rename
 from segtui.operations.log import log
 from segtui.operations.members import members
-from segtui.operations.models import models
+from segtui.operations.models import models, promote
 from segtui.operations.policies import wish
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, retire
@@ -343,3 +344,62 @@ def test_a_rule_that_followed_a_name_is_undone_with_it(decided):
         followed = names(s, "segmentation_edited")[-1]
         with pytest.raises(OperationError, match="undo the rename instead"):
             undo(s, followed["seq"])
+
+
+def test_a_grown_label_goes_and_a_rename_since_stays(decided, tmp_path):
+    path = tmp_path / "examples.txt"
+    path.write_text("\n".join(f"u{n}" for n in range(0, PEOPLE, 6)))
+    with decided.open() as s:
+        before = held(s)
+        add(s, "value", "looker", examples=path)
+        rename(s, "value", "high", "top")
+        told = remove(s, "value", "looker")
+        assert told["labels"] == ["top", "medium", "low"]
+        left = held(s)
+        assert {"top" if label == "high" else label for label in before} == set(left)
+        stayed = sum(
+            len(users & left["top" if label == "high" else label]) for label, users in before.items()
+        )
+        assert stayed >= 0.99 * PEOPLE
+        assert verify(s, deep=True)["ok"]
+
+
+def test_a_former_name_is_not_anothers(decided):
+    with decided.open() as s:
+        rename(s, "value", "high", "top")
+        with pytest.raises(OperationError, match="'high' is what 'top' of 'value' was called before"):
+            rename(s, "value", "medium", "high")
+        with pytest.raises(OperationError, match="'high' is what 'top'"):
+            merge(s, "value", "medium", "low", "high")
+        assert rename(s, "value", "top", "high")["labels"] == ["high", "medium", "low"]
+        assert rename(s, "value", "high", "top")["labels"] == ["top", "medium", "low"]
+
+
+def test_a_model_that_does_not_know_what_a_rule_reads_is_not_promoted(decided):
+    with decided.open() as s:
+        before = models(s)["models"][0]["name"]
+        define(s, "best", "value = 'high'")
+        rename(s, "value", "high", "top")
+        inside = members(s, "best", limit=None)["total"]
+        for preview in (True, False):
+            with pytest.raises(
+                OperationError, match=f"'best' reads value = 'top', and {before} does not know"
+            ):
+                promote(s, before, preview=preview)
+        assert members(s, "best", limit=None)["total"] == inside
+        retire(s, "best")
+        assert promote(s, before)["promoted"]
+
+
+def test_a_rename_is_no_jump_of_sizes(decided):
+    with decided.open() as s:
+        rescore(s)
+    decided.at(42.5)
+    with decided.open() as s:
+        rescore(s)
+        before = {each["name"]: each for each in sizes(s).more}
+        rename(s, "value", "high", "top")
+        after = {each["name"]: each for each in sizes(s).more}
+    assert {name.replace("high", "top"): each["value"] for name, each in before.items()} == {
+        name: each["value"] for name, each in after.items()
+    }
