@@ -41,6 +41,7 @@ def rescore(
     full: Annotated[bool, flag("--full", text="Evaluate everyone, not only who is due.")] = False,
     from_: From = None,
     to: To = None,
+    preview: Annotated[bool, flag("--preview", text="Show who would move, write nothing.")] = False,
     follow: Annotated[
         bool, flag("--follow", text="Go on: after every commit, and at every tick's end.")
     ] = False,
@@ -57,6 +58,10 @@ def rescore(
         raise typer.BadParameter("stands alone: a range has --from and --to", param_hint="--at")
     if to is not None and from_ is None:
         raise typer.BadParameter("a range needs --from as well", param_hint="--to")
+    if preview and (follow or from_ is not None):
+        raise typer.BadParameter(
+            "is of what is due now: a range and --follow have none", param_hint="--preview"
+        )
     if follow and (full or any(told is not None for told in (at, from_, to))):
         raise typer.BadParameter("stands alone: it always scores what is due now", param_hint="--follow")
     out = output(context, store, json=json, quiet=quiet)
@@ -68,13 +73,17 @@ def rescore(
                 out.stream(at_once(following(s, tell=out.message, cancelled=stop)), RESCORES)
         elif from_ is None:
             with out.progress() as progress:
-                result = operation(s, at=tick_if(s, at), full=full, progress=progress)
+                result = operation(s, at=tick_if(s, at), full=full, preview=preview, progress=progress)
             out.document(result) if json else _show(out, result)
         else:
             start, end = tick(s, from_), tick_if(s, to)
             with out.progress() as progress:
                 ticks = rescore_range(s, start, end, full=full, progress=progress)
             out.stream(ticks, TICKS)
+    if preview:
+        out.message("A preview: nothing was recorded.")
+        out.next("segtui rescore")
+        return
     out.next("segtui changes --from -1d" if from_ is None else f"segtui replay --from {from_}")
 
 
@@ -92,6 +101,9 @@ def _show(out: Output, result: dict[str, Any]) -> None:
     )
     shown = result | ({"by_cause": counted(result["by_cause"])} if out.terminal else {})
     out.facts([(name.replace("_", " "), shown[name]) for name in names])
+    if result["preview"]:
+        columns = (Column("segment"), Column("from"), Column("to"), Column("users", words.count, right=True))
+        out.table(columns, [[end or "(none)" for end in flow] for flow in result["flows"]])
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui replay --from -30d --json | jq .changes")

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from db import projections, retention
+import polars as pl
+
+from db import projections, retention, vocabulary
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import last_rescore, over, pending
-from segtui.operations.progress import Cancelled, Progress, never, quiet
+from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.rescoring import Run
 from segtui.operations.session import Session
 from segtui.operations.times import iso
@@ -20,15 +22,16 @@ def rescore(
     *,
     at: int | None = None,
     full: bool = False,
+    preview: bool = False,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
 ) -> dict[str, Any]:
     """Closes each tick that ended since the last rescore, then scores the open one.
 
     `at` (µs) picks the first tick end at or after it and cannot lie past the current as-of. Twice in a
-    row records nothing new. Raises OperationError when there are no events or nothing to decide with.
+    row records nothing new. A `preview` tells the same and writes nothing. Raises OperationError when there
+    are no events or nothing to decide with.
     """
-    started = time.monotonic()
     now = s.require_as_of()
     to = now if at is None else s.ticks.at_or_after(at)
     if to > now:
@@ -36,21 +39,47 @@ def rescore(
             f"{iso(to, s.settings.timezone)} lies past the current as-of "
             f"({iso(now, s.settings.timezone)}): wait for it, or leave --at out."
         )
-    with s.store.transaction(actor=s.actor, source="rescore") as tx:
-        run = Run(s, tx, progress, cancelled, narrow=True)
-        run.walk(pending(s, to=to, full=full))
-        totals = run.finish()
-        position = s.store.head() if not run.steps else run.steps[-1]["position"]
-        hindsight = any(step["hindsight"] for step in run.steps)
+    told: dict[str, Any] = {}
+    started = time.monotonic()
+    try:
+        with s.store.transaction(actor=s.actor, source="rescore") as tx:
+            run = Run(s, tx, progress, cancelled, narrow=True)
+            run.walk(pending(s, to=to, full=full))
+            told = _told(s, run, to) | {"preview": preview}
+            if preview:
+                raise Stopped
+    except Stopped:
+        if not told:
+            raise
+    return told | {"seconds": round(time.monotonic() - started, 3)}
+
+
+def _told(s: Session, run: Run, to: int) -> dict[str, Any]:
+    """What a run up to the as-of `to` leaves, once its changes are appended."""
+    totals = run.finish()
     return {
         "as_of": iso(to, s.settings.timezone),
-        "position": position,
+        "position": s.store.head() if not run.steps else run.steps[-1]["position"],
         **totals,
+        "flows": _flows(s, run.changes),
         "state_digest": projections.state_digest(s.store),
-        "hindsight": hindsight,
-        "seconds": round(time.monotonic() - started, 3),
+        "hindsight": any(step["hindsight"] for step in run.steps),
         "ticks": [_worded(s, step) for step in run.steps],
     }
+
+
+def _flows(s: Session, changes: list[pl.DataFrame]) -> list[list[Any]]:
+    """[segmentation, from, to, changes], most frequent first; None for no label."""
+    if not changes:
+        return []
+    labels, names = (vocabulary.texts(s.store, kind) for kind in ("label", "segmentation"))
+    keys = ["segmentation", "from_label", "to_label"]
+    counted = pl.concat(changes).group_by(keys).len()
+    counted = counted.sort("len", *keys, descending=[True, False, False, False], nulls_last=True)
+    return [
+        [names[number], labels.get(left), labels.get(to), moved]
+        for number, left, to, moved in counted.iter_rows()
+    ]
 
 
 def rescore_range(

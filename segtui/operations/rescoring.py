@@ -61,7 +61,7 @@ class Run:
         self.reach = Reach(s)
         self._narrow = narrow
         self._deciders: dict[str, Decider] = {}
-        self._changes: list[pl.DataFrame] = []
+        self.changes: list[pl.DataFrame] = []
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
         self._kept: dict[str, Holdings] = {}
@@ -152,7 +152,7 @@ class Run:
 
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
-        frame = pl.concat(self._changes) if self._changes else None
+        frame = pl.concat(self.changes) if self.changes else None
         first = self.tx.next_seq
         if frame is not None and frame.height:
             self.tx.append_changes(frame.select([name for name in log.CHANGES if name != "seq"]))
@@ -378,7 +378,7 @@ class Run:
             body["environment"] = environment()
         self.tx.append_decision("rescored", body)
         if outcome.changes.height:
-            self._changes.append(outcome.changes)
+            self.changes.append(outcome.changes)
         self._sizes.append(sizes)
 
     def _report(self, as_of: int, names: Sequence[str], outcomes: Sequence[Outcome], started: float) -> None:

@@ -53,7 +53,7 @@ ACTIONS: tuple[Action, ...] = (
         "rescore",
         ("r",),
         "rescore",
-        "Evaluate who is due, record who moves; asks first.",
+        "Evaluate who is due; shows who would move first.",
         (EVERYWHERE,),
         bar=7,
     ),

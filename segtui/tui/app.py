@@ -20,8 +20,6 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.worker import get_current_worker
 
-from segtui.operations import words as numbers
-from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.times import iso
 from segtui.tui import places, preferences, words
 from segtui.tui.action import EVERYWHERE
@@ -30,6 +28,7 @@ from segtui.tui.ascii import Ascii
 from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.preferences import Preferences
+from segtui.tui.rescoring import rescoring
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
 from segtui.tui.screens.page import Page
@@ -311,17 +310,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
     # Jobs
 
     def action_rescore(self) -> None:
-        if not self.free():
-            return
-        self.push_screen(
-            Confirm(
-                "Rescore",
-                "Evaluates everyone who is due, and records who moves and why.\n"
-                "What is recorded stays; it can be called off while it runs.",
-                "rescore",
-            ),
-            lambda yes: self.start("rescoring", self._rescore, _rescored) if yes else None,
-        )
+        self.preview(rescoring(self.data))
 
     def heard(self, train: float, valid: float) -> None:
         """Keeps the losses of an epoch; called from the thread that trains."""
@@ -331,9 +320,6 @@ class SegtuiApp(Jobs, inherit_bindings=False):
     def on_segtui_app_epoch_ended(self) -> None:
         if not self.idle:
             self.page.heard(self.epochs)
-
-    def _rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
-        return self.data.rescore(progress, cancelled)
 
     # Leaving
 
@@ -364,10 +350,3 @@ class SegtuiApp(Jobs, inherit_bindings=False):
     def _leave(self) -> None:
         self._keep_place()
         self.exit()
-
-
-def _rescored(result: dict[str, Any]) -> str:
-    return (
-        f"Rescored up to {words.minute(result['as_of'])}: {numbers.count(result['evaluated'])} evaluated, "
-        f"{numbers.count(result['changed'])} moved, {numbers.seconds(result['seconds'])}."
-    )

@@ -312,12 +312,12 @@ class Data:
                     return
                 yield frame
 
-    def rescore(self, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
-        """Evaluates who is due and records the moves."""
+    def rescore(self, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
+        """Evaluates who is due and records the moves, or tells them."""
         from segtui.operations.rescore import rescore
 
         with open_session(self.path) as s:
-            return rescore(s, progress=progress, cancelled=cancelled)
+            return rescore(s, preview=preview, progress=progress, cancelled=cancelled)
 
     def erase(self, user: str, purge: bool, progress: Progress) -> dict[str, Any]:
         """Forgets a user; what they did as well when asked to purge."""

@@ -147,7 +147,10 @@ def test_score(cli: Cli, shop: Path, tmp_path: Path) -> None:
 
 def test_rescore_and_a_range(cli: Cli, shop: Path) -> None:
     keys = named("as_of position due evaluated changed by_cause state_digest hindsight seconds")
-    assert document(cli, shop, "rescore").keys() >= keys
+    before = document(cli, shop, "rescore", "--preview")
+    done = document(cli, shop, "rescore")
+    assert done.keys() >= keys | {"flows"}
+    assert [before[name] for name in ("as_of", "flows", "preview")] == [done["as_of"], done["flows"], True]
     full = document(cli, shop, "rescore", "--full")
     assert full["changed"] == 0
     ticks = lines(cli, shop, "rescore", "--from", "-5d", "--to", "now")

@@ -11,10 +11,12 @@ from segtui.operations.progress import Stopped
 from segtui.tui.data import Data
 
 RESULT = {"as_of": "2026-03-01T00:00:00+01:00", "evaluated": 48, "changed": 3, "seconds": 0.4}
+FLOWS = [["value", "high", "low", 2], ["value", None, "low", 1]]
+PREVIEW = RESULT | {"due": 40, "flows": FLOWS, "ticks": [{}, {}]}
 
 
 class SlowData(Data):
-    """A store whose rescore waits to be told to go on, or to be called off."""
+    """A store whose rescore is previewed at once, and waits to be told to go on, or to be called off."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -22,7 +24,9 @@ class SlowData(Data):
         self.started = threading.Event()
         self.called_off = False
 
-    def rescore(self, progress, cancelled):
+    def rescore(self, preview, progress, cancelled):
+        if preview:
+            return PREVIEW
         progress("rescoring 2026-03-01", 0.25)
         self.started.set()
         while not self.go_on.wait(0.01):
@@ -33,17 +37,18 @@ class SlowData(Data):
 
 
 class LockedData(Data):
-    def rescore(self, progress, cancelled):
+    def rescore(self, preview, progress, cancelled):
         raise StoreLocked("Process 4711 (segtui rescore) holds the store since 12:00: try again later.")
 
 
 @pytest.fixture
-async def running(shop, app_of, settle):
+async def running(shop, app_of, settle, press):
     data = SlowData(shop)
     app = app_of(shop, data=data)
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("r", "enter")
+        await press(pilot, "r")
+        await pilot.press("enter")
         while not data.started.is_set():
             await pilot.pause(0.01)
         await pilot.pause(0.05)
@@ -51,12 +56,18 @@ async def running(shop, app_of, settle):
         data.go_on.set()
 
 
-async def test_rescoring_asks_first(shop, app_of, settle, press, shown):
+async def test_rescoring_shows_who_would_move_first(shop, app_of, settle, press, shown):
     data = SlowData(shop)
     async with app_of(shop, data=data).run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await press(pilot, "r")
-        assert "records who moves and why" in shown(pilot.app)
+        screen = shown(pilot.app)
+        assert "40 users due over 2 ticks, 3 moves." in screen
+        told = [line.split("│")[1].split() for line in screen.splitlines() if " > " in line and "█" in line]
+        assert [(line[0], line[2:]) for line in told] == [
+            ("2", ["high", ">", "low"]),
+            ("1", ["(new)", ">", "low"]),
+        ]
         await press(pilot, "escape")
         assert not data.started.is_set()
         await press(pilot, "r", "n")

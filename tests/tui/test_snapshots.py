@@ -20,7 +20,6 @@ SCREENS = {
     "rules": ("n", "'loyal", "enter", "'orders_90d >= 2 AND rec"),
     "log": ("colon", "'log", "enter"),
     "export": ("x",),
-    "rescore": ("r",),
 }
 FURTHER = {"models": "M", "transitions": "X", "overlap": "O", "data": "Q"}
 SIZES = [(80, 24), (120, 40)]
@@ -60,6 +59,14 @@ def test_nothing_imported(snap_compare, empty, app_of, settle, size):
 @pytest.mark.parametrize("size", SIZES, ids=at)
 def test_nothing_scored(snap_compare, unscored, app_of, settle, size):
     assert snap_compare(app_of(unscored, poll=3600), terminal_size=size, run_before=settle)
+
+
+def test_rescore(snap_compare, unscored, app_of, settle, press):
+    async def walk(pilot):
+        await settle(pilot)
+        await press(pilot, "r")
+
+    assert snap_compare(app_of(unscored, poll=3600), terminal_size=(80, 24), run_before=walk)
 
 
 def test_narrow(snap_compare, shop, app_of, settle):
