@@ -105,7 +105,15 @@ def segments(
         )
     if wrong is not None:
         out.message(wrong)
-    out.next("segtui members value=high" if result["as_of"] else "segtui import FILE")
+    out.next(_first_held(result["segmentations"]) if result["as_of"] else "segtui import FILE")
+
+
+def _first_held(segmentations: list[dict[str, Any]]) -> str:
+    """The command that lists the first segment anybody is in; rescoring while there is none."""
+    held = (
+        (each["name"], label["label"]) for each in segmentations for label in each["labels"] if label["users"]
+    )
+    return next((f"segtui members {name}={label}" for name, label in held), "segtui rescore")
 
 
 def size_rows(segmentations: list[dict[str, Any]]) -> list[list[Any]]:

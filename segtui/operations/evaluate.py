@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MEANS = ("log_loss", "brier", "accuracy")
 """Metrics that are means over users, so that two models can be compared user by user."""
+EDITED = {"grown", "cut", "merged"}
+"""What a model's policy tells of edits of its labels."""
 TENURES = (0, 30, 90, 365, math.inf)
 MIN_PER_SLICE = 50
 DAY = 86_400_000_000
@@ -193,6 +195,11 @@ def _require_future(body: dict[str, Any], model: Model) -> None:
     if model.policy["label"] == "discovered":
         raise OperationError(
             f"Model {body['name']} was discovered: it groups users and predicts nothing that could be judged."
+        )
+    if EDITED & model.policy.keys():
+        raise OperationError(
+            f"The labels of model {body['name']} were added, cut or merged by hand: no outcome tells who "
+            "should hold them. Name the model it was made from, as 'segtui models' lists it."
         )
     if model.policy["label"] == "given":
         raise OperationError(

@@ -33,12 +33,19 @@ def rules_renamed(
     found: Definitions, segmentation: str, old: str, new: str
 ) -> list[tuple[str, dict[str, Any]]]:
     """The decisions (kind, body) that give each rule that names a label its new name."""
+    from engine.rule_words import LONGEST
+
     decisions = []
     for name, each in sorted(found.segmentations.items()):
         where = each.rule.where if each.rule else ""
         for _, start, end in reversed(_named(each.rule, segmentation, {old})):
             where = f"{where[:start]}'{new}'{where[end:]}"
         if each.rule is not None and where != each.rule.where:
+            if len(where.encode()) > LONGEST:
+                raise OperationError(
+                    f"The rule of {name!r} names {old!r}, and would have more than {LONGEST:,} bytes with "
+                    f"{new!r}: choose a shorter name, or shorten the rule with 'segtui segment edit {name}'."
+                )
             labels = tuple(new if label == old else label for label in each.rule.refers[segmentation])
             rule = replace(each.rule, where=where, refers=each.rule.refers | {segmentation: labels})
             told = {"name": name, "renamed": [segmentation, old, new]}

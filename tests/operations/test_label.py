@@ -6,6 +6,7 @@ from db import projections
 from segtui.operations.changes import changes
 from segtui.operations.decide import decide
 from segtui.operations.errors import OperationError
+from segtui.operations.evaluate import evaluate
 from segtui.operations.health import sizes
 from segtui.operations.label import add, merge, remove, rename
 from segtui.operations.log import log
@@ -335,6 +336,22 @@ def test_two_labels_are_the_fewest_and_what_was_decided_for_one_is_not_guessed(d
         merge(s, "value", "medium", "low")
         with pytest.raises(OperationError, match="nothing to decide"):
             merge(s, "value", "high", "medium_low")
+
+
+def test_a_rule_too_long_for_another_name_is_named(decided):
+    with decided.open() as s:
+        days = ", ".join(map(str, range(1, 831)))
+        define(s, "best", f"value = 'high' OR recency_days IN ({days})")
+        with pytest.raises(OperationError, match=r"'best' names 'high', and .* 4,096 bytes with 'h{60}'"):
+            rename(s, "value", "high", "h" * 60)
+        assert rename(s, "value", "high", "top")["rules"] == ["best"]
+
+
+def test_a_model_whose_labels_were_edited_has_nothing_to_be_judged_by(decided):
+    with decided.open() as s:
+        name = merge(s, "value", "medium", "low")["name"]
+        with pytest.raises(OperationError, match=f"{name} were added, cut or merged by hand"):
+            evaluate(s, model=name)
 
 
 def test_a_rule_that_followed_a_name_is_undone_with_it(decided):

@@ -17,7 +17,9 @@ from segtui.operations.evaluate import compare as side_by_side
 from segtui.operations.evaluate import evaluate
 from segtui.operations.ingest import import_files
 from segtui.operations.judgement import MIN_COMPARED, compare, probabilities
+from segtui.operations.label import merge
 from segtui.operations.models import models, promote
+from segtui.operations.segment import define, retire
 from segtui.operations.segments import segments
 from segtui.operations.session import open_session
 from segtui.operations.settings import training_settings
@@ -115,6 +117,16 @@ def test_a_model_that_is_not_worse_is_promoted(s):
     told = train(s, kind="logistic", options={"epochs": "30"})
     assert told["promoted"], told["why"]
     assert poor["name"] in told["why"]
+
+
+def test_a_model_that_does_not_know_what_a_rule_reads_is_kept_aside(s):
+    merge(s, "value", "high", "medium", "upper")
+    define(s, "best", "value = 'upper'")
+    told = train(s, **QUICK, promote=True)
+    assert not told["promoted"]
+    assert "'best' reads value = 'upper', which it does not know" in told["why"]
+    retire(s, "best")
+    assert promote(s, told["name"])["promoted"]
 
 
 # --- what the decision says ------------------------------------------------------------------------
