@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REPETITIONS = 20
+SCREENS = ("tests/tui/test_snapshots.py", "tests/tui/test_states.py")
 
 
 def run_tests(*arguments, **environment):
@@ -27,7 +28,7 @@ def run_tests(*arguments, **environment):
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("seed", range(REPETITIONS))
 def test_every_screen_looks_the_same_in_any_order(seed):
-    code, said = run_tests("tests/tui/test_snapshots.py", f"--randomly-seed={seed}")
+    code, said = run_tests(*SCREENS, f"--randomly-seed={seed}")
     assert code == 0, said
 
 

@@ -57,7 +57,7 @@ def external(n: int) -> str:
 
 
 def start_label(n: int) -> str:
-    return "high" if n % 6 == 0 else "medium" if n % 6 == 3 else "low"
+    return LABELS[{0: 0, 3: 1}.get(n % 6, 2)]
 
 
 def scheduled() -> list[Move]:
@@ -321,18 +321,36 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
 
 
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same day, operator and paths everywhere."""
+    monkeypatch.setenv("SEGTUI_NOW", str(micro(TICKS[-1])))
+    monkeypatch.setenv("SEGTUI_ACTOR", "tests")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/somewhere")
+
+
 @pytest.fixture(scope="session")
 def shop_master(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop, written once per process."""
-    path = tmp_path_factory.mktemp("shop") / "shop.db"
+    return written(tmp_path_factory.mktemp("shop") / "shop.db")
+
+
+def written(path: Path) -> Path:
+    """The shop in a new store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGTUI_KEY", KEY)
-        patch.setenv("SEGTUI_ACTOR", "tests")
-        # The log page shows who made the store, and when.
-        patch.setattr(time, "time_ns", lambda: micro(TICKS[-1]) * 1_000)
-        init(path, timezone="Europe/Paris", currency="EUR", clock="data")
+        begun(path)
         with Store.open(path) as store:
             Shop(store).write()
+    return path
+
+
+def begun(path: Path) -> Path:
+    """A new store; the log page shows who made it, and when."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGTUI_ACTOR", "tests")
+        patch.setattr(time, "time_ns", lambda: micro(TICKS[-1]) * 1_000)
+        init(path, timezone="Europe/Paris", currency="EUR", clock="data")
     return path
 
 
@@ -345,11 +363,17 @@ def shop(shop_master: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The shop, its labels and ids in characters that take two cells each."""
+    monkeypatch.setattr(f"{__name__}.LABELS", ("高价值", "中价值", "低"))
+    monkeypatch.setattr(f"{__name__}.external", lambda n: f"客户-{10_400 + 37 * n}")
+    return written(tmp_path / "商店.db")
+
+
+@pytest.fixture
 def empty(tmp_path: Path) -> Path:
     """A store with nothing in it."""
-    path = tmp_path / "empty.db"
-    init(path, timezone="Europe/Paris", currency="EUR", clock="data")
-    return path
+    return begun(tmp_path / "empty.db")
 
 
 @pytest.fixture

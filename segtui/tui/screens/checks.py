@@ -31,6 +31,8 @@ def quantity(value: float | None, unit: str) -> str:
         return "·"
     if unit == "share":
         return numbers.share(value)
+    if unit == "hours":
+        return f"{value:,.0f} h"
     return f"{value:g} {unit}" if float(value).is_integer() else f"{value:.2f} {unit}"
 
 

@@ -180,7 +180,8 @@ class ReplayPage(Page):
             sizes(frame, before, segmentation, self.query_one("#sizes").content_size.width),
         )
         moved = numbers.plural(frame["changes"], "change")
-        self._pane("flow", f"flow, this tick: {moved}", flow_matrix(frame, segmentation))
+        room = self.query_one("#flow").content_size.width
+        self._pane("flow", f"flow, this tick: {moved}", flow_matrix(frame, segmentation, room))
         chart = self.query_one("#chart").content_size
         history = [each["sizes"].get(segmentation, {}).get(label, 0) for each in self.frames]
         drawn = size_chart(history, self.index, chart.width, chart.height)

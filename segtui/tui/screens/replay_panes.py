@@ -9,11 +9,15 @@ from textual.content import Content
 from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.widgets.bars import bar
+from segtui.tui.widgets.cells import fit
 
 Frame = dict[str, Any]
 
 BAR = 12
 SIZES = 28
+LABEL = 8
+SIDE = 9
+NARROWEST = 4
 
 
 def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> Content:
@@ -27,7 +31,7 @@ def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> 
         moved = words.delta(users - then.get(label, 0) if before else None)
         lines.append(
             Content.assemble(
-                f"{label:<8.8}{numbers.count(users):>9} ",
+                f"{fit(label, LABEL)}{numbers.count(users):>9} ",
                 moved.pad_left(max(0, 8 - moved.cell_length)),
                 " ",
                 (bar(users / total if total else 0.0, room), "$primary"),
@@ -37,25 +41,21 @@ def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> 
     return Content("\n").join(lines)
 
 
-def flow_matrix(frame: Frame, segmentation: str) -> Content:
-    """Who went from which label (rows) to which (columns) at this tick."""
+def flow_matrix(frame: Frame, segmentation: str, width: int) -> Content:
+    """Who went from which label (rows) to which (columns) at this tick, in `width` cells."""
     flows = {(left, to): users for name, left, to, users in frame["flows"] if name == segmentation}
     labels: list[str | None] = list(frame["sizes"].get(segmentation, {}))
     rows = ([None] if any(left is None for left, _ in flows) else []) + labels
     columns = labels + ([None] if any(to is None for _, to in flows) else [])
-    head = "FROM \\ TO"
-    lines = [
-        Content.styled(f"{head:<9}" + "".join(f"{words.label(each):>8.8}" for each in columns), words.DIM)
-    ]
+    cell = max(NARROWEST, min(LABEL, (width - SIDE) // max(1, len(columns))))
+    heads = "".join(f" {fit(words.label(each), cell - 1, right=True)}" for each in columns)
+    lines = [Content.styled("FROM \\ TO".ljust(SIDE) + heads, words.DIM)]
     for left in rows:
-        name = "(new)" if left is None else left
-        cells = [Content.styled(f"{name:<9.9}", words.DIM)]
+        cells = [Content.styled(fit("(new)" if left is None else left, SIDE), words.DIM)]
         for to in columns:
             users = flows.get((left, to), 0)
-            if left == to:
-                cells.append(Content.styled(f"{'-':>8}", words.DIM))
-            else:
-                cells.append(Content.styled(f"{numbers.count(users):>8}", "bold" if users else words.DIM))
+            text = "-" if left == to else numbers.count(users)
+            cells.append(Content.styled(f"{text:>{cell}}", "bold" if users and left != to else words.DIM))
         lines.append(Content("").join(cells))
     return Content("\n").join(lines)
 

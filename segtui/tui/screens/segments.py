@@ -19,6 +19,7 @@ from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.decisions import ask_for_decision
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar, sparkline
+from segtui.tui.widgets.cells import fit
 from segtui.tui.widgets.charts import size_chart
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
@@ -27,6 +28,7 @@ LATEST = 50
 REASONS = 6
 BAR = 16
 LABEL = 6
+USER = 10
 OWN = ("rule", "list")
 CAUSE = 10
 
@@ -371,7 +373,7 @@ def _latest(changes: list[dict[str, Any]]) -> Content:
     return Content("\n").join(
         Content.assemble(
             (change["as_of"][5:10], words.DIM),
-            f" {change['user']:<10.10} ",
+            f" {fit(change['user'], USER)} ",
             words.move(change, LABEL),
             " ",
             words.cause(change["cause"], CAUSE),

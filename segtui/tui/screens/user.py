@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -16,6 +17,7 @@ from segtui.tui.erasing import ask_for_erasure
 from segtui.tui.questions import Filter
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.bars import bar
+from segtui.tui.widgets.cells import fit
 from segtui.tui.widgets.charts import chance_chart
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
@@ -23,6 +25,7 @@ SHOWS = ("all", "orders", "changes")
 ORDERS = ("purchase", "refund")
 HISTORY = 60
 BAR = 16
+GROUP = 24
 CHART = 8
 MOST_BARS = 10
 NOBODY = """[bold]No user chosen.[/]
@@ -213,11 +216,11 @@ def _chances(found: dict[str, Any]) -> Content:
             "A rule decides, without probabilities. A trained model gives them: segtui train.", words.DIM
         )
     held = _held(found)
-    width = max(len(label) for label in chances)
+    width = max(map(cell_len, chances))
     lines = [
         Content.assemble(
             (">" if label == held else " ", words.KEY),
-            (f" {label:<{width}} ", "bold" if label == held else ""),
+            (f" {fit(label, width)} ", "bold" if label == held else ""),
             f"{chance:.2f} ",
             (bar(chance, BAR), "$primary" if label == held else "$secondary"),
         )
@@ -300,7 +303,7 @@ def _weight(name: str, weight: float, style: str = "", *, barred: bool = False) 
     colour = words.RISE if weight > 0 else words.FALL
     bars = ("+" if weight > 0 else "-") * min(MOST_BARS, round(abs(weight) * 2))
     return Content.assemble(
-        (f"{name:<24.24}", style), (f"{weight:>+7.2f}", colour), (f" {bars}" if barred else "", colour)
+        (fit(name, GROUP), style), (f"{weight:>+7.2f}", colour), (f" {bars}" if barred else "", colour)
     )
 
 
