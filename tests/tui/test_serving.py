@@ -96,7 +96,7 @@ async def test_the_first_page_comes_and_a_key_works(shop):
         await client.close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here to open the page with: apt-get install chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium to open the page with: apt-get install chromium")
 def test_a_browser_shows_the_first_page(shop, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
