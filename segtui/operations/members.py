@@ -9,14 +9,11 @@ from typing import Any
 import polars as pl
 
 from db import lookups, projections, vocabulary
-from engine.exact import quotient
-from engine.features import feature_names, features, narrowed, text_columns
-from segtui.operations.definitions import IN_OUT, definitions, require_segment
+from segtui.operations.asked import Asked
+from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
-from segtui.operations.features import catalogue_spec
 from segtui.operations.moment import Moment, moment, refuse_unrecorded
 from segtui.operations.progress import Progress, quiet
-from segtui.operations.rule_size import labels_at
 from segtui.operations.session import Session
 from segtui.operations.silence import Leaving, leaving, until
 
@@ -50,7 +47,7 @@ def members(
     by leaves too, whoever stays coming last. Otherwise `leaves` is null: it asks what decides about every
     tick to come.
     """
-    field, descending = _field(order)
+    field, descending = field_of(order)
     known, label = require_segment(s, segment, position=position)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
@@ -65,10 +62,8 @@ def members(
         frame = _by_leaving(frame, silent, descending=descending) if field == LEAVES else frame
         page, total = frame.slice(offset, limit), frame.height
     elif where is None and not when.past and number is not None and code is not None:
-        page = lookups.member_page(
-            s.store, number, code, order=field, descending=descending, limit=limit, offset=offset
-        )
         total = projections.sizes(s.store, number).get(code, 0)
+        page = _page(s, number, code, total, field, descending, offset, limit)
     else:
         frame, _ = member_frame(s, segment, where=where, at=at, position=position, order=order)
         page, total = frame.slice(offset, limit), frame.height
@@ -81,6 +76,28 @@ def members(
         "total": total,
         "members": rows(s, page, silent),
     }
+
+
+def _page(
+    s: Session,
+    number: int,
+    code: int,
+    total: int,
+    field: str,
+    descending: bool,
+    offset: int,
+    limit: int | None,
+) -> pl.DataFrame:
+    """One page at the head; by user, in whose order the index stands, from whichever end is nearer."""
+    after = 0 if limit is None else max(0, total - offset - limit)
+    if field != "user" or limit is None or offset <= after:
+        return lookups.member_page(
+            s.store, number, code, order=field, descending=descending, limit=limit, offset=offset
+        )
+    count = max(0, min(limit, total - offset))
+    return lookups.member_page(
+        s.store, number, code, descending=not descending, limit=count, offset=after
+    ).reverse()
 
 
 def _ahead(
@@ -109,7 +126,7 @@ def member_frame(
     order: str | None = None,
 ) -> tuple[pl.DataFrame, Moment]:
     """user, label, probability, margin, since, seq of all members in the order asked for, and when."""
-    field, descending = _field(order)
+    field, descending = field_of(order)
     known, label = require_segment(s, segment, position=position)
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
@@ -121,7 +138,7 @@ def member_frame(
         frame = _past(s, number, code, when, field, descending=descending)
     else:
         frame = lookups.member_page(s.store, number, code, order=field, descending=descending)
-    return (_where(s, frame, where, when) if where else frame), when
+    return (Asked(s, when).keep(s, frame, where) if where else frame), when
 
 
 def rows(s: Session, page: pl.DataFrame, silent: Mapping[int, Leaving]) -> list[dict[str, Any]]:
@@ -152,46 +169,7 @@ def _past(s: Session, number: int, code: int, when: Moment, field: str, *, desce
     return frame.sort(column, "user", descending=[descending, False])
 
 
-def _where(s: Session, frame: pl.DataFrame, where: str, when: Moment) -> pl.DataFrame:
-    """The members for which the expression holds at the as-of shown."""
-    from engine.rules import compile_rule
-
-    as_of = when.as_of
-    assert as_of is not None
-    events = s.events(before=as_of, position=when.position)
-    attributes = s.attributes(position=when.position)
-    spec = catalogue_spec(s, events, attributes)
-    columns: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
-    columns |= {name: pl.Float64() for name in feature_names(spec)}
-    columns |= {name: pl.String() for name in text_columns(spec)}
-    segments = {
-        each.name: each.labels
-        for each in definitions(s, position=when.position).segmentations.values()
-        if each.labels and each.name not in columns
-    }
-    columns |= {
-        name: pl.Boolean() if labels == IN_OUT else pl.Enum(labels) for name, labels in segments.items()
-    }
-    rule = compile_rule(where, columns)
-    names = rule.meta.root_names()
-    for name in names:
-        refuse_unrecorded(s, when, name)
-    asked = frame["user"].to_numpy()
-    who = s.identity(position=when.position).at(as_of)
-    read = [name for name in names if name not in segments]
-    known = features(events, who, as_of, narrowed(spec, read), attributes, users=asked)
-    table = frame.join(known, on="user", how="left", maintain_order="left").with_columns(
-        quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
-    )
-    for name in segments.keys() & set(names):
-        held = labels_at(s, name, when.folded, when.position)
-        table = table.join(held, on="user", how="left", maintain_order="left")
-        if segments[name] == IN_OUT:
-            table = table.with_columns((pl.col(name) == IN_OUT[0]).fill_null(value=False))
-    return frame.filter(table.select(rule).to_series())
-
-
-def _field(order: str | None) -> tuple[str, bool]:
+def field_of(order: str | None) -> tuple[str, bool]:
     """The field an order names, without its sign; and whether that is a minus."""
     field = (order or "user").removeprefix("-")
     known = (*lookups.MEMBER_ORDERS, LEAVES)

@@ -6,7 +6,9 @@ operation that the first page does not need is loaded by the method that calls i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ from segtui.tui.questions import Filter, Moves
 from segtui.tui.widgets.rule_input import Names
 
 if TYPE_CHECKING:
+    from segtui.operations.listing import Listing
     from segtui.operations.policies import Wish
     from segtui.operations.rule_size import Draft
 
@@ -50,6 +53,8 @@ class Data:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._draft: Draft | None = None
+        self._listing: Listing | None = None
+        self._one_reader = threading.Lock()
 
     def watch(self, changed: Callable[[], object], wait: Callable[[], bool]) -> None:
         """Calls `changed` whenever another connection has committed; `wait` pauses, and ends it by False."""
@@ -257,11 +262,33 @@ class Data:
     def members(
         self, segment: str, where: str | None, order: str | None, at: int | None, offset: int, limit: int
     ) -> dict[str, Any]:
-        """One page of a segment's members."""
+        """One page of a segment's members.
+
+        By arrival the store has them in order; for all else everyone is read once.
+        """
         from segtui.operations.members import members
 
         with open_session(self.path) as s:
-            return members(s, segment, where=where, order=order, at=at, offset=offset, limit=limit)
+            if where is None and at is None and order in (None, "user", "-user"):
+                return members(s, segment, order=order, offset=offset, limit=limit)
+            with self._listing_of(s, segment, at) as listing:
+                return listing.page(s, where, order, offset, limit)
+
+    def read_members(self, segment: str, at: int | None) -> None:
+        """Reads everyone of a segment, so that what is then asked about them is answered at once."""
+        with open_session(self.path) as s, self._listing_of(s, segment, at):
+            pass
+
+    @contextmanager
+    def _listing_of(self, s: Session, segment: str, at: int | None) -> Iterator[Listing]:
+        """The listing of a segment, one thread's at a time."""
+        from segtui.operations.listing import Listing
+
+        with self._one_reader:
+            if self._listing is None or not self._listing.current(s, segment, at):
+                self._listing = None  # gives its memory back before another is read
+                self._listing = Listing(s, segment, at)
+            yield self._listing
 
     def user(self, user: str, at: int | None, history: int) -> dict[str, Any]:
         """One user, with the probabilities of the last `history` ticks."""

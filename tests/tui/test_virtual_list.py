@@ -71,6 +71,17 @@ async def test_a_million_rows_ask_for_the_pages_shown_only(pilot):
     assert app.asked == [MILLION - PAGE]
 
 
+async def test_the_next_page_is_asked_for_before_it_is_seen(pilot):
+    listed = pilot.app.list
+    listed.cursor = PAGE // 2 - 1
+    await pilot.pause()
+    assert pilot.app.asked == []
+    await pilot.press("j")
+    await pilot.pause()
+    assert pilot.app.asked == [PAGE]
+    assert listed.row(PAGE) is not None
+
+
 async def test_pages_long_unseen_are_let_go(pilot):
     for page in range(1, KEPT_PAGES + 20):
         pilot.app.list.cursor = page * PAGE

@@ -237,6 +237,12 @@ class MembersPage(Page):
             self.segtui.data.members(segment, text or None, None, at, 0, 1)
             return text
 
+        self.ask(
+            "reading",
+            lambda _cancelled: self.segtui.data.read_members(segment, at),
+            lambda _: None,
+            lambda _: None,
+        )
         self.app.push_screen(
             Prompt(
                 f"Members of {segment} for whom",

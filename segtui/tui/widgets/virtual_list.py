@@ -180,6 +180,10 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         return max(0, min(cursor, self.total - 1))
 
     def watch_cursor(self) -> None:
+        # Asked for before they are seen, so that no key waits for them.
+        for index in (self.cursor - PAGE // 2, self.cursor + PAGE // 2):
+            if 0 <= index < self.total:
+                self._want(index)
         self._show_cursor()
         self.refresh()
         self.post_message(self.Moved(self))
@@ -295,7 +299,7 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _want(self, index: int) -> None:
         first = index - index % PAGE
-        if self._whole or first in self._asked:
+        if self._whole or first in self._asked or first in self._pages:
             return
         self._asked.add(first)
         # After the paint that found it missing, and in this widget's own name.

@@ -1,0 +1,98 @@
+"""What expressions about a segment's members read: told by the log when first named, then kept."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from engine.errors import EngineError
+from engine.exact import quotient
+from engine.features import FeatureSpec, feature_names, features, narrowed, text_columns
+from engine.rules import compile_rule
+from segtui.operations.definitions import IN_OUT, definitions
+from segtui.operations.features import catalogue_spec
+from segtui.operations.moment import Moment, refuse_unrecorded
+from segtui.operations.rule_size import labels_at
+from segtui.operations.session import Session
+
+OWN: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
+"""What every member has: an expression over these alone needs no events."""
+
+
+class Asked:
+    """Everything such expressions named so far at one moment, a row per member."""
+
+    def __init__(self, s: Session, when: Moment) -> None:
+        self.when = when
+        self._spec: FeatureSpec | None = None
+        self._known: pl.DataFrame | None = None
+        self._segments = {
+            each.name: each.labels
+            for each in definitions(s, position=when.position).segmentations.values()
+            if each.labels
+        }
+
+    def keep(self, s: Session, frame: pl.DataFrame, where: str) -> pl.DataFrame:
+        """The members (user, probability, margin, in any order, the same users every time) for whom the
+        expression holds.
+
+        Raises EngineError for one that cannot be read, OperationError for what was not recorded.
+        """
+        try:
+            rule = compile_rule(where, OWN)
+        except EngineError:
+            rule = compile_rule(where, self._columns(s))
+        names = rule.meta.root_names()
+        for name in names:
+            refuse_unrecorded(s, self.when, name)
+        self._read(s, frame["user"], [name for name in names if name not in OWN])
+        table = frame if self._known is None else frame.join(
+            self._known, on="user", how="left", maintain_order="left"
+        )  # fmt: skip
+        table = table.with_columns(
+            quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
+        )
+        return frame.filter(table.select(rule).to_series())
+
+    def _columns(self, s: Session) -> dict[str, pl.DataType]:
+        """Every name an expression may use; a feature goes before a segment of the same name."""
+        spec = self._told(s)
+        columns = OWN | {name: pl.Float64() for name in feature_names(spec)}
+        columns |= {name: pl.String() for name in text_columns(spec)}
+        return columns | {
+            name: pl.Boolean() if labels == IN_OUT else pl.Enum(labels)
+            for name, labels in self._segments.items()
+            if name not in columns
+        }
+
+    def _told(self, s: Session) -> FeatureSpec:
+        if self._spec is None:
+            events = s.events(before=self.when.as_of, position=self.when.position)
+            self._spec = catalogue_spec(s, events, s.attributes(position=self.when.position))
+        return self._spec
+
+    def _read(self, s: Session, users: pl.Series, names: list[str]) -> None:
+        """Adds the columns that are not known yet."""
+        known = pl.DataFrame({"user": users}) if self._known is None else self._known
+        missing = [name for name in names if name not in known.columns]
+        if not missing:
+            return
+        spec = self._told(s)
+        told = {*feature_names(spec), *text_columns(spec)}
+        read = [name for name in missing if name in told]
+        as_of, position = self.when.as_of, self.when.position
+        assert as_of is not None
+        if read:
+            events = s.events(before=as_of, position=position)
+            who = s.identity(position=position).at(as_of)
+            asked = users.to_numpy()
+            new = features(
+                events, who, as_of, narrowed(spec, read), s.attributes(position=position), users=asked
+            )
+            known = known.join(new.select("user", *read), on="user", how="left", maintain_order="left")
+        for name in missing:
+            if name not in told:
+                held = labels_at(s, name, self.when.folded, position)
+                known = known.join(held, on="user", how="left", maintain_order="left")
+                if self._segments[name] == IN_OUT:
+                    known = known.with_columns((pl.col(name) == IN_OUT[0]).fill_null(value=False))
+        self._known = known

@@ -1,0 +1,93 @@
+"""A listing tells what `members` tells, page by page, whatever is asked about it in turn."""
+
+import itertools
+
+import pytest
+
+from engine.errors import EngineError
+from segtui.operations.errors import OperationError
+from segtui.operations.listing import Listing
+from segtui.operations.members import members
+from segtui.operations.segment import define
+
+WHERES = (
+    None,
+    "margin < 0.2",
+    "probability > 0.1 AND orders_90d >= 2",
+    "orders_90d >= 2 AND keen",
+    "recency_days < 3",
+)
+ORDERS = ("user", "-user", "margin", "-margin", "since", "-cause")
+
+
+@pytest.fixture
+def lived(shop, give_model):
+    """Two dozen customers under a model, with a segment of their own, some of them back on the last day."""
+    shop.at(20.5)
+    shop.events(
+        [(f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n) for n in range(24) for d in range(n % 5, 20, 5)]
+    )
+    with shop.open() as s:
+        give_model(s)
+        define(s, "keen", "recency_days < 4")
+    return shop
+
+
+def segment_of_most(s):
+    found = {name: members(s, f"value={name}")["total"] for name in ("high", "medium", "low")}
+    return f"value={max(found, key=found.get)}"
+
+
+def test_every_page_is_that_of_members(lived):
+    with lived.open() as s:
+        segment = segment_of_most(s)
+        listing = Listing(s, segment, None)
+        seen = set()
+        for where, order in itertools.product(WHERES, ORDERS):
+            for offset in (0, 2, 5):
+                how = {"where": where, "order": order, "offset": offset, "limit": 3}
+                page = listing.page(s, **how)
+                assert page == members(s, segment, **how)
+            seen.add(page["total"])
+        assert len(seen) > 2
+
+
+def test_pages_from_either_end_are_slices_of_everyone(lived):
+    with lived.open() as s:
+        segment = segment_of_most(s)
+        for order in ("user", "-user"):
+            everyone = members(s, segment, order=order, limit=None)["members"]
+            assert len(everyone) > 6
+            for offset, limit in itertools.product(range(len(everyone) + 2), (1, 3, 50)):
+                page = members(s, segment, order=order, offset=offset, limit=limit)
+                assert page["members"] == everyone[offset : offset + limit]
+                assert page["total"] == len(everyone)
+
+
+def test_a_past_moment_has_no_margins_to_ask_for(lived):
+    lived.at(25.5)
+    lived.events([("u01", 25.1, "purchase", 90.0)])
+    with lived.open() as s:
+        from segtui.operations.rescore import rescore
+
+        rescore(s)
+        at = lived.instant(21)
+        segment = segment_of_most(s)
+        listing = Listing(s, segment, at)
+        how = {"where": "recency_days < 3", "order": "since", "offset": 0, "limit": 9}
+        assert listing.page(s, **how) == members(s, segment, at=at, **how)
+        for refused in ({"where": "margin < 1", "order": None}, {"where": None, "order": "margin"}):
+            with pytest.raises(OperationError, match="No margin is recorded"):
+                listing.page(s, offset=0, limit=9, **refused)
+
+
+def test_it_is_current_until_the_log_moves_on(lived):
+    with lived.open() as s:
+        segment = segment_of_most(s)
+        listing = Listing(s, segment, None)
+        assert listing.current(s, segment, None)
+        assert not listing.current(s, "value=medium", None)
+        define(s, "late", "recency_days > 9")
+        assert not listing.current(s, segment, None)
+        with pytest.raises(EngineError, match="margni"):
+            listing.page(s, "margni < 1", None, 0, 9)
