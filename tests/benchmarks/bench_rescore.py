@@ -204,7 +204,7 @@ def bench(sizes, batches, folder, **training):
             train(s, promote=False, **training)
     rows, told = [], []
     for users, store in stores.items():
-        give(stores[sizes[0]], store) if users != sizes[0] else _promoted(store)
+        give(stores[sizes[0]], store) if users != sizes[0] else promoted(store)
         found, moved, due = measured(store, users, batches)
         row = {
             "users": users,
@@ -238,7 +238,7 @@ def bench(sizes, batches, folder, **training):
     return told, ratios
 
 
-def _promoted(store):
+def promoted(store):
     """Makes the one model of a store decide in it."""
     with open_session(store) as s:
         trained = log.decisions(s.store, kinds=("model_trained",))[-1].body
