@@ -122,3 +122,28 @@ def test_a_window_that_empties_moves_its_user_at_that_tick(
         assert first_left(what_if(s, from_=start, model="small"), "value", "high") == expected
         rescore_range(s, start)
         assert daily.moves(s) == found, "a new pass finds the same"
+
+
+@pytest.mark.parametrize("first", [datetime(2026, 3, 26), datetime(2026, 10, 22)], ids=["spring", "autumn"])
+def test_a_frame_counts_the_events_of_its_own_day(make_shop, monkeypatch, first):
+    zone, shop = ZoneInfo("Europe/Berlin"), make_shop(timezone="Europe/Berlin")
+    days = [first + timedelta(days=number) for number in range(7)]
+    times = [
+        (day + edge + timedelta(seconds=each)).replace(tzinfo=zone)
+        for number, day in enumerate(days)
+        for edge in (timedelta(), timedelta(hours=23, minutes=59))
+        for each in range(number + 1)
+    ]
+    lines = [
+        {"user": f"u{number}", "time": each.isoformat(), "kind": "view"} for number, each in enumerate(times)
+    ]
+    path = shop.path.with_name("views.ndjson")
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    monkeypatch.setenv("SEGTUI_NOW", str(int(times[-1].timestamp()) * 1_000_000))
+    with shop.open() as s:
+        import_files(s, [path], format="events")
+        define(s, "lately", "views_28d >= 1")
+        start = s.instant(days[0].replace(tzinfo=zone).isoformat())
+        rescore_range(s, start)
+        frames = list(replay(s, from_=start))
+    assert [each["events"] for each in frames] == [2 * (number + 1) for number in range(7)]
