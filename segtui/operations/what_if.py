@@ -33,6 +33,7 @@ def what_if(
     define: tuple[str, str] | None = None,
     decide: tuple[str, Wish] | None = None,
     feed: bool = False,
+    named: int = 0,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
 ) -> Iterator[dict[str, Any]]:
@@ -41,7 +42,9 @@ def what_if(
     Under `model`, under the rule `define` (name, expression) of a new or known segment, under the policy
     `decide` (segmentation, what is asked; shares fitted to today's probabilities), or with none of them under
     what decides today. Segments that read the one changed follow; what they read besides is taken as
-    recorded. `differs` counts the users who hold another label than recorded, by segmentation. Default range:
+    recorded. `differs` counts the users who hold another label than recorded, by segmentation. With `named`
+    a frame also has `corrections` as [segmentation, recorded, decided, users], `recorded`, the sizes then,
+    and `differing`, at most so many of those users: {user, segmentation, recorded, decided}. Default range:
     the last 90 ticks. Other writers wait meanwhile. Raises OperationError as `replay` does, EngineError for a
     rule that cannot be read.
     """
@@ -65,7 +68,17 @@ def what_if(
             names = _affected(definitions(s), edit)
             run.walk(backfill(s, start=start, to=end, only=names), edit=edit)
             run.finish()
-            told = beside(s, start, end, position, sorted(names), feed=feed)
+            told = beside(
+                s,
+                start,
+                end,
+                position,
+                sorted(names),
+                feed=feed,
+                corrections=named > 0,
+                named=named,
+                cancelled=cancelled,
+            )
             raise Stopped
     except Stopped:
         if not told:
@@ -113,21 +126,26 @@ def beside(
     *,
     feed: bool,
     corrections: bool = False,
+    named: int = 0,
+    cancelled: Cancelled = never,
 ) -> list[dict[str, Any]]:
     """The frames decided again, each with how many users differ from the frame recorded up to `position`.
 
-    `corrections`: also how, as [segmentation, recorded, decided, users].
+    `corrections`: also how, as [segmentation, recorded, decided, users]; `named`: also the sizes recorded,
+    and at most so many of the users, by their order of arrival.
     """
     recorded, again = _Last(), _Last()
     known = sorted(name for name in names if vocabulary.number(s.store, "segmentation", name) is not None)
     defined = definitions(s)
     became = {name: defined.ever(name).became for name in known}
     told = []
-    for _, frame in zip(
+    for then, frame in zip(
         replay(s, from_=start, to=end, position=position, watch=recorded.keep),
         replay(s, from_=start, to=end, feed=feed, watch=again.keep),
         strict=True,
     ):
+        if cancelled():
+            raise Stopped
         pairs = {
             name: (_now(recorded.state.get(name, {}), became[name]), again.state.get(name, {}))
             for name in known
@@ -136,6 +154,9 @@ def beside(
         if corrections:
             found = [[name, *each] for name, pair in pairs.items() for each in _corrections(*pair)]
             frame |= {"corrections": found}
+        if named:
+            who = [each for name, pair in pairs.items() for each in _named(s, name, *pair, named)]
+            frame |= {"recorded": then["sizes"], "differing": who}
         told.append(frame)
     return told
 
@@ -167,6 +188,29 @@ def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:
     )
     everyone = np.union1d(*(np.concatenate([none, *state.values()]) for state in (one, other)))
     return len(everyone) - same
+
+
+def _named(
+    s: Session, name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray], count: int
+) -> list[dict[str, Any]]:
+    """The first users who hold another label, or a label in one of the two only."""
+    labels = (*one, *(label for label in other if label not in one))
+    users = np.unique(np.concatenate([np.array([], np.int64), *one.values(), *other.values()]))
+    held = np.full((2, len(users)), len(labels))
+    for row, state in zip(held, (one, other), strict=True):
+        for label, those in state.items():
+            row[np.searchsorted(users, those)] = labels.index(label)
+    apart = np.flatnonzero(held[0] != held[1])[:count]
+    external, texts = s.external(users[apart].tolist()), (*labels, None)
+    return [
+        {
+            "user": external[user],
+            "segmentation": name,
+            "recorded": texts[left],
+            "decided": texts[right],
+        }
+        for user, left, right in zip(users[apart].tolist(), *held[:, apart].tolist(), strict=True)
+    ]
 
 
 def _corrections(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> list[list[Any]]:

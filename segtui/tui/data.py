@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from segtui.operations.listing import Listing
     from segtui.operations.policies import Wish
     from segtui.operations.rule_size import Draft
+    from segtui.operations.trials import Trial
 
 Heard = Callable[[float, float], None]
 """Told the training and the validation loss of each epoch."""
@@ -345,6 +346,26 @@ class Data:
 
         with open_session(self.path) as s:
             return rescore(s, preview=preview, progress=progress, cancelled=cancelled)
+
+    def trial(self, text: str) -> Trial:
+        """What is to be tried over the past, as it was typed."""
+        from segtui.operations.trials import parse_trial
+
+        with open_session(self.path) as s:
+            return parse_trial(s, text)
+
+    def what_if(
+        self, trial: Trial, first: int, named: int, progress: Progress, cancelled: Cancelled
+    ) -> dict[str, Any]:
+        """The ticks from `first` on, the last 90 at most, decided again; and the position they are of."""
+        from segtui.operations.what_if import DEFAULT_TICKS, what_if
+
+        with open_session(self.path) as s:
+            position = s.store.head()
+            start = max(s.ticks.previous(first), s.ticks.shift(s.require_as_of(), -DEFAULT_TICKS))
+            how: dict[str, Any] = {"model": trial.model, "define": trial.define, "decide": trial.decide}
+            frames = what_if(s, from_=start, **how, named=named, progress=progress, cancelled=cancelled)
+            return {"position": position, "frames": list(frames)}
 
     def erase(self, user: str, purge: bool, progress: Progress) -> dict[str, Any]:
         """Forgets a user; what they did as well when asked to purge."""

@@ -96,6 +96,10 @@ class Jobs(App[None]):
 
         self._run(what, work, then)
 
+    def look(self, what: str, work: Work, then: Callable[[Result], None]) -> None:
+        """Runs a job that writes nothing; `then` takes what it found."""
+        self._run(what, work, then)
+
     def preview(self, writing: Writing) -> None:
         """Runs the preview, shows what it found, and writes when told to.
 

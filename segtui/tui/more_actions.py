@@ -19,6 +19,12 @@ DECISIONS = (
         ("segments",),
         bar=4,
     ),
+    Action(
+        *("what_if", ("i",), "what if", "These ticks under another model, rule, decision."),
+        ("replay",),
+        bar=5,
+    ),
+    Action("mode", ("m",), "mode", "As recorded, decided again, or what if.", ("replay",), bar=6),
 )
 
 RULES = (

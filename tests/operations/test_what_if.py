@@ -3,11 +3,14 @@
 import pytest
 
 from db import log
+from engine.errors import EngineError
 from segtui.operations.errors import OperationError
 from segtui.operations.models import promote
+from segtui.operations.policies import Wish
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, edit
+from segtui.operations.trials import Trial, parse_trial
 from segtui.operations.what_if import what_if
 
 SAME = ("as_of", "changes", "by_cause", "sizes", "flows", "frame_digest", "state_digest")
@@ -84,6 +87,54 @@ def test_a_rule_is_tried_with_what_it_reads_as_recorded(scored):
         done = list(replay(s, from_=scored.instant(30)))
         sizes = [each["sizes"]["lately"] for each in done]
         assert sizes == [each["sizes"]["lately"] for each in shown]
+
+
+def test_users_who_differ_are_named(scored):
+    with scored.open() as s:
+        define(s, "lately", "recency_days < 20")
+        list(rescore_range(s, scored.instant(30)))
+        changed = {"from_": scored.instant(50), "define": ("lately", "recency_days < 5")}
+        recorded = list(replay(s, from_=scored.instant(50)))
+        for frame, then in zip(what_if(s, **changed, named=99), recorded, strict=True):
+            assert frame["recorded"] == then["sizes"]
+            named = frame["differing"]
+            assert len(named) == frame["differs"]["lately"]
+            pairs = [(each["recorded"], each["decided"]) for each in named]
+            assert {(left, to): users for _, left, to, users in frame["corrections"]} == {
+                pair: pairs.count(pair) for pair in pairs
+            }
+            for label, users in frame["sizes"]["lately"].items():
+                came = sum(to == label for _, to in pairs) - sum(left == label for left, _ in pairs)
+                assert users == then["sizes"]["lately"][label] + came
+        assert frame["differs"]["lately"] > 2
+        assert [each["differing"] for each in what_if(s, **changed, named=2)][-1] == named[:2]
+
+
+@pytest.mark.parametrize(
+    ("text", "trial", "arguments"),
+    [
+        ("small", Trial(model="small", text="small"), "--mode what-if --model small"),
+        (
+            "new=recency_days = 3",
+            Trial(define=("new", "recency_days = 3"), text="new=recency_days = 3"),
+            "--mode what-if --define new=recency_days = 3",
+        ),
+        (
+            "value --margin 0.1",
+            Trial(decide=("value", Wish(margin=100_000)), text="value --margin 0.1"),
+            "--mode what-if --decide value --margin 0.1",
+        ),
+    ],
+)
+def test_what_is_typed_is_read(scored, record_model, text, trial, arguments):
+    with scored.open() as s:
+        record_model(s)
+        promote(s, "small")
+        assert parse_trial(s, text) == trial
+        assert " ".join(trial.arguments) == arguments
+        for wrong in ("", "smal", "value = 'high'", "gone --margin 1", "new = rec > 3"):
+            with pytest.raises((OperationError, EngineError)):
+                parse_trial(s, wrong)
 
 
 def test_what_cannot_be_tried_is_said(scored):

@@ -21,8 +21,8 @@ from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.questions import Moves
 from segtui.tui.screens.dialogs import Prompt
-from segtui.tui.screens.page import Page
-from segtui.tui.screens.replay_panes import by_cause, flow_matrix, sizes
+from segtui.tui.screens.replay_modes import DIFFERING, Modes
+from segtui.tui.screens.replay_panes import both_sizes, by_cause, differing, flow_matrix, sizes
 from segtui.tui.widgets.charts import size_chart
 from segtui.tui.widgets.timeline import Timeline, marker
 from segtui.tui.widgets.virtual_list import PAGE, Column, VirtualList
@@ -43,8 +43,8 @@ FEED = (
 )
 
 
-class ReplayPage(Page):
-    """Every recorded frame; `space` plays them."""
+class ReplayPage(Modes):
+    """Every recorded frame; `space` plays them, `m` shows them beside others."""
 
     PAGE = "replay"
     BINDINGS = bindings(PAGE)
@@ -62,7 +62,6 @@ class ReplayPage(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        self.frames: list[dict[str, Any]] = []
         self.index = 0
         self.speed = 4
         self.complete = False
@@ -90,15 +89,15 @@ class ReplayPage(Page):
             with VerticalScroll(classes="pane", id="by-cause"):
                 yield Static(id="by-cause-text")
         yield VirtualList(FEED, lambda row: row["seq"], id="feed")
+        yield VirtualList(DIFFERING, lambda row: (row["user"], row["segmentation"]), id="differing")
 
     @property
     def rows(self) -> VirtualList:
-        """Who moved at the frame shown."""
-        return self.query_one("#feed", VirtualList)
+        """Who moved at the frame shown; beside other frames, who differs."""
+        return self.query_one("#feed" if self.other is None else "#differing", VirtualList)
 
     @property
     def frame(self) -> dict[str, Any] | None:
-        """The frame shown."""
         return self.frames[self.index] if self.frames else None
 
     def remember(self) -> dict[str, Any]:
@@ -169,25 +168,41 @@ class ReplayPage(Page):
         frame = self.frame
         if frame is None:
             return
-        self.show_as_of(frame["as_of"], Content("recorded"))
+        self.show_as_of(frame["as_of"], self.banner())
         self.query_one(Timeline).show(self.frames, self.index)
         self.query_one("#film", Static).update(self._film_line(frame))
-        before = self.frames[self.index - 1] if self.index else None
-        segmentation, label = self._drawn_label(frame)
-        self._pane(
-            "sizes",
-            f"size: {segmentation}",
-            sizes(frame, before, segmentation, self.query_one("#sizes").content_size.width),
-        )
-        moved = numbers.plural(frame["changes"], "change")
+        beside = self.beside
+        segmentation, label = self._drawn_label()
+        self._draw_sizes(frame, beside, segmentation)
+        moved = numbers.plural((beside or frame)["changes"], "change")
         room = self.query_one("#flow").content_size.width
-        self._pane("flow", f"flow, this tick: {moved}", flow_matrix(frame, segmentation, room))
+        self._pane("flow", f"flow, this tick: {moved}", flow_matrix(beside or frame, segmentation, room))
         chart = self.query_one("#chart").content_size
-        history = [each["sizes"].get(segmentation, {}).get(label, 0) for each in self.frames]
+        told = self.other.frames if self.other is not None else {}
+        history = [
+            told.get(each["as_of"], each)["sizes"].get(segmentation, {}).get(label, 0) for each in self.frames
+        ]
         drawn = size_chart(history, self.index, chart.width, chart.height)
         self._pane("chart", f"size over time: {label} (l)", drawn)
-        self._pane("by-cause", f"by cause   state {frame['state_digest'][:8]}", by_cause(frame))
-        self._ask_feed()
+        if beside is None:
+            self._pane("by-cause", f"by cause   state {frame['state_digest'][:8]}", by_cause(frame))
+        else:
+            self._pane("by-cause", f"recorded > {self.mode}", differing(beside))
+        if self.other is None:
+            self._ask_feed()
+        else:
+            self.rows.show(beside["differing"] if beside else [])
+
+    def _draw_sizes(self, frame: dict[str, Any], beside: dict[str, Any] | None, segmentation: str) -> None:
+        width = self.query_one("#sizes").content_size.width
+        if self.other is None:
+            before = self.frames[self.index - 1] if self.index else None
+            drawn = sizes(frame, before, segmentation, width)
+        elif beside is None:
+            drawn = Content.styled("This tick was not tried: the last 90 are.", words.DIM)
+        else:
+            drawn = both_sizes(frame, beside, segmentation, width, self.mode)
+        self._pane("sizes", f"size: {segmentation}", drawn)
 
     def _pane(self, name: str, title: str, text: Content) -> None:
         self.query_one(f"#{name}").border_title = title
@@ -196,9 +211,17 @@ class ReplayPage(Page):
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
 
-    def _drawn_label(self, frame: dict[str, Any]) -> tuple[str, str]:
+    def draw_of(self, segmentation: str) -> None:
+        self._drawn = next((n for n, pair in enumerate(self._pairs()) if pair[0] == segmentation), 0)
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Every segmentation and label of the frame shown."""
+        frame = self.beside or self.frame
+        return [(name, label) for name, labels in frame["sizes"].items() for label in labels] if frame else []
+
+    def _drawn_label(self) -> tuple[str, str]:
         """The segmentation and label whose size is drawn over time."""
-        pairs = [(name, label) for name, labels in frame["sizes"].items() for label in labels]
+        pairs = self._pairs()
         return pairs[self._drawn % len(pairs)] if pairs else ("", "")
 
     def _film_line(self, frame: dict[str, Any]) -> Content:
@@ -360,7 +383,8 @@ class ReplayPage(Page):
         self.action_open()
 
     def action_copy_command(self) -> None:
-        self.segtui.copy_command("replay", moment="")
+        how = self.other.trial.arguments if self.other is not None else []
+        self.segtui.copy_command("replay", *how, moment="")
 
 
 def _local(frame: dict[str, Any]) -> datetime:

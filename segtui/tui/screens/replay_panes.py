@@ -8,6 +8,7 @@ from textual.content import Content
 
 from segtui.operations import words as numbers
 from segtui.tui import words
+from segtui.tui.flows import flow_lines
 from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.cells import fit
 
@@ -15,6 +16,7 @@ Frame = dict[str, Any]
 
 BAR = 12
 SIZES = 28
+NUMBER = 10
 LABEL = 8
 SIDE = 9
 NARROWEST = 4
@@ -38,6 +40,32 @@ def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> 
             )
         )
     lines.append(Content.styled(f"{'users':<8}{numbers.count(total):>9}", words.DIM))
+    return Content("\n").join(lines)
+
+
+def both_sizes(then: Frame, now: Frame, segmentation: str, width: int, mode: str) -> Content:
+    """Each label's size as recorded and as decided again, and by how much they differ."""
+    recorded, again = (each["sizes"].get(segmentation, {}) for each in (then, now))
+    side = max(SIDE, min(2 * SIDE, width - 3 * NUMBER))
+    lines = [Content.styled(" " * side + f"{'recorded':>{NUMBER}}{mode:>{NUMBER}}{'':>{NUMBER}}", words.DIM)]
+    for label in dict.fromkeys([*recorded, *again]):
+        users, other = recorded.get(label, 0), again.get(label, 0)
+        moved = words.delta(other - users)
+        lines.append(
+            Content.assemble(
+                f"{fit(label, side)}{numbers.count(users):>{NUMBER}}{numbers.count(other):>{NUMBER}}",
+                moved.pad_left(max(0, NUMBER - moved.cell_length)),
+            )
+        )
+    return Content("\n").join(lines)
+
+
+def differing(beside: Frame) -> Content:
+    """How many users hold another label than recorded: recorded > decided again, most frequent first."""
+    lines = []
+    for name, users in beside["differs"].items():
+        lines.append(Content.assemble((f"{name} ", "bold"), f"{numbers.plural(users, 'user')} differ"))
+        lines += flow_lines([each[1:] for each in beside["corrections"] if each[0] == name]) if users else []
     return Content("\n").join(lines)
 
 
