@@ -27,9 +27,11 @@ def export(
     where: str | None = None,
     columns: Sequence[str] | None = None,
     identified: bool = False,
+    users: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says who as of when.
 
+    `users`: of these alone, as external ids or #surrogates; whoever is no member is left out.
     Pseudonymous (`#12`) unless `identified`, which needs the vault's key. The file is there whole or not
     at all; without it nothing is logged, and it is not there where logging fails. What goes to stdout is
     logged before it goes.
@@ -43,6 +45,8 @@ def export(
         raise OperationError(f"Column {twice[0]!r} is named twice in --columns: name each once.")
     with s.store.reading():
         frame, when = member_frame(s, segment, where=where, at=at, position=position)
+        if users is not None:
+            frame = frame.filter(pl.col("user").is_in(s.surrogates(users)[0]))
         known = s.store.head() if when.position is None else when.position
     surrogates = frame["user"].to_list()
     if identified:
@@ -63,6 +67,8 @@ def export(
         "columns": chosen,
         "where": where,
     }
+    if users is not None:
+        about["chosen"] = len(users)
     if str(out) == "-":
         # Recorded first: a reader who leaves halfway has seen members all the same.
         with s.store.transaction(actor=s.actor, source="export") as tx:

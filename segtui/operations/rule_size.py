@@ -38,7 +38,7 @@ class Draft:
         rule = read_rule(s, definitions(s), name, where)
         decided = who_is_in(s, rule, self.evidence, self.as_of)
         within, everyone = (np.zeros(0, np.int64), 0) if decided is None else decided
-        held = _members(s, name)
+        held = members_of(s, name)
         entering = np.setdiff1d(within, held)
         named = s.external(entering[:SAMPLE].tolist())
         return {
@@ -84,11 +84,11 @@ def labels_at(s: Session, segmentation: str, as_of: int | None, position: int | 
     )
 
 
-def _members(s: Session, name: str) -> Users:
-    """Who is in the segment now; nobody where it is new."""
+def members_of(s: Session, name: str) -> Users:
+    """Who is in a rule's or list's segment now, ascending; nobody where it is new."""
     number = vocabulary.number(s.store, "segmentation", name)
     code = vocabulary.number(s.store, "label", IN_OUT[0])
     if number is None:
         return np.zeros(0, np.int64)
     held = projections.memberships(s.store, number)
-    return held.filter(pl.col("label") == code)["user"].to_numpy()
+    return held.filter(pl.col("label") == code)["user"].sort().to_numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from segtui.operations.files import write_frame
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.rule_deciders import ListDecider, Nobody
 from segtui.operations.rule_reading import everything, read_rule
-from segtui.operations.rule_size import who_is_in
+from segtui.operations.rule_size import members_of, who_is_in
 from segtui.operations.session import Session
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -128,15 +128,7 @@ def from_file(
     Under the name of a list the file takes the place of the former one. Ids without a user are counted as
     `unknown` and left out. Raises OperationError when the file cannot be read or names nobody known.
     """
-    found = definitions(s)
-    held = found.segmentations.get(name)
-    if held is None:
-        refuse_name(s, found, name)
-        decision = ("segmentation_defined", {"name": name, "kind": "list", "labels": list(IN_OUT)})
-    elif held.kind != "list":
-        raise OperationError(f"{name!r} is decided by a {held.kind}, not by a list: choose another name.")
-    else:
-        decision = ("segmentation_edited", {"name": name})
+    decision = _list_decision(s, name)
     chosen, unknown = listed(s, path)
     told = _edit(
         s,
@@ -150,6 +142,49 @@ def from_file(
         cancelled=cancelled,
     )
     return told | {"unknown": unknown}
+
+
+def add_users(
+    s: Session,
+    name: str,
+    users: Sequence[str],
+    *,
+    preview: bool = False,
+    progress: Progress = quiet,
+    cancelled: Cancelled = never,
+) -> dict[str, Any]:
+    """Puts users, as external ids or #surrogates, into a list beside those it holds, or into a new list.
+
+    Returns and raises as `from_file`; raises OperationError where the list holds all of them already.
+    """
+    decision = _list_decision(s, name)
+    chosen, unknown = listed(s, users)
+    held = members_of(s, name)
+    if np.isin(chosen, held).all():
+        raise OperationError(f"{name!r} holds all of these users already: nothing was changed.")
+    told = _edit(
+        s,
+        name,
+        decision,
+        None,
+        deciders={name: ListDecider(s.ticks.zone, np.union1d(held, chosen))},
+        preview=preview,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    return told | {"unknown": unknown}
+
+
+def _list_decision(s: Session, name: str) -> tuple[str, dict[str, Any]]:
+    """The decision (kind, body) that makes a new list, or gives the one of that name other users."""
+    found = definitions(s)
+    held = found.segmentations.get(name)
+    if held is None:
+        refuse_name(s, found, name)
+        return "segmentation_defined", {"name": name, "kind": "list", "labels": list(IN_OUT)}
+    if held.kind != "list":
+        raise OperationError(f"{name!r} is decided by a {held.kind}, not by a list: choose another name.")
+    return "segmentation_edited", {"name": name}
 
 
 def _edit(
@@ -268,20 +303,26 @@ def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> 
     return points
 
 
-def listed(s: Session, path: Path) -> tuple[np.ndarray, int]:
-    """The persons a file lists by any of their ids, and how many ids no user has."""
+def listed(s: Session, source: Path | Sequence[str]) -> tuple[np.ndarray, int]:
+    """The persons whom a file lists, or ids given as such, by any of their ids; and how many nobody has."""
+    ids = _lines(source) if isinstance(source, Path) else list(dict.fromkeys(source))
+    known, unknown = s.surrogates(ids)
+    if not known:
+        where = source if isinstance(source, Path) else "The list"
+        raise OperationError(f"{where} names {len(ids)} ids, none of a known user: check the ids.")
+    whole = dict(s.identity().at(s.require_as_of()).iter_rows())
+    return np.unique([whole.get(user, user) for user in known]).astype(np.int64), unknown
+
+
+def _lines(path: Path) -> list[str]:
+    """The different ids in a file, one a line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         raise OperationError(f"{path} is not there: name a file with one user id a line.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise OperationError(f"{path} cannot be read as text ({error}): give one user id a line.") from None
-    ids = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    known, unknown = s.surrogates(ids)
-    if not known:
-        raise OperationError(f"{path} names {len(ids)} ids, none of a known user: check the file.")
-    whole = dict(s.identity().at(s.require_as_of()).iter_rows())
-    return np.unique([whole.get(user, user) for user in known]).astype(np.int64), unknown
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 
 def refuse_name(s: Session, found: Definitions, name: str) -> None:

@@ -16,6 +16,8 @@ PAGES = ("segments", "members", "user", "replay", "changes")
 """The pages with a digit."""
 FURTHER = ("rules", "models", "transitions", "overlap", "data", "checks", "log", "settings")
 """The pages that are reached by name."""
+USER_LISTS = ("members", "changes", "transitions")
+"""The pages with users to mark."""
 
 # The same keys while an input method types full-width characters: they work, and are not shown.
 FULL_WIDTH = {
@@ -113,7 +115,7 @@ ACTIONS: tuple[Action, ...] = (
         bar=5,
     ),
     Action("export", ("x",), "export", "Write the chosen segment to a file.", ("segments",), bar=5),
-    Action("export", ("x",), "export", "Write these users to a file, filter included.", ("members",), bar=5),
+    Action("export", ("x",), "export", "Write these users, or the marked, to a file.", ("members",), bar=5),
     Action(
         "copy_command",
         ("Y",),
@@ -125,6 +127,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter", ("slash",), "filter", "Keep the users an expression is true for.", ("members",)),
     Action("sort", ("s",), "sort", "Sort by the next column.", ("members",)),
     Action("reverse", ("S",), "reverse", "Turn the order round.", ("members",)),
+    # Lists of users
+    Action("mark", ("space",), "mark", "Mark the user, or take the mark away.", USER_LISTS, bar=5),
+    Action("mark_range", ("v",), "range", "Begin a range of marks; again marks it.", USER_LISTS),
+    Action("unmark", ("u",), "unmark", "Take all marks away.", USER_LISTS),
+    Action("add", ("a",), "add to list", "Put the marked, or the chosen, into a list.", USER_LISTS, bar=6),
     # User
     Action(
         "neighbour(-1)",
@@ -144,7 +151,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("segment", ("slash",), "segment", "Another segment, or all.", ("changes",)),
     Action("period", ("T",), "period", "1 d, 7 d, 30 d, 90 d, all.", ("changes",)),
     Action("totals", ("b",), "totals", "Count by reason, by cause, by move.", ("changes",), bar=5),
-    Action("first_time", ("a",), "first-time", "Show first assignments too, or hide.", ("changes",)),
+    Action("first_time", ("A",), "first-time", "Show first assignments too, or hide.", ("changes",)),
     # Replay
     Action("play", ("space",), "play, pause", "Play, or pause.", ("replay",), bar=1),
     Action(

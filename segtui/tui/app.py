@@ -236,6 +236,8 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             self.visit(page)
 
     async def action_back(self) -> None:
+        if self.page.let_go():
+            return
         if self._history:
             page, what = self._history.pop()
             self._show(page, what)

@@ -27,15 +27,12 @@ from segtui.operations.session import Session, open_session
 from segtui.operations.status import overview
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.widgets.rule_input import Names
+from segtui.tui.writes import Writes
 
 if TYPE_CHECKING:
     from segtui.operations.listing import Listing
-    from segtui.operations.policies import Wish
     from segtui.operations.rule_size import Draft
     from segtui.operations.trials import Trial
-
-Heard = Callable[[float, float], None]
-"""Told the training and the validation loss of each epoch."""
 
 BY_EVENT = ("event", "late_event")
 NAMED = ("kind", "order", "item", "category")
@@ -48,7 +45,7 @@ def told_errors() -> tuple[type[Exception], ...]:
     return (StoreError, OperationError, EngineError, SourceError, OSError)
 
 
-class Data:
+class Data(Writes):
     """The store at `path`, as the screens ask for it. Instants are µs UTC, None is the newest."""
 
     def __init__(self, path: Path) -> None:
@@ -86,12 +83,12 @@ class Data:
         with open_session(self.path) as s:
             return list(log(s))[::-1]
 
-    def undo(self, seq: int, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
-        """Takes a decision back, or tells who would move."""
-        from segtui.operations.undo import undo
+    def lists(self) -> list[str]:
+        """The names of the segments that are lists."""
+        from segtui.operations.definitions import definitions
 
         with open_session(self.path) as s:
-            return undo(s, seq, preview=preview, progress=progress, cancelled=cancelled)
+            return [name for name, each in definitions(s).segmentations.items() if each.kind == "list"]
 
     def names(self) -> Names:
         """What a rule may name: features with their meaning, segments, and labels."""
@@ -112,23 +109,6 @@ class Data:
             if self._draft is None or self._draft.head != s.store.head():
                 self._draft = Draft(s)
             return self._draft.size(s, name, where)
-
-    def rule(
-        self, name: str, where: str, new: bool, preview: bool, progress: Progress, cancelled: Cancelled
-    ) -> dict[str, Any]:
-        """Saves a rule, or tells what saving it would do."""
-        from segtui.operations.segment import define, edit
-
-        saved = define if new else edit
-        with open_session(self.path) as s:
-            return saved(s, name, where, preview=preview, progress=progress, cancelled=cancelled)
-
-    def retire(self, name: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
-        """Ends a segment of the operator's own, or tells who would leave it."""
-        from segtui.operations.segment import retire
-
-        with open_session(self.path) as s:
-            return retire(s, name, preview=preview, progress=progress, cancelled=cancelled)
 
     def transitions(self, segmentation: str, days: int, at: int | None) -> dict[str, Any]:
         """The matrix between the as-of and as many days before it."""
@@ -186,28 +166,6 @@ class Data:
         with open_session(self.path) as s:
             return models(s)
 
-    def promote(self, model: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
-        """Makes a model current, or tells who would move."""
-        from segtui.operations.models import promote
-
-        with open_session(self.path) as s:
-            return promote(s, model, preview=preview, progress=progress, cancelled=cancelled)
-
-    def read_decision(self, name: str, text: str) -> Wish:
-        """What the words after `segtui decide NAME` ask for."""
-        from segtui.operations.policies import parse_decide
-
-        return parse_decide(f"{name} {text}")[1]
-
-    def decide(
-        self, name: str, asked: Wish, preview: bool, progress: Progress, cancelled: Cancelled
-    ) -> dict[str, Any]:
-        """Decides a segmentation otherwise, or tells who would move."""
-        from segtui.operations.decide import decide
-
-        with open_session(self.path) as s:
-            return decide(s, name, asked, preview=preview, progress=progress, cancelled=cancelled)
-
     def evaluate(self, model: str) -> dict[str, Any]:
         """How good a model is on a later window."""
         from segtui.operations.evaluate import evaluate
@@ -221,24 +179,6 @@ class Data:
 
         with open_session(self.path) as s:
             return compare(s, one, other)
-
-    def train(
-        self, wanted: dict[str, str], progress: Progress, cancelled: Cancelled, heard: Heard
-    ) -> dict[str, Any]:
-        """Trains a model as `{kind, horizon, seed, …}` says."""
-        from segtui.operations.train import train
-
-        known = dict(wanted)
-        seed = known.pop("seed", "0")
-        if not seed.isdigit():
-            raise OperationError(f"{seed!r} is no seed: use a whole number.")
-        named: dict[str, Any] = {
-            name: known.pop(name) for name in ("kind", "horizon", "name", "optimizer") if name in known
-        }
-        with open_session(self.path) as s:
-            return train(
-                s, seed=int(seed), options=known, progress=progress, cancelled=cancelled, heard=heard, **named
-            )
 
     def tick_at(self, text: str) -> int | None:
         """The as-of that a person's text names; None when that is the present or later."""
@@ -340,13 +280,6 @@ class Data:
                     return
                 yield frame
 
-    def rescore(self, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
-        """Evaluates who is due and records the moves, or tells them."""
-        from segtui.operations.rescore import rescore
-
-        with open_session(self.path) as s:
-            return rescore(s, preview=preview, progress=progress, cancelled=cancelled)
-
     def trial(self, text: str) -> Trial:
         """What is to be tried over the past, as it was typed."""
         from segtui.operations.trials import parse_trial
@@ -366,20 +299,6 @@ class Data:
             how: dict[str, Any] = {"model": trial.model, "define": trial.define, "decide": trial.decide}
             frames = what_if(s, from_=start, **how, named=named, progress=progress, cancelled=cancelled)
             return {"position": position, "frames": list(frames)}
-
-    def erase(self, user: str, purge: bool, progress: Progress) -> dict[str, Any]:
-        """Forgets a user; what they did as well when asked to purge."""
-        from segtui.operations.erase import erase
-
-        with open_session(self.path) as s:
-            return erase(s, [user], purge=purge, progress=progress)
-
-    def export(self, segment: str, out: Path, where: str | None, at: int | None) -> dict[str, Any]:
-        """Writes a segment's members to a file."""
-        from segtui.operations.export import export
-
-        with open_session(self.path) as s:
-            return export(s, segment, out, where=where, at=at)
 
 
 def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
     from segtui.tui.app import SegtuiApp
 
 
-def ask_for_export(app: SegtuiApp, segment: str, where: str | None) -> None:
-    """Prompts for a file, then exports what the page shows to it."""
+def ask_for_export(app: SegtuiApp, segment: str, where: str | None, users: Sequence[str] = ()) -> None:
+    """Prompts for a file, then exports to it what the page shows, or `users` of it where there are any."""
     at = app.at
 
     def write(answer: tuple[Path] | None) -> None:
         if answer is not None:
             app.start(
                 f"writing {answer[0].name}",
-                lambda _progress, _cancelled: app.data.export(segment, answer[0], where, at),
+                lambda _progress, _cancelled: app.data.export(segment, answer[0], where, at, users or None),
                 lambda result: f"{numbers.plural(result['rows'], 'row')} in {result['out']}.",
             )
 
     filtered = f", {where}" if where else ""
+    marked = f": {numbers.count(len(users))} marked" if users else ""
     app.push_screen(
         Prompt(
-            f"Export {segment}{filtered}",
+            f"Export {segment}{filtered}{marked}",
             ".csv, .parquet or .ndjson; users as numbers, without their ids",
             _new_file(),
-            segment.replace("=", "-") + ".csv",
+            segment.replace("=", "-") + ("-marked.csv" if users else ".csv"),
         ),
         write,
     )

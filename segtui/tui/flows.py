@@ -9,9 +9,10 @@ from textual.content import Content
 
 from segtui.operations import words as numbers
 from segtui.tui import words
-from segtui.tui.widgets.bars import bar
+from segtui.tui.widgets.bars import bar, sparkline
 
 BAR = 16
+TREND = 30
 LABEL = 8
 
 
@@ -30,3 +31,32 @@ def flow_lines(flows: Sequence[Sequence[Any]]) -> list[Content]:
         )
         for left, to, users in ordered
     ]
+
+
+def edit_told(result: dict[str, Any]) -> Content:
+    """What the preview of a segment's edit found: size, movers, some of them, overlap, size over 90 days."""
+    lines = [
+        Content.assemble(
+            (numbers.plural(result["users"], "user"), "bold"), " would be in: ",
+            ("▲ ", words.RISE), f"{numbers.count(result['entering'])} enter   ",
+            ("▼ ", words.FALL), f"{numbers.count(result['leaving'])} leave",
+        ),
+        Content.assemble(("such as  ", words.DIM), ", ".join(result["sample"]) or "nobody new"),
+        *(
+            Content.assemble(
+                ("overlap  ", words.DIM), f"{each['segment']:<18.18} {numbers.count(each['users']):>8}",
+                (f"  {numbers.share(each['of_this'] or 0)} of this", words.DIM),
+            )
+            for each in sorted(result["overlap"], key=lambda each: -each["users"])[:4]
+            if each["users"] and not each["segment"].endswith("=out")
+        ),
+    ]  # fmt: skip
+    trend = [each["users"] for each in result.get("trend") or ()]
+    if trend:
+        lines.append(
+            Content.assemble(
+                ("90 d     ", words.DIM), (sparkline(trend, TREND), "$primary"),
+                f" {numbers.count(trend[0])} to {numbers.count(trend[-1])}",
+            )
+        )  # fmt: skip
+    return Content("\n").join([*lines, Content(""), *flow_lines(result["flows"])])

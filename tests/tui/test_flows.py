@@ -359,7 +359,7 @@ async def test_changes_by_cause_and_period(pilot, press, shown):
     await press(pilot, "T", "T", "T")
     assert page.wanted.days == 1
     assert 0 < page.rows.total < everything
-    await press(pilot, "a")
+    await press(pilot, "A")
     assert page.wanted.first
 
 
@@ -477,7 +477,7 @@ async def test_a_person_is_forgotten_once_the_word_is_typed(pilot, press, shown,
     assert app.page.user is None
     with open_session(shop) as s, pytest.raises(OperationError, match="was erased"):
         s.user(f"#{number}")
-    await press(pilot, "5", "a")
+    await press(pilot, "5", "A")
     rows = [app.page.rows.row(at) for at in range(app.page.rows.total)]
     own = [row for row in rows if row is not None and row["user"] == f"#{number}"]
     assert own

@@ -18,7 +18,7 @@ from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.dialogs import Prompt
-from segtui.tui.screens.page import Page
+from segtui.tui.screens.marking import MarkingPage
 from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
@@ -30,7 +30,7 @@ BAR = 14
 NOTHING = """Nobody moved like that from $from to $to.
 
 [$accent]T[/] widens the period   [$accent]/ o f[/] change the filter
-[$accent]a[/] shows first assignments   [$accent]r[/] rescores"""
+[$accent]A[/] shows first assignments   [$accent]r[/] rescores"""
 
 
 def from_cell(row: Item, _width: int) -> Content:
@@ -60,11 +60,10 @@ COLUMNS = (
 )
 
 
-class ChangesPage(Page):
+class ChangesPage(MarkingPage):
     """The membership changes a filter keeps, newest first."""
 
     PAGE = "changes"
-    LISTS_USERS = True
     BINDINGS = bindings(PAGE)
 
     def __init__(self) -> None:
@@ -76,7 +75,7 @@ class ChangesPage(Page):
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
-        yield VirtualList(COLUMNS, lambda row: row["seq"], id="changes")
+        yield VirtualList(COLUMNS, lambda row: row["seq"], id="changes", marked=self.is_marked)
         with VerticalScroll(id="totals", classes="pane side"):
             yield Static(id="totals-text")
 
@@ -110,11 +109,18 @@ class ChangesPage(Page):
 
     def _loaded(self, answer: tuple[Moves, int, list[dict[str, Any]]]) -> None:
         self._moves, first, rows = answer
-        count = numbers.plural(self._moves.total, "change")
-        self.show_as_of(self._moves.to, Content(f"{count}, exact"))
+        self.show_as_of(self._moves.to, self.subject())
         self._show_filters()
         self.rows.show_page(self._moves.total, first, rows)
         self._show_pane()
+
+    def subject(self) -> Content:
+        changes = numbers.plural(self._moves.total if self._moves else 0, "change")
+        return Content(self.with_marks(changes) if self.marked else f"{changes}, exact")
+
+    def users_between(self, first: int, count: int) -> list[Item]:
+        assert self._moves is not None
+        return self.segtui.data.moves_page(self._moves, first, count)
 
     def on_virtual_list_wanted(self, message: VirtualList.Wanted) -> None:
         moves = self._moves
@@ -137,7 +143,7 @@ class ChangesPage(Page):
             ("o", ways[wanted.way], wanted.way) if wanted.label else None,
             ("f", (wanted.cause or "any cause").replace("_", " "), wanted.cause),
             ("T", f"{wanted.days} d" if wanted.days else "all days", wanted.days != DAYS),
-            ("a", "with first-time" if wanted.first else "no first-time", wanted.first),
+            ("A", "with first-time" if wanted.first else "no first-time", wanted.first),
         ]
         parts = [
             Content.assemble((f"{key} ", words.KEY), (f"[{text}]", words.CHOSEN if chosen else words.DIM))
@@ -194,15 +200,6 @@ class ChangesPage(Page):
 
     def on_virtual_list_chosen(self) -> None:
         self.action_open()
-
-    def neighbour(self, step: int) -> str | None:
-        """Moves the cursor and tells who moved there; None at the ends, and while rows are on their way."""
-        index = self.rows.cursor + step
-        row = self.rows.row(index)
-        if row is None:
-            return None
-        self.rows.cursor = index
-        return str(row["user"])
 
     def action_why(self) -> None:
         self.pane = "totals" if self.pane == "why" else "why"
@@ -261,7 +258,7 @@ class ChangesPage(Page):
 
     def _filter(self, **changes: Any) -> None:
         self.wanted = replace(self.wanted, **changes)
-        self.rows.cursor = 0
+        self.rows.cursor, self.rows.range_from = 0, None
         self.reload()
 
     def action_copy_command(self) -> None:

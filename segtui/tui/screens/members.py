@@ -18,7 +18,7 @@ from segtui.tui.actions import bindings
 from segtui.tui.exporting import ask_for_export
 from segtui.tui.questions import Filter
 from segtui.tui.screens.dialogs import Prompt
-from segtui.tui.screens.page import Page
+from segtui.tui.screens.marking import MarkingPage
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
 # By what the operations sort, and how it reads: users stand in the order they were first imported in.
@@ -54,11 +54,10 @@ COLUMNS = (
 )
 
 
-class MembersPage(Page):
+class MembersPage(MarkingPage):
     """The members of one segment; a million of them are a million lines, of which a page is loaded."""
 
     PAGE = "members"
-    LISTS_USERS = True
     BINDINGS = bindings(PAGE)
 
     def __init__(self) -> None:
@@ -70,7 +69,7 @@ class MembersPage(Page):
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
-        yield VirtualList(COLUMNS, lambda row: row["user"], id="members")
+        yield VirtualList(COLUMNS, lambda row: row["user"], id="members", marked=self.is_marked)
         with VerticalScroll(id="member", classes="pane side"):
             yield Static(id="member-text")
 
@@ -96,6 +95,8 @@ class MembersPage(Page):
         self, segment: str | None = None, where: str | None = None, order: str | None = None, **_: Any
     ) -> None:
         if segment is not None:
+            if segment != self.segment:
+                self.marked = set()
             self.segment, self.where = segment, where
             self.order = order or self.order
 
@@ -132,15 +133,20 @@ class MembersPage(Page):
             return
         self.total = page["total"]
         self.rows.show_page(page["total"], first, page["members"])
-        self.show_as_of(
-            page["as_of"],
-            Content.assemble(
-                (str(self.segment), "bold"), f" │ {numbers.plural(self.total, 'member')}, exact"
-            ),
-        )
+        self.show_as_of(page["as_of"], self.subject())
         self._show_filters()
         if not page["total"]:
             self._show_nobody()
+
+    def subject(self) -> Content:
+        members = numbers.plural(self.total, "member")
+        told = self.with_marks(members) if self.marked else f"{members}, exact"
+        return Content.assemble((str(self.segment), "bold"), f" │ {told}")
+
+    def users_between(self, first: int, count: int) -> list[Item]:
+        segment, where, order = self.segment or "", self.where, self.sorting
+        found = self.segtui.data.members(segment, where, order, self.segtui.at, first, count)
+        return list(found["members"])
 
     def on_virtual_list_wanted(self, message: VirtualList.Wanted) -> None:
         self.ask(
@@ -210,15 +216,6 @@ class MembersPage(Page):
     def on_virtual_list_chosen(self) -> None:
         self.action_open()
 
-    def neighbour(self, step: int) -> str | None:
-        """Moves the cursor and tells who stands there; None at the ends, and while rows are on their way."""
-        index = self.rows.cursor + step
-        row = self.rows.row(index)
-        if row is None:
-            return None
-        self.rows.cursor = index
-        return str(row["user"])
-
     def action_changes(self) -> None:
         self.segtui.visit("changes", wanted=Filter(segment=self.segment))
 
@@ -227,7 +224,7 @@ class MembersPage(Page):
 
     def action_export(self) -> None:
         if self.segment is not None:
-            ask_for_export(self.segtui, self.segment, self.where)
+            ask_for_export(self.segtui, self.segment, self.where, sorted(self.marked))
 
     def action_filter(self) -> None:
         segment, at = self.segment or "", self.segtui.at
@@ -260,7 +257,7 @@ class MembersPage(Page):
 
     def _anew(self) -> None:
         """Other rows, or another order: from the top."""
-        self.rows.cursor = 0
+        self.rows.cursor, self.rows.range_from = 0, None
         self.reload()
 
     def action_sort(self) -> None:

@@ -83,6 +83,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         """The user `step` rows from the one chosen, None at an end."""
         return None
 
+    def let_go(self) -> bool:
+        """Gives up what was begun and can be left, before `esc` goes back; False where nothing was."""
+        return False
+
     def heard(self, epochs: list[tuple[float, float]]) -> None:
         """Told the losses so far whenever the model that is trained has ended an epoch."""
 

@@ -13,7 +13,7 @@ from segtui.operations import words as numbers
 from segtui.operations.errors import OperationError
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.flows import flow_lines
+from segtui.tui.flows import edit_told, flow_lines
 from segtui.tui.jobs import Writing
 from segtui.tui.questions import Filter
 from segtui.tui.screens.dialogs import Prompt
@@ -141,7 +141,7 @@ class RulesPage(Page):
             Writing(
                 title=f"{'New segment' if new else 'Edit'} {name}",
                 preview=lambda progress, cancelled: data.rule(name, where, new, True, progress, cancelled),
-                told=_told,
+                told=edit_told,
                 write=lambda progress, cancelled: data.rule(name, where, new, False, progress, cancelled),
                 yes="save it",
                 done=done,
@@ -225,32 +225,3 @@ def _about(row: Item) -> Content:
             ),
         ]
     )  # fmt: skip
-
-
-def _told(result: dict[str, Any]) -> Content:
-    """What a preview found: size, movers, some of them, overlap, and the size over the last 90 days."""
-    lines = [
-        Content.assemble(
-            (numbers.plural(result["users"], "user"), "bold"), " would be in: ",
-            ("▲ ", words.RISE), f"{numbers.count(result['entering'])} enter   ",
-            ("▼ ", words.FALL), f"{numbers.count(result['leaving'])} leave",
-        ),
-        Content.assemble(("such as  ", words.DIM), ", ".join(result["sample"]) or "nobody new"),
-        *(
-            Content.assemble(
-                ("overlap  ", words.DIM), f"{each['segment']:<18.18} {numbers.count(each['users']):>8}",
-                (f"  {numbers.share(each['of_this'] or 0)} of this", words.DIM),
-            )
-            for each in sorted(result["overlap"], key=lambda each: -each["users"])[:4]
-            if each["users"] and not each["segment"].endswith("=out")
-        ),
-    ]  # fmt: skip
-    trend = [each["users"] for each in result.get("trend") or ()]
-    if trend:
-        lines.append(
-            Content.assemble(
-                ("90 d     ", words.DIM), (sparkline(trend, TREND), "$primary"),
-                f" {numbers.count(trend[0])} to {numbers.count(trend[-1])}",
-            )
-        )  # fmt: skip
-    return Content("\n").join([*lines, words.BLANK, *flow_lines(result["flows"])])

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.screens.page import Page
+from segtui.tui.screens.marking import MarkingPage
 from segtui.tui.widgets.matrix import Matrix
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
@@ -25,7 +25,7 @@ COLUMNS = (
 )
 
 
-class TransitionsPage(Page):
+class TransitionsPage(MarkingPage):
     """The matrix above, the users of the chosen cell below."""
 
     PAGE = "transitions"
@@ -42,7 +42,7 @@ class TransitionsPage(Page):
         yield Static(id="filters", classes="filters")
         yield Matrix(id="matrix")
         yield Static(id="cell", classes="filters")
-        yield VirtualList(COLUMNS, lambda row: row["user"], id="users")
+        yield VirtualList(COLUMNS, lambda row: row["user"], id="users", marked=self.is_marked)
 
     @property
     def rows(self) -> VirtualList:
@@ -71,13 +71,7 @@ class TransitionsPage(Page):
 
     def _loaded(self, found: dict[str, Any]) -> None:
         self._known = found
-        moved = sum(
-            count
-            for row, line in enumerate(found["matrix"])
-            for column, count in enumerate(line)
-            if row != column
-        )
-        self.show_as_of(found["to"], Content(f"{numbers.plural(moved, 'user')} elsewhere than then"))
+        self.show_as_of(found["to"], self.subject())
         self.query_one("#filters", Static).update(
             Content.assemble(
                 ("s ", words.KEY), (f"[{self.segmentation}]", words.CHOSEN),
@@ -86,6 +80,16 @@ class TransitionsPage(Page):
             )
         )  # fmt: skip
         self.matrix.show([words.label(label) for label in found["labels"]], found["matrix"])
+
+    def subject(self) -> Content:
+        matrix = self._known["matrix"] if self._known else []
+        moved = sum(sum(line) - line[row] for row, line in enumerate(matrix))
+        return Content(self.with_marks(f"{numbers.plural(moved, 'user')} elsewhere than then"))
+
+    def users_between(self, first: int, count: int) -> list[Item]:
+        left, came = self.cell
+        found = self.segtui.data.moved(self.segmentation, self.days, self.segtui.at, left, came, first, count)
+        return list(found["users"])
 
     @property
     def cell(self) -> tuple[str | None, str | None]:
@@ -108,6 +112,7 @@ class TransitionsPage(Page):
                 (share, words.DIM),
             )
         )
+        self.rows.range_from = None
         self._ask_users(0, self._users_known)
 
     def _ask_users(self, first: int, deliver: Any) -> None:

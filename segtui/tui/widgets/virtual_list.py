@@ -96,12 +96,31 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         def control(self) -> VirtualList:
             return self.source
 
+    class Marking(Message):
+        """A row was clicked with ctrl: its mark shall be turned."""
+
+        def __init__(self, source: VirtualList) -> None:
+            super().__init__()
+            self.source = source
+
+        @property
+        def control(self) -> VirtualList:
+            return self.source
+
     def __init__(
-        self, columns: Sequence[Column], key: Callable[[Item], Hashable], *, id: str | None = None
+        self,
+        columns: Sequence[Column],
+        key: Callable[[Item], Hashable],
+        *,
+        id: str | None = None,
+        marked: Callable[[Item], bool] = lambda _: False,
     ) -> None:
         super().__init__(id=id)
         self.columns = list(columns)
         self.key = key
+        self.marked = marked
+        self.range_from: int | None = None
+        """Where a range begins that is being chosen; it ends at the cursor."""
         self.total = 0
         self.generation = 0
         self._pages: OrderedDict[int, list[Item]] = OrderedDict()
@@ -170,6 +189,13 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         return self.row(self.cursor) if self.total else None
 
     @property
+    def span(self) -> range:
+        """The rows of the range that is being chosen; without one, none."""
+        if self.range_from is None:
+            return range(0)
+        return range(min(self.range_from, self.cursor), max(self.range_from, self.cursor) + 1)
+
+    @property
     def page_start(self) -> int:
         """The first index of the page that holds the cursor."""
         return self.cursor - self.cursor % PAGE
@@ -225,7 +251,9 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         index = round(self.scroll_y) + offset.y - 1
         if index < self.total:
             self.cursor = index
-            if event.chain > 1:
+            if event.ctrl:
+                self.post_message(self.Marking(self))
+            elif event.chain > 1:
                 self.post_message(self.Chosen(self))
 
     def on_resize(self) -> None:
@@ -269,7 +297,7 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         if row is None:
             self._want(index)
         part = "virtual-list--cursor" if index == self.cursor else None
-        return self._strip(self._line(row, index == self.cursor, width), width, part)
+        return self._strip(self._line(row, index, width), width, part)
 
     def _strip(self, content: Content, width: int, part: str | None) -> Strip:
         style = self.visual_style
@@ -284,10 +312,14 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         ]
         return Content(" " * MARK) + Content(" ").join(cells)
 
-    def _line(self, row: Item | None, current: bool, width: int) -> Content:
-        mark = Content.styled(">", "bold $accent") if current else Content(" ")
+    def _line(self, row: Item | None, index: int, width: int) -> Content:
+        mark = Content.styled(">", "bold $accent") if index == self.cursor else Content(" ")
         if row is None:
             return mark + Content.styled(" …", "$muted")
+        if self.marked(row):
+            mark += Content.styled("*", "bold $accent")
+        else:
+            mark += Content.styled("|", "$accent") if index in self.span else Content(" ")
         cells = []
         for column, size in self.widths(width):
             written = column.cell(row, size)
@@ -295,7 +327,7 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
             cell = cell.truncate(size, ellipsis=True)
             room = size - cell.cell_length
             cells.append(cell.pad_left(room) if column.right else cell.pad_right(room))
-        return mark + Content(" ") + Content(" ").join(cells)
+        return mark + Content(" ").join(cells)
 
     def _want(self, index: int) -> None:
         first = index - index % PAGE
