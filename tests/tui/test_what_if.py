@@ -93,18 +93,16 @@ async def test_a_log_that_moved_on_is_told_until_it_is_tried_again(pilot, ticked
     assert pilot.app.page.mode == "what if"
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
+async def test_what_cannot_be_tried_is_told_in_the_prompt(pilot, press):
+    for text, sentence in (
         ("none-such", "No model 'none-such'"),
         ("value --margin 0.2", "has no probabilities"),
         ("lapsing = recency > 40", "recency"),
         (" ", "Nothing to try"),
-    ],
-)
-async def test_what_cannot_be_tried_is_told_in_the_prompt(pilot, press, text, sentence):
-    await press(pilot, "i", "ctrl+u", f"'{text}", "enter")
-    assert sentence in str(pilot.app.screen.query_one("#prompt-error").render())
+    ):
+        await press(pilot, "i", "ctrl+u", f"'{text}", "enter")
+        assert sentence in str(pilot.app.screen.query_one("#prompt-error").render())
+        await press(pilot, "escape")
 
 
 class SlowData(Data):
