@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 WIDTHS = [(0, "-narrow"), (76, "-normal"), (110, "-wide")]
 HEIGHTS = [(0, "-low"), (32, "-tall")]
 HISTORY = 50
+TURN = 0.001
+"""Seconds a working thread keeps the interpreter while a key waits for it."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         return self.status["currency"] if self.status else None
 
     def on_mount(self) -> None:
+        sys.setswitchinterval(TURN)
         if not self.is_headless and not self.is_web:
             # Else the shell would get the terminal back in the state the screens left it in.
             for number in (signal.SIGTERM, signal.SIGHUP):
@@ -177,6 +181,9 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             self.call_after_refresh(self.visit, place[0], **place[1])
         for complaint in self._complaints:
             self.call_after_refresh(self.tell, complaint, "warning")
+        self.call_after_refresh(self._begin_watching)
+
+    def _begin_watching(self) -> None:
         self.run_worker(self._watch, group="watch", thread=True)
 
     def _keep_place(self) -> None:

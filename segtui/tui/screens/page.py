@@ -100,6 +100,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def on_screen_resume(self) -> None:
         self.show_job()
         self.show_notices()
+        # The frame is painted first: what answers takes long to load, and would keep the paint waiting.
+        self.call_after_refresh(self._catch_up)
+
+    def _catch_up(self) -> None:
         if self._stamp != self.stamp():
             self.reload()
 
