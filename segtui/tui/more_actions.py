@@ -22,7 +22,7 @@ DECISIONS = (
     Action(
         *("what_if", ("i",), "what if", "These ticks under another model, rule, decision."),
         ("replay",),
-        bar=5,
+        bar=3,
     ),
     Action("mode", ("m",), "mode", "As recorded, decided again, or what if.", ("replay",), bar=6),
 )

@@ -8,7 +8,6 @@ from textual.content import Content
 
 from segtui.operations import words as numbers
 from segtui.tui import words
-from segtui.tui.flows import flow_lines
 from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.cells import fit
 
@@ -46,15 +45,17 @@ def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> 
 def both_sizes(then: Frame, now: Frame, segmentation: str, width: int, mode: str) -> Content:
     """Each label's size as recorded and as decided again, and by how much they differ."""
     recorded, again = (each["sizes"].get(segmentation, {}) for each in (then, now))
-    side = max(SIDE, min(2 * SIDE, width - 3 * NUMBER))
-    lines = [Content.styled(" " * side + f"{'recorded':>{NUMBER}}{mode:>{NUMBER}}{'':>{NUMBER}}", words.DIM)]
+    cell = max(NARROWEST, min(NUMBER, (width - SIDE) // 3))
+    side = max(SIDE, min(2 * SIDE, width - 3 * cell))
+    heads = "".join(f" {fit(head, cell - 1, right=True)}" for head in ("recorded", mode))
+    lines = [Content.styled(" " * side + heads, words.DIM)]
     for label in dict.fromkeys([*recorded, *again]):
         users, other = recorded.get(label, 0), again.get(label, 0)
         moved = words.delta(other - users)
         lines.append(
             Content.assemble(
-                f"{fit(label, side)}{numbers.count(users):>{NUMBER}}{numbers.count(other):>{NUMBER}}",
-                moved.pad_left(max(0, NUMBER - moved.cell_length)),
+                f"{fit(label, side)}{numbers.count(users):>{cell}}{numbers.count(other):>{cell}}",
+                moved.pad_left(max(0, cell - moved.cell_length)),
             )
         )
     return Content("\n").join(lines)
@@ -65,7 +66,11 @@ def differing(beside: Frame) -> Content:
     lines = []
     for name, users in beside["differs"].items():
         lines.append(Content.assemble((f"{name} ", "bold"), f"{numbers.plural(users, 'user')} differ"))
-        lines += flow_lines([each[1:] for each in beside["corrections"] if each[0] == name]) if users else []
+        lines += [
+            Content.assemble(f"{numbers.count(moved):>8}  ", words.move({"from": left, "to": to}, LABEL))
+            for segmentation, left, to, moved in sorted(beside["corrections"], key=lambda each: -each[3])
+            if segmentation == name
+        ]
     return Content("\n").join(lines)
 
 
