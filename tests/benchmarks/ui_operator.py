@@ -27,6 +27,8 @@ SEGMENT = "value=low"
 WHERE = "margin < 0.05"
 YEAR = 365
 SAMPLE = 1.0
+LONG = "1000"
+"""Epochs of a training that shall not end before the keys do."""
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 WARM = 2.0
 """Seconds given to what runs beside before keys are timed."""
@@ -280,7 +282,8 @@ class Operator:
         """Has a replay be folded over and over, or a model trained, while keys are pressed."""
         app = self.app
         if what == "training":
-            app.start(what, lambda *told: app.data.train({"kind": "mlp"}, *told, app.heard), lambda _: what)
+            wanted = {"kind": "mlp", "epochs": LONG}
+            app.start(what, lambda *told: app.data.train(wanted, *told, app.heard), lambda _: what)
         elif what == "replay":
 
             def fold():

@@ -256,9 +256,10 @@ class MembersPage(MarkingPage):
             self._anew()
 
     def _anew(self) -> None:
-        """Other rows, or another order: from the top."""
+        """Other rows, or another order: from the top; nothing else is asked for again."""
         self.rows.cursor, self.rows.range_from = 0, None
-        self.reload()
+        self._stamp = self.stamp()
+        self.load()
 
     def action_sort(self) -> None:
         field = self.sorting.removeprefix("-")
