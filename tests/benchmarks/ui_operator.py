@@ -241,16 +241,21 @@ class Operator:
             playing += time.perf_counter() - began
             frames += page.index
             dropped += page.dropped
-        steps, pauses = [], []
+        pictures, steps, pauses = self.pictures, [], []
         for number in range(count):
             page.index = 0
             page.action_play()
             await asyncio.sleep(0.3 + 0.01 * number)
-            if self.rows.total > self.rows.cursor + 1:
-                steps.append(await self.move(b"j", self.rows.cursor + 1))
+            before = self.rows.cursor
+            if self.rows.total > before + 1:
+                # The feed may have become shorter meanwhile: then the cursor stands at its end.
+                moved = await self.press(
+                    b"j", lambda at=before: self.rows.cursor > at or self.rows.total <= at + 1
+                )
+                steps.append(moved)
             pauses.append(await self.press(b" ", lambda: page._film is None))
         return {
-            "pictures_s": self.pictures / playing,
+            "pictures_s": pictures / playing,
             "frames": frames,
             "dropped": dropped,
             "step": steps,

@@ -28,7 +28,7 @@ from segtui.tui.widgets.timeline import Timeline, marker
 from segtui.tui.widgets.virtual_list import PAGE, Column, VirtualList
 
 SPEEDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-RATE = 25
+RATE = 30
 """Pictures a second; above that frames are dropped."""
 SLACK = 0.01
 """A timer may ring a little early."""
@@ -170,7 +170,7 @@ class ReplayPage(Modes):
             return
         self.show_as_of(frame["as_of"], self.banner())
         self.query_one(Timeline).show(self.frames, self.index)
-        self.query_one("#film", Static).update(self._film_line(frame))
+        self.query_one("#film", Static).update(self._film_line(frame), layout=False)
         beside = self.beside
         segmentation, label = self._drawn_label()
         self._draw_sizes(frame, beside, segmentation)

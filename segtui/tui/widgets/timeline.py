@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from textual import events
@@ -48,10 +50,15 @@ class Timeline(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.frames: Sequence[Frame] = ()
+        self._letters: dict[int, str] = {}
+        self._still: tuple[Content, Content] | None = None
 
     def show(self, frames: Sequence[Frame], at: int) -> None:
         """The frames known so far, and the one shown."""
-        self.frames = frames
+        if frames is not self.frames or len(frames) != self.count:
+            self.frames = frames
+            self._letters = {n: letter for n, frame in enumerate(frames) if (letter := marker(frame))}
+            self._still = None
         self.count = len(frames)
         self.at = at
         self.refresh()
@@ -73,7 +80,13 @@ class Timeline(Widget):
     def render(self) -> RenderResult:
         if not self.frames:
             return Content.styled(" …", words.DIM)
-        return Content("\n").join([self._dates(), self._line(), self._legend()])
+        if self._still is None:
+            self._still = (self._dates(), self._legend())
+        dates, legend = self._still
+        return Content("\n").join([dates, self._line(), legend])
+
+    def on_resize(self) -> None:
+        self._still = None
 
     def _dates(self) -> Content:
         line = [" "] * (self._room + 2)
@@ -93,16 +106,15 @@ class Timeline(Widget):
             frame = self.frames[self._index(column)]
             style = "$primary" if column <= here else words.DIM
             cells.append(("~" if frame["backfilled"] else "━" if column <= here else "─", style))
-        for index, frame in enumerate(self.frames):
-            letter = marker(frame)
-            if letter:
-                cells[self._column(index)] = (letter, "bold $accent")
+        for index, letter in self._letters.items():
+            cells[self._column(index)] = (letter, "bold $accent")
         letter = cells[here][0]
         cells[here] = (letter if letter.isalpha() else "●", "bold reverse $primary")
-        return Content(" ") + Content.assemble(*cells)
+        runs = [("".join(cell for cell, _ in run), style) for style, run in groupby(cells, itemgetter(1))]
+        return Content(" ") + Content.assemble(*runs)
 
     def _legend(self) -> Content:
-        seen = {marker(frame) for frame in self.frames}
+        seen = set(self._letters.values())
         parts = [
             Content.assemble((letter, words.KEY), (f" {meaning}", words.DIM))
             for letter, _, meaning in MARKERS
