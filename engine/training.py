@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -160,9 +162,11 @@ def train(
     width = 0 if features is None else features.shape[1]
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
-    graph, parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))
-    if start is not None:
-        parameters = unflatten(parameters, start)
+
+    def drawn() -> nnx.Module:
+        return build(kind, **shape, seed=spec.seed, options=complete)
+
+    graph, abstract = nnx.split(nnx.eval_shape(drawn))
     per_epoch = -(-len(rows[TRAIN]) // spec.batch_size)
     steps = _steps(
         graph,
@@ -172,7 +176,6 @@ def train(
         spec.label_smoothing,
         spec.epochs * per_epoch if spec.schedule == "cosine" else None,
     )
-    state = (parameters, steps.optimizer.init(parameters))
     key = stream(spec.seed)
     weights = class_weights(labels[rows[TRAIN]], n_labels, spec.class_weight)
     train_set, held_out = (
@@ -181,12 +184,15 @@ def train(
     epochs = epochs_of(train_set, spec.batch_size, spec.seed, scanned=model.scanned)
     valid_set = jax.device_put(list(tiles(held_out, sequences is not None)))
     valid_weight = float(held_out[3].sum())
+    batches = next(epochs)
+    with steps.compiling(abstract, batches, valid_set, key):
+        parameters = nnx.split(drawn())[1] if start is None else unflatten(abstract, start)
+    state = (parameters, steps.optimizer.init(parameters))
 
     history: list[Epoch] = []
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
     if start is not None:
         best_loss = sum(map(float, steps.losses(parameters, valid_set))) / valid_weight
-    batches = next(epochs)
     for epoch in range(1, spec.epochs + 1):
         state, losses = steps.epoch(state, batches, key, epoch)
         validated = steps.losses(state[0], valid_set)
@@ -262,6 +268,28 @@ class _Steps:
         self._scan = jax.jit(scan, donate_argnums=0)
         self._loss = jax.jit(total)
         self._logits = jax.jit(logits)
+
+    @contextmanager
+    def compiling(self, parameters: Any, batches: Batches, tiles: list[Batch], key: Any) -> Iterator[None]:
+        """Compiles for these shapes, each program in a thread of its own, while the block draws parameters:
+        XLA holds no lock meanwhile."""
+        state = (parameters, jax.eval_shape(self.optimizer.init, parameters))
+
+        def stepped() -> None:
+            if batches.scanned is not None:
+                self._scan.lower(state, batches.scanned, key, 1).compile()
+            else:
+                self._step.lower(state, batches.batch(0), key, 1, 0).compile()
+
+        def judged() -> None:
+            for program in (self._loss, self._logits):
+                program.lower(parameters, tiles[0]).compile()
+
+        with ThreadPoolExecutor(2) as threads:
+            begun = [threads.submit(each) for each in (stepped, judged)]
+            yield
+            for each in begun:
+                each.result()
 
     def epoch(self, state: State, batches: Batches, key: Any, epoch: int) -> tuple[State, list[Any]]:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready

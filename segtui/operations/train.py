@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.labels import OUTCOMES
@@ -22,8 +23,7 @@ from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
 from segtui.operations.tasks import TEST, Task, given_task, outcome_task
 from segtui.operations.times import iso_or_none, parse_days
-from segtui.operations.twin import twin as train_twin
-from segtui.operations.twin import window
+from segtui.operations.twin import Twin, window
 from segtui.operations.warm import Warm
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def train(
     own = segmentation or label or ("value" if policy == "future_value" else policy)
     watch = Watch(progress, cancelled, heard)
     asked = _Asked(kind, optimizer, seed, options or {})
-    going, how = None, {}
+    going: Warm | None = None
+    how: dict[str, Any] = {}
     if warm:
         _check_name(definitions(s), name)
         progress("reading the log", None)
@@ -96,20 +97,26 @@ def train(
             else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
         )
     use_cache()
+    chosen = None
     if going is None and kind == AUTO:
         chosen = choose(task, asked.recipe, budget, watch)
-        recipe, model, fitted, preparation = chosen.recipe, chosen.model, chosen.fitted, chosen.preparation
-        how = {"choice": chosen.told}
+        recipe, how = chosen.recipe, {"choice": chosen.told}
     else:
         recipe = going.recipe if going else asked.recipe(kind)
-        model, fitted, preparation = fit(task, recipe, watch)
-        how = {"warm": going.told(s, model)} if going else {}
-    if cancelled():
-        raise Stopped
-    progress("judging on users it never saw", None)
-    metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
-    if twin and going is None:
-        metrics["twin"] = train_twin(s, task, recipe, origins, Watch(progress, cancelled, doing="twin, "))
+    tested = Twin(s, task, recipe, origins) if twin and going is None else None
+    with tested.beside(replace(watch, doing="twin, ")) if tested else nullcontext() as wait:
+        if chosen is not None:
+            model, fitted, preparation = chosen.model, chosen.fitted, chosen.preparation
+        else:
+            model, fitted, preparation = fit(task, recipe, watch)
+        how = {"warm": going.told(s, model)} if going else how
+        if cancelled():
+            raise Stopped
+        progress("judging on users it never saw", None)
+        metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
+        if tested is not None and wait is not None:
+            wait()
+            metrics["twin"] = tested.told()
         if cancelled():
             raise Stopped
     body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how

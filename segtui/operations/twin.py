@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,34 +17,73 @@ from segtui.operations.session import Session
 from segtui.operations.tasks import TEST, TRAIN, Task, earlier_task
 from segtui.operations.times import iso_or_none
 
+if TYPE_CHECKING:
+    from engine.model import Model
 
-def twin(s: Session, task: Task, recipe: Recipe, origins: int, watch: Watch) -> dict[str, Any]:
-    """What the same recipe, learnt one horizon before `task`, says of the task's own window, on users it
-    never saw: {cutoff, window, metrics, baselines}, the baselines fitted on what the twin knew; or {why}
-    where there is too little history for one.
-    """
-    from engine.evaluation import Sample, baselines, metrics
+MOST_BESIDE = 200_000
+"""Of so many users two models are fitted at once."""
 
-    if task.horizon is None or task.outcomes is None:
-        return {"why": "a given label has no earlier window"}
-    before = earlier_task(s, task, recipe.training.seed, recipe.choice, origins)
-    if isinstance(before, str):
-        return {"why": before}
-    model, _, _ = fit(before, recipe, watch)
-    new = (task.parts == TEST) | ~np.isin(task.users, before.users)
-    users = task.users[new]
-    frame = task.evidence.features(task.as_of, model.feature_spec, users)
-    labels = apply_outcome(task.policy["label"], task.outcomes, before.thresholds)[new]
-    judged = Sample(frame, labels, None if task.value is None else task.value[new])
-    given = probabilities(model, frame, task.evidence, task.as_of)
-    learnt = Sample(before.frame, before.targets, before.value).only(before.parts == TRAIN)
-    zone = s.ticks.zone
-    return {
-        "cutoff": iso_or_none(before.cutoff, zone),
-        "window": window(s, task, len(users)) | {"newcomers": int((~np.isin(users, before.users)).sum())},
-        "metrics": metrics(labels, given, judged.value, task.labels),
-        "baselines": baselines(learnt, judged, task.labels),
-    }
+
+class Twin:
+    """The same recipe, learnt one horizon before a task, and what it says of the task's own window."""
+
+    def __init__(self, s: Session, task: Task, recipe: Recipe, origins: int) -> None:
+        self._s, self._task, self._recipe = s, task, recipe
+        self._before: Task | str = "a given label has no earlier window"
+        if task.horizon is not None:
+            self._before = earlier_task(s, task, recipe.training.seed, recipe.choice, origins)
+        self._model: Model | None = None
+
+    def fit(self, watch: Watch) -> None:
+        """Fits it, where there is history enough; reads nothing of the store, so that another thread may."""
+        if not isinstance(self._before, str):
+            self._model, _, _ = fit(self._before, self._recipe, watch)
+
+    @contextmanager
+    def beside(self, watch: Watch) -> Iterator[Callable[[], None]]:
+        """Fits it in a thread of its own while the block does other things, which may wait for it by what is
+        given; of many users, who take much memory, only then."""
+        if len(self._task.users) > MOST_BESIDE:
+            yield lambda: self.fit(watch)
+            return
+        left = threading.Event()
+        own = Watch(cancelled=lambda: watch.cancelled() or left.is_set())
+        with ThreadPoolExecutor(1) as thread:
+            begun = thread.submit(self.fit, own)
+
+            def wait() -> None:
+                watch.progress(f"{watch.doing}learning one horizon earlier", None)
+                begun.result()
+
+            try:
+                yield wait
+            finally:
+                left.set()
+
+    def told(self) -> dict[str, Any]:
+        """What it says of the task's window, on users it never saw: {cutoff, window, metrics, baselines}, the
+        baselines fitted on what the twin knew; or {why} where there is too little history for one."""
+        from engine.evaluation import Sample, baselines, metrics
+
+        task, before, model = self._task, self._before, self._model
+        if isinstance(before, str):
+            return {"why": before}
+        assert model is not None
+        assert task.outcomes is not None
+        new = (task.parts == TEST) | ~np.isin(task.users, before.users)
+        users = task.users[new]
+        frame = task.evidence.features(task.as_of, model.feature_spec, users)
+        labels = apply_outcome(task.policy["label"], task.outcomes, before.thresholds)[new]
+        judged = Sample(frame, labels, None if task.value is None else task.value[new])
+        given = probabilities(model, frame, task.evidence, task.as_of)
+        learnt = Sample(before.frame, before.targets, before.value).only(before.parts == TRAIN)
+        newcomers = int((~np.isin(users, before.users)).sum())
+        return {
+            "cutoff": iso_or_none(before.cutoff, self._s.ticks.zone),
+            "window": window(self._s, task, len(users)) | {"newcomers": newcomers},
+            "metrics": metrics(labels, given, judged.value, task.labels),
+            "baselines": baselines(learnt, judged, task.labels),
+        }
 
 
 def window(s: Session, task: Task, users: int) -> dict[str, Any]:
