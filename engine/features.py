@@ -116,7 +116,7 @@ def features(
     present = folds.present()
     named = {"user": prepared.rows.users, **columns}
     frame = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in named.items()])
-    if prepared.attributes is not None or attribute_columns(spec):
+    if attribute_columns(spec):
         frame = _with_attributes(frame, prepared.attributes, as_of, spec)
     if filled is not None:
         frame = frame.join(filled, on="user", how="left", maintain_order="left")

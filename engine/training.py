@@ -20,7 +20,7 @@ from flax import nnx
 from engine.batches import Batch, Batches, class_weights, epochs_of, gather, tiles
 from engine.calibration import METHODS, calibrate
 from engine.errors import EngineError
-from engine.models import Kind, build, complete_options, kind_of
+from engine.models import Kind, build, complete_options, kind_of, skeleton
 from engine.models.dropout import fold, stream
 from engine.models.ensemble import each_logits
 from engine.models.parameters import (
@@ -162,11 +162,7 @@ def train(
     width = 0 if features is None else features.shape[1]
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
-
-    def drawn() -> nnx.Module:
-        return build(kind, **shape, seed=spec.seed, options=complete)
-
-    graph, abstract = nnx.split(nnx.eval_shape(drawn))
+    graph, abstract = skeleton(kind, **shape, options=complete)
     per_epoch = -(-len(rows[TRAIN]) // spec.batch_size)
     steps = _steps(
         graph,
@@ -186,7 +182,10 @@ def train(
     valid_weight = float(held_out[3].sum())
     batches = next(epochs)
     with steps.compiling(abstract, batches, valid_set, key):
-        parameters = nnx.split(drawn())[1] if start is None else unflatten(abstract, start)
+        if start is None:
+            parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))[1]
+        else:
+            parameters = unflatten(abstract, start)
     state = (parameters, steps.optimizer.init(parameters))
 
     history: list[Epoch] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,28 @@ def build(
     rngs = nnx.Rngs(seed)
     networks = [_network(kind, sizes, complete, rngs) for _ in range(members)]
     return networks[0] if members == 1 else Ensemble(networks)
+
+
+def skeleton(
+    kind: str, *, features: int, bins: int, channels: int, labels: int, options: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """The graph of what `build` gives, and its state as shapes alone; nothing is drawn."""
+    complete = tuple(sorted(complete_options(kind, options).items()))
+    return _skeleton(kind, features, bins, channels, labels, complete)
+
+
+@lru_cache(maxsize=32)
+def _skeleton(
+    kind: str, features: int, bins: int, channels: int, labels: int, options: tuple[tuple[str, Any], ...]
+) -> tuple[Any, Any]:
+    """Kept, because a network is looked through at each training of it and wherever it scores."""
+    from flax import nnx
+
+    sizes = {"features": features, "bins": bins, "channels": channels, "labels": labels}
+    found: tuple[Any, Any] = nnx.split(
+        nnx.eval_shape(lambda: build(kind, **sizes, seed=0, options=dict(options)))
+    )
+    return found
 
 
 def _network(kind: str, sizes: dict[str, Any], options: dict[str, Any], rngs: nnx.Rngs) -> nnx.Module:

@@ -7,6 +7,11 @@ what else a machine does can only add to that.
 
 import argparse
 import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 import warnings
 
@@ -16,7 +21,7 @@ import numpy as np
 import optax
 import polars as pl
 from flax import nnx
-from model_cases import cases
+from model_cases import DATA, cases
 from rich.console import Console
 from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
@@ -133,6 +138,25 @@ def cnn_users(n, epochs, bins=52, channels=2):
     return epochs * (n - BATCH) / least(ours), epochs * len(batches) * BATCH / least(bare)
 
 
+def trained_cold():
+    """Seconds of `segtui train` on CDNOW, its first training, as a new process that finds nothing compiled:
+    wall and processor; None without the data."""
+    path = DATA / "CDNOW_master.txt.gz"
+    if not path.exists():
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        store = ["--store", f"{folder}/shop.db", "--quiet"]
+        segtui = [sys.executable, "-m", "segtui"]
+        environment = os.environ | {"SEGTUI_CACHE": f"{folder}/compiled"}
+        for command in (["init", "--clock", "data"], ["import", str(path), "--format", "cdnow"]):
+            subprocess.run([*segtui, *command, *store], check=True, capture_output=True)
+        wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*segtui, "train", *store], check=True, capture_output=True, env=environment)
+        wall, after = time.perf_counter() - wall, resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return np.array([wall, processor])
+
+
 def users_scored(case, n):
     """Scores of n users from a frame of features, against a bare loop of the jitted network over ready
     arrays."""
@@ -225,6 +249,10 @@ def main():
         rows.append(("full scoring from features", *users_scored(case, 10 * n), "users"))
     rows.append(("recorded replay, 90 ticks", *changes_folded(10 * n, n, 90), "changes"))
     show(rows)
+    if (seconds := trained_cold()) is not None:
+        wall, processor = seconds
+        CONSOLE.print(f"segtui train of CDNOW, cold: {wall:.1f} s, {processor:.1f} s of processor time.")
+        print(json.dumps({"benchmark": "cold training", "wall": wall, "processor": processor}))
 
 
 if __name__ == "__main__":
