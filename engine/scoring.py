@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import platform
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from flax import nnx
 
 from engine.errors import EngineError
 from engine.model import Model
-from engine.models import build, kind_of
+from engine.models import kind_of, skeleton
 from engine.models.parameters import (
     BESIDE,
     CHANNEL_SCALE,
@@ -24,6 +25,7 @@ from engine.models.parameters import (
     LOGIT_BIAS,
     LOGIT_SCALE,
     label_of,
+    refuse_unfit,
     scale_sequences,
     unflatten,
 )
@@ -33,6 +35,7 @@ TILES = 16
 """Tiles laid out at once."""
 
 
+@cache
 def environment() -> dict[str, str]:
     """What bit equality of scores depends on, besides the model: jaxlib, instruction set, device."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
@@ -90,7 +93,11 @@ class Scorer:
         if self.kind.reads_sequences and spec is None:
             raise EngineError(f"Model {model.short} reads sequences, but its spec has none: train it again.")
         encoder = model.encoder
-        columns = label_of(model.parameters, len(model.labels))
+        try:
+            columns = label_of(model.parameters, len(model.labels))
+            refuse_unfit(model.parameters, len(columns), len(spec.channels) if spec else 0)
+        except EngineError:
+            raise self._unfit() from None
         groups = [np.flatnonzero(columns == code) for code in range(len(model.labels))]
         shape = {
             "features": encoder.width if self.kind.reads_features else 0,
@@ -98,17 +105,19 @@ class Scorer:
             "channels": len(spec.channels) if spec else 0,
             "labels": len(columns),
         }
-        graph, abstract = nnx.split(
-            nnx.eval_shape(lambda: build(model.kind, **shape, seed=0, options=model.options))
-        )
-        self._parameters = jax.tree.map(jnp.asarray, unflatten(abstract, model.parameters))
+        graph, abstract = skeleton(model.kind, **shape, options=model.options)
+        try:
+            parameters = unflatten(abstract, model.parameters)
+        except EngineError:
+            raise self._unfit() from None
+        self._parameters = jax.device_put(parameters)
         # Arguments rather than constants of the compilation, so that the persistent cache serves the next
         # model too.
-        self._constants = {name: jnp.asarray(values) for name, values in encoder.constants.items()}
+        self._constants = jax.device_put(dict(encoder.constants))
         # What stands beside the network's own parameters; models without calibration are taken as they are.
-        self._beside = {
-            name: jnp.asarray(model.parameters[name]) for name in BESIDE if name in model.parameters
-        }
+        self._beside = jax.device_put(
+            {name: model.parameters[name] for name in BESIDE if name in model.parameters}
+        )
 
         def network(parameters: Any, beside: Any, features: Any, scaled: Any) -> Any:
             logits = nnx.merge(graph, parameters)(features, scaled, None)
@@ -136,6 +145,11 @@ class Scorer:
 
         self._tile = jax.jit(tile)
         self._slope = jax.jit(slope)
+
+    def _unfit(self) -> EngineError:
+        return EngineError(
+            f"The parameters of model {self.model.short} do not fit its own description: train it again."
+        )
 
     def scores(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
         """P(label | user) in millionths, int32[n, labels]: rows in the frame's order, columns in the

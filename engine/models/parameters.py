@@ -44,6 +44,17 @@ def unflatten(state: Any, parameters: Mapping[str, np.ndarray]) -> Any:
     )
 
 
+def refuse_unfit(parameters: Mapping[str, np.ndarray], columns: int, channels: int) -> None:
+    """Raises EngineError where what stands beside a module's own parameters is not whole or of another shape.
+
+    `columns` of the head, `channels` of the sequences.
+    """
+    shapes = {CHANNEL_SCALE: (channels,), LOGIT_SCALE: (1,), LOGIT_BIAS: (columns,), LABEL_OF: (columns,)}
+    halved = (LOGIT_SCALE in parameters) != (LOGIT_BIAS in parameters)
+    if halved or any(parameters[name].shape != shape for name, shape in shapes.items() if name in parameters):
+        raise EngineError(FOREIGN)
+
+
 def apart(parameters: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     """The parameters of each of a model's networks, by the names they have in one alone; none of BESIDE.
 
