@@ -41,6 +41,7 @@ APART = (
     Column("share", words.share, right=True),
     Column("by"),
 )
+SIZES = (Column("label"), Column("users", words.count, right=True))
 STEADY = (Column("segments", right=True), Column("agreement", right=True), Column("smallest", right=True))
 
 
@@ -181,6 +182,49 @@ def from_file(
     if result["unknown"]:
         out.message(f"{words.plural(result['unknown'], 'id')} of {file} no user has; left out.")
     out.next(f"segtui segment from-file {name} {file}" if preview else f"segtui members {name}")
+
+
+@segment.command("from-scores", epilog="Example: segtui segment from-scores churn_risk scores.csv --preview")
+def from_scores(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The segmentation's name, as churn_risk.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV or Parquet: user and label (probability), or user and p_LABEL of each label.",
+        ),
+    ],
+    preview: Preview = False,
+    out_file: Movers = None,
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Makes a segmentation of labels and probabilities made elsewhere, or gives it new ones."""
+    from segtui.operations.from_scores import from_scores as operation
+    from segtui.operations.session import open_session
+
+    out = output(context, store, json=json, quiet=quiet)
+    with open_session(out.store) as s, out.progress() as progress:
+        result = operation(s, name, file, preview=preview, out=out_file, progress=progress)
+    if json:
+        out.document(result)
+    else:
+        counts = ("name", "rows", "accepted", "suppressed", "quarantined", "entering", "leaving")
+        out.facts([(each, result[each]) for each in counts])
+        out.table(SIZES, [[each["label"], each["users"]] for each in result["labels"]])
+        show_flows(out, result["flows"])
+    for reason, rows in result["reasons"].items():
+        out.message(f"{words.plural(rows, 'row')} in quarantine: {reason}.")
+    if result["quarantine_file"]:
+        out.message(f"They are in {result['quarantine_file']}.")
+    if not result["changed"]:
+        out.message(f"{name} has these very scores already: nothing was changed.")
+    elif preview:
+        out.message("A preview: nothing was recorded.")
+    label = result["labels"][0]["label"]
+    out.next(f"segtui segment from-scores {name} {file}" if preview else f"segtui members {name}={label}")
 
 
 def _show(out: Output, result: dict[str, Any], *, json: bool) -> None:

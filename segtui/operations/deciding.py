@@ -16,6 +16,6 @@ def decider_of(store: Store, zone: str, segmentation: Segmentation) -> Decider:
     if segmentation.rule is not None:
         return RuleDecider(segmentation.rule)
     if segmentation.kind == "list":
-        return ListDecider(zone)
+        return ListDecider(zone, segmentation.labels)
     assert segmentation.starter is not None
     return StarterDecider(segmentation.starter, zone, segmentation.fitted_at)

@@ -79,6 +79,8 @@ class Segmentation:
     """The label that one it had before goes on as: renamed or merged since, under its present name."""
     labelled: bool = False
     """Whether an edit of labels made the model current."""
+    scores: str | None = None
+    """The digest of the scores made elsewhere that it was given last."""
     discovered: bool = False
     """Whether its labels were found by grouping users; its first model came with the definition."""
 
@@ -89,9 +91,9 @@ class Segmentation:
 
     @property
     def decided_by(self) -> str | None:
-        """rule, list, model or starter; None while nothing decides."""
+        """rule, list, scores, model or starter; None while nothing decides."""
         if self.kind != "model":
-            return self.kind
+            return "scores" if self.scores else self.kind
         return "model" if self.model else ("starter" if self.starter else None)
 
     @property
@@ -160,7 +162,13 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
         if decision.kind == "segmentation_defined":
             labels = tuple(body["labels"])
             found.segmentations[body["name"]] = Segmentation(
-                body["name"], body["kind"], labels, labels, _rule(body), decision.seq
+                body["name"],
+                body["kind"],
+                labels,
+                labels,
+                _rule(body),
+                decision.seq,
+                scores=body.get("scores"),
             )
             if body.get("model") is not None:
                 found.segmentations[body["name"]] = replace(
@@ -172,7 +180,15 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
             found.retired.pop(body["name"], None)
         elif decision.kind == "segmentation_edited":
             old = found.segmentations[body["name"]]
-            found.segmentations[body["name"]] = replace(old, rule=_rule(body), defined=decision.seq)
+            labels = tuple(body.get("labels", old.labels))
+            found.segmentations[body["name"]] = replace(
+                old,
+                rule=_rule(body),
+                defined=decision.seq,
+                labels=labels,
+                all_labels=tuple(dict.fromkeys((*old.all_labels, *labels))),
+                scores=body.get("scores"),
+            )
         elif decision.kind == "segmentation_retired":
             found.retired[body["name"]] = found.segmentations.pop(body["name"])
         elif decision.kind == "model_trained":
@@ -224,7 +240,7 @@ def require_segment(s: Session, text: str, *, position: int | None = None) -> tu
     name, equals, label = text.partition("=")
     found = definitions(s, position=position)
     own = found.segmentations.get(name) or found.retired.get(name)
-    if not equals and own is not None and own.kind != "model":
+    if not equals and own is not None and own.all_labels == IN_OUT:
         return own, "in"
     if not (equals and name and label):
         raise OperationError(f"Segment {text!r} is not of the form SEGMENTATION=LABEL, as in value=high.")

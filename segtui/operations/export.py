@@ -46,7 +46,7 @@ def export(
     with s.store.reading():
         frame, when = member_frame(s, segment, where=where, at=at, position=position)
         if users is not None:
-            frame = frame.filter(pl.col("user").is_in(s.surrogates(users)[0]))
+            frame = frame.filter(pl.col("user").is_in(list(s.surrogates(users).values())))
         known = s.store.head() if when.position is None else when.position
     surrogates = frame["user"].to_list()
     if identified:

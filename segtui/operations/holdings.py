@@ -19,6 +19,8 @@ from segtui.operations.stays import Stays
 from segtui.operations.steps import Outcome, Rest, Step, by_identity
 
 NONE = -1
+WHOLE = 980_000
+"""Millionths that the probabilities of all labels add up to at least, however they were rounded."""
 
 
 class Holdings:
@@ -168,10 +170,11 @@ class Holdings:
         stays = self.stays.hold(step.as_of, decider.policy, at)
         scores, decided = decider.decide(frame, evidence, step.as_of, closed, stays)
         self._ended = self.stays.ended(step.as_of, decider.policy, self.labels, self.scores, at, decided)
-        if scores is not None and decider.policy is not None:
+        if scores is not None:
             self.scores[at] = scores
-            self.scored[at] = True
-            self._policy = decider.policy
+            # Of scores made elsewhere a user may have that of the label alone, or none.
+            self.scored[at] = scores.sum(axis=1) >= WHOLE
+            self._policy = decider.policy or DEFAULT_POLICY
         gone = self._gone(step, eligible)
         self.scored[gone] = False
         self._evaluated[at] = self._evaluated[gone] = True
@@ -231,8 +234,8 @@ class Holdings:
         stay = int(moved.sum())
         probability = pl.Series([None] * len(where), dtype=pl.Int64)
         if scores is not None:
-            own = pl.Series(scores[moved, to[:stay]].astype(np.int64), dtype=pl.Int64)
-            probability = pl.concat([own, probability[stay:]])
+            own = np.where(to[:stay] == NONE, 0, scores[moved, to[:stay]]).astype(np.int64)
+            probability = pl.concat([pl.Series(own).replace(0, None), probability[stay:]])
         joined = None if step.who is None else step.who.touched
         caused = causes(users, step.as_of, step.before, step.fresh, step.edit, joined)
         if len(gone):
@@ -281,9 +284,11 @@ class Holdings:
             codes[(left != NONE) & joined] = "identity"
             if known.any():
                 movers = users[known]
+                now = evidence.only(movers)
+                then = now if step.seen is None else evidence.only(movers, position=step.seen)
                 codes[known] = decider.reasons(
-                    (evidence.only(movers, position=step.seen), step.before),
-                    (evidence.only(movers), step.as_of),
+                    (then, step.before),
+                    (now, step.as_of),
                     movers,
                     left[known],
                     to[known],

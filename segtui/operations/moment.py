@@ -55,7 +55,7 @@ def moment(s: Session, number: int | None, at: int | None, position: int | None 
 def decided_by(s: Session, segmentation: Segmentation, when: Moment) -> tuple[str | None, str | None]:
     """What decided in the pass that is read for the moment, and the digest of a model.
 
-    `model`, `starter`, `rule`, `list`, or nothing.
+    `model`, `starter`, `rule`, `list`, `scores`, or nothing.
     """
     if not when.past:
         return segmentation.decided_by, segmentation.model
@@ -63,7 +63,7 @@ def decided_by(s: Session, segmentation: Segmentation, when: Moment) -> tuple[st
     if then is None:
         return None, None
     if segmentation.kind != "model":
-        return segmentation.kind, None
+        return segmentation.decided_by, None
     model: str | None = then.body["model"]
     return ("model" if model else "starter"), model
 

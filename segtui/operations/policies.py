@@ -114,6 +114,11 @@ def parse_decide(text: str) -> tuple[str, Wish]:
 
 def require_probabilities(segmentation: Segmentation) -> str:
     """The digest of the model that decides; a sentence where nothing gives probabilities."""
+    if segmentation.scores is not None:
+        raise OperationError(
+            f"{segmentation.name!r} has the labels that scores made elsewhere came with: give others, with "
+            "'segtui segment from-scores'."
+        )
     if segmentation.model is None:
         by = {"starter": "the starter rule", "rule": "a rule", "list": "a list"}
         told = by.get(segmentation.decided_by or "", "nothing yet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from segtui.operations.deciders import Evidence, Scored
 
 IN, OUT = 0, 1
+NONE = -1
 
 
 class RuleDecider:
@@ -78,18 +80,31 @@ class RuleDecider:
         )
 
 
-class ListDecider:
-    """A list: whoever is in stays in, and nobody else comes in but by `chosen`, the users of an edit."""
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Who gets which label by an edit: users (sorted surrogates), codes of labels, and probabilities, int32
+    [users, labels] millionths, where there are any."""
 
-    labels: tuple[str, ...] = IN_OUT
+    users: np.ndarray
+    codes: np.ndarray
+    scores: np.ndarray | None = None
+
+
+class ListDecider:
+    """What only an edit decides: whoever holds a label keeps it, and nobody else gets one but by `chosen`.
+
+    Those that it does not name are out, of a list; where labels are others than in and out, they have none.
+    """
+
     model: str | None = None
     known_from: int | None = None
     refers: tuple[str, ...] = ()
     keeps = True
     policy: DecisionPolicy | None = None
 
-    def __init__(self, zone: str, chosen: np.ndarray | None = None) -> None:
+    def __init__(self, zone: str, labels: tuple[str, ...] = IN_OUT, chosen: Chosen | None = None) -> None:
         self.spec = nothing(zone)
+        self.labels = labels
         self._chosen = chosen
 
     def decide(
@@ -100,9 +115,20 @@ class ListDecider:
         closed: np.ndarray,
         stays: np.ndarray | None = None,
     ) -> Scored:
-        """In for those held in, or chosen; `closed` are the labels shown."""
-        within = closed == IN if self._chosen is None else np.isin(frame["user"].to_numpy(), self._chosen)
-        return None, np.where(within, IN, OUT).astype(np.int32)
+        """The labels held, or those chosen; `closed` are the labels shown."""
+        rest = OUT if self.labels == IN_OUT else NONE
+        if self._chosen is None:
+            return None, np.where(closed == NONE, rest, closed).astype(np.int32)
+        chosen, users = self._chosen, frame["user"].to_numpy()
+        named = np.isin(users, chosen.users)
+        at = np.searchsorted(chosen.users, users[named])
+        codes = np.full(len(users), rest, np.int32)
+        codes[named] = chosen.codes[at]
+        if chosen.scores is None:
+            return None, codes
+        scores = np.zeros((len(users), len(self.labels)), np.int32)
+        scores[named] = chosen.scores[at]
+        return scores, codes
 
     def reasons(
         self,
@@ -129,7 +155,7 @@ class Nobody(ListDecider):
         stays: np.ndarray | None = None,
     ) -> Scored:
         """No label for anyone."""
-        return None, np.full(frame.height, -1, np.int32)
+        return None, np.full(frame.height, NONE, np.int32)
 
 
 def nothing(zone: str) -> FeatureSpec:

@@ -18,7 +18,7 @@ from segtui.operations.edits import EditRun
 from segtui.operations.errors import OperationError
 from segtui.operations.files import write_frame
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
-from segtui.operations.rule_deciders import ListDecider, Nobody
+from segtui.operations.rule_deciders import IN, Chosen, ListDecider, Nobody
 from segtui.operations.rule_reading import everything, read_rule
 from segtui.operations.rule_size import members_of, who_is_in
 from segtui.operations.session import Session
@@ -49,7 +49,7 @@ def define(
     refuse_name(s, found, name)
     rule = read_rule(s, found, name, where)
     decision = _defined(name, rule)
-    return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
+    return edited(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
 
 
 def edit(
@@ -73,7 +73,7 @@ def edit(
     if rule == held.rule:
         raise OperationError(f"{name!r} has that very rule already: nothing was changed.")
     decision = ("segmentation_edited", {"name": name} | rule_body(rule))
-    return _edit(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
+    return edited(s, name, decision, rule, preview=preview, out=out, progress=progress, cancelled=cancelled)
 
 
 def rule_decision(s: Session, found: Definitions, name: str, where: str) -> tuple[str, dict[str, Any]]:
@@ -101,7 +101,7 @@ def retire(
     used = sorted(found.dependents(name) - {name})
     if used:
         raise OperationError(f"{name!r} is read by {', '.join(used)}: retire or edit {used[0]!r} first.")
-    return _edit(
+    return edited(
         s,
         name,
         ("segmentation_retired", {"name": name}),
@@ -129,13 +129,13 @@ def from_file(
     `unknown` and left out. Raises OperationError when the file cannot be read or names nobody known.
     """
     decision = _list_decision(s, name)
-    chosen, unknown = listed(s, path)
-    told = _edit(
+    users, unknown = listed(s, path)
+    told = edited(
         s,
         name,
         decision,
         None,
-        deciders={name: ListDecider(s.ticks.zone, chosen)},
+        deciders={name: _only(s, users)},
         preview=preview,
         out=out,
         progress=progress,
@@ -162,17 +162,22 @@ def add_users(
     held = members_of(s, name)
     if np.isin(chosen, held).all():
         raise OperationError(f"{name!r} holds all of these users already: nothing was changed.")
-    told = _edit(
+    told = edited(
         s,
         name,
         decision,
         None,
-        deciders={name: ListDecider(s.ticks.zone, np.union1d(held, chosen))},
+        deciders={name: _only(s, np.union1d(held, chosen))},
         preview=preview,
         progress=progress,
         cancelled=cancelled,
     )
     return told | {"unknown": unknown}
+
+
+def _only(s: Session, users: np.ndarray) -> ListDecider:
+    """Who decides a list that is given these users."""
+    return ListDecider(s.ticks.zone, IN_OUT, Chosen(users, np.full(len(users), IN, np.int32)))
 
 
 def _list_decision(s: Session, name: str) -> tuple[str, dict[str, Any]]:
@@ -182,12 +187,13 @@ def _list_decision(s: Session, name: str) -> tuple[str, dict[str, Any]]:
     if held is None:
         refuse_name(s, found, name)
         return "segmentation_defined", {"name": name, "kind": "list", "labels": list(IN_OUT)}
-    if held.kind != "list":
-        raise OperationError(f"{name!r} is decided by a {held.kind}, not by a list: choose another name.")
+    if held.decided_by != "list":
+        by = "scores made elsewhere" if held.scores else f"a {held.kind}"
+        raise OperationError(f"{name!r} is decided by {by}, not by a list: choose another name.")
     return "segmentation_edited", {"name": name}
 
 
-def _edit(
+def edited(
     s: Session,
     name: str,
     decision: tuple[str, dict[str, Any]],
@@ -199,7 +205,7 @@ def _edit(
     progress: Progress,
     cancelled: Cancelled,
 ) -> dict[str, Any]:
-    """The edit, told; rolled back where it is a preview."""
+    """The edit (kind, body) and its movers, told; rolled back where it is a preview."""
     told: dict[str, Any] = {"name": name, "where": rule.where if rule else None, "preview": preview}
     try:
         with s.store.transaction(actor=s.actor, source="segment") as tx:
@@ -230,8 +236,8 @@ def _edit(
 def _told(s: Session, run: EditRun) -> dict[str, Any]:
     """Size, movers and overlap of the segment as the edit leaves it."""
     code = vocabulary.number(s.store, "label", "in")
-    # Of what was discovered every label is a segment, and only to retire it is an edit of this kind.
-    inside = pl.lit(True) if definitions(s).ever(run.name).discovered else pl.col("label") == code
+    # Of labels that are others than in and out, each is a segment.
+    inside = pl.col("label") == code if definitions(s).ever(run.name).all_labels == IN_OUT else pl.lit(True)
     was, within = run.before.filter(inside)["user"], run.after.filter(inside)["user"]
     entering = within.filter(~within.is_in(was.implode()))
     sample = s.external(entering.head(SAMPLE).to_list())
@@ -306,12 +312,13 @@ def _trend(s: Session, rule: Rule, progress: Progress, cancelled: Cancelled) -> 
 def listed(s: Session, source: Path | Sequence[str]) -> tuple[np.ndarray, int]:
     """The persons whom a file lists, or ids given as such, by any of their ids; and how many nobody has."""
     ids = _lines(source) if isinstance(source, Path) else list(dict.fromkeys(source))
-    known, unknown = s.surrogates(ids)
+    known = s.surrogates(ids)
     if not known:
         where = source if isinstance(source, Path) else "The list"
         raise OperationError(f"{where} names {len(ids)} ids, none of a known user: check the ids.")
     whole = dict(s.identity().at(s.require_as_of()).iter_rows())
-    return np.unique([whole.get(user, user) for user in known]).astype(np.int64), unknown
+    users = np.unique([whole.get(user, user) for user in known.values()]).astype(np.int64)
+    return users, len(ids) - len(known)
 
 
 def _lines(path: Path) -> list[str]:

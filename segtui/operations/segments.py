@@ -98,7 +98,7 @@ def _segmentation(
         labels = VALUE_LABELS
     return {
         "name": each.name,
-        "kind": each.kind,
+        "kind": each.kind if each.kind == "model" else each.decided_by,
         "decided_by": by,
         "where": each.rule.where if each.rule else None,
         "model": model,

@@ -161,15 +161,16 @@ class Session:
             )
         return found
 
-    def surrogates(self, texts: Sequence[str]) -> tuple[set[int], int]:
-        """The surrogates behind external ids or `#12`s, and how many of them are no user's."""
+    def surrogates(self, texts: Sequence[str]) -> dict[str, int]:
+        """The surrogates behind external ids or `#12`s; those of no user are left out."""
         numbers = {text: numbered(text) for text in texts}
         users = {row[0] for row in self.store.rows("SELECT DISTINCT user FROM behaviour")}
-        known = users.intersection(number for number in numbers.values() if number is not None)
+        users -= set(forgetting.erased(self.store))
         named = [text for text in texts if numbers[text] is None and is_text(text)]
-        found = set(self.store.vault.known(named).values()) if named else set()
-        known -= set(forgetting.erased(self.store))
-        return known | found, len(texts) - len(known) - len(found)
+        found = dict(self.store.vault.known(named)) if named else {}
+        return found | {
+            text: number for text, number in numbers.items() if number is not None and number in users
+        }
 
     def events(
         self,

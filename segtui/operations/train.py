@@ -80,6 +80,7 @@ def train(
     own = segmentation or label or ("value" if policy == "future_value" else policy)
     watch = Watch(progress, cancelled, heard)
     asked = _Asked(kind, optimizer, seed, options or {})
+    _check_free(definitions(s), own)
     going: Warm | None = None
     how: dict[str, Any] = {}
     if warm:
@@ -232,6 +233,18 @@ def _check_name(found: Definitions, name: str | None, **asked: Any) -> None:
             raise OperationError(
                 f"A model of {body['segmentation']!r} is called {name!r} already: choose another --name."
             )
+
+
+def _check_free(found: Definitions, segmentation: str) -> None:
+    """Refuses a segmentation whose labels are none to learn."""
+    held = found.segmentations.get(segmentation)
+    if held is None or (held.kind == "model" and not held.discovered):
+        return
+    by = "scores made elsewhere" if held.scores else f"a {held.kind}"
+    how = "was discovered" if held.discovered else f"is decided by {by}"
+    raise OperationError(
+        f"{segmentation!r} {how}, so there is nothing to train for it: choose another --segmentation."
+    )
 
 
 def _horizon(text: str) -> int:

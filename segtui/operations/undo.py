@@ -114,6 +114,11 @@ def _refusal(s: Session, decision: Decision) -> str:
             return f"No model decided {_edited(decision)!r} before {decision.seq}: promote another instead."
         if "renamed" in decision.body:
             return f"The rule of {_edited(decision)!r} follows a label's new name: undo the rename instead."
+        if "scores" in decision.body:
+            return (
+                f"{_edited(decision)!r} was given other scores: give the former ones again with "
+                "'segtui segment from-scores'."
+            )
         if decision.kind != "segmentation_defined":
             return f"{_edited(decision)!r} was a list: give its file again with 'segtui segment from-file'."
     return (

@@ -442,6 +442,12 @@ def test_segments_of_ones_own(cli: Cli, shop: Path, tmp_path: Path) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_text("\n".join(each["user"] for each in listed["members"]))
     assert document(cli, shop, "segment", "from-file", "chosen", ids).keys() >= keys | {"unknown"}
+    scores = tmp_path / "scores.csv"
+    scores.write_text(
+        "user,label\n" + "".join(f"{each['user']},{each['user'][-1]}\n" for each in listed["members"])
+    )
+    told = document(cli, shop, "segment", "from-scores", "elsewhere", scores)
+    assert told.keys() >= {"rows", "accepted", "quarantined", "quarantine_file", "labels", "flows", "changed"}
     movers = tmp_path / "movers.csv"
     edited = document(cli, shop, "segment", "edit", "lately", "--where", "chosen", "--out", movers)
     assert edited["users"] == 3

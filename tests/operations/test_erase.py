@@ -347,7 +347,7 @@ def test_an_odd_id_is_nobodys_and_no_failure(peopled, odd: str) -> None:
         for ask in (lambda: erase(s, [odd]), lambda: lift(s, [odd]), lambda: s.user(odd)):
             with pytest.raises(OperationError, match=r"This is nobody|No user"):
                 ask()
-        assert s.surrogates([odd, WHO]) == ({s.user(WHO)}, 1)
+        assert s.surrogates([odd, WHO]) == {WHO: s.user(WHO)}
 
 
 def test_several_at_once_however_they_are_named(peopled) -> None:

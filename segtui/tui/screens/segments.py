@@ -279,6 +279,8 @@ def _about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Con
         who = Content.assemble("decided by the rule ", (segmentation["where"], "bold"))
     elif segmentation["decided_by"] == "list":
         who = Content("decided by a list of users")
+    elif segmentation["decided_by"] == "scores":
+        who = Content("decided by scores made elsewhere")
     else:
         who = Content.styled("nothing decides it yet", words.WARN)
     if row["label"] is None or row["expected"] is None:
