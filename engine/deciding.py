@@ -6,7 +6,7 @@ Everything is compared on integers, so that a label never depends on how a float
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,16 @@ class DecisionPolicy:
             shares={now(label): value for label, value in self.shares.items()},
             offsets={now(label): value for label, value in self.offsets.items()},
             costs={(now(true), now(given)): cost for (true, given), cost in self.costs.items()},
+        )
+
+    def without(self, labels: Collection[str]) -> DecisionPolicy:
+        """The same policy without what it says of these labels."""
+        return dataclasses.replace(
+            self,
+            minimum={label: value for label, value in self.minimum.items() if label not in labels},
+            shares={label: value for label, value in self.shares.items() if label not in labels},
+            offsets={label: value for label, value in self.offsets.items() if label not in labels},
+            costs={pair: cost for pair, cost in self.costs.items() if not set(pair) & set(labels)},
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -33,10 +33,12 @@ REACHED = 0.75
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Grown:
-    """A model with one label more, and the share of the examples kept out that it gives the label."""
+    """A model with one label more, and the share that it gives the label: of the examples kept out, and of
+    the others that were (None where there are none)."""
 
     model: Model
     recall: float | None
+    others: float | None
     examples: int
 
 
@@ -84,10 +86,13 @@ def grow(
     needed = np.quantile(lead[examples & (parts == VALID)], 1 - REACHED)
     raised = np.append(biases, -needed + np.float32(1e-4)).astype(np.float32)
     grown = dataclasses.replace(grown, parameters=parameters | {LOGIT_BIAS: raised})
-    kept = examples & (parts != TRAIN) & (parts != VALID)
+    kept = (parts != TRAIN) & (parts != VALID)
     reached = _lead(grown, frame, sequences) > 0
-    recall = round(float(reached[kept].mean()), 6) if kept.any() else None
-    return Grown(grown, recall, int(examples.sum()))
+    recall, others = (
+        round(float(reached[chosen].mean()), 6) if chosen.any() else None
+        for chosen in (kept & examples, kept & ~examples)
+    )
+    return Grown(grown, recall, others, int(examples.sum()))
 
 
 def cut(model: Model, label: str, policy: dict[str, Any]) -> Model:

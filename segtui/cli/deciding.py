@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from segtui.cli import shown
-from segtui.cli.options import Json, Quiet, Store, flag, instant_if, output
+from segtui.cli.options import LARGEST, Json, Quiet, Store, flag, instant_if, output
 from segtui.cli.output import Column, dumps
 
 commands = typer.Typer()
@@ -43,7 +43,9 @@ def log_(
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui undo 4711 --preview")
 def undo(
     context: typer.Context,
-    seq: Annotated[int, typer.Argument(metavar="SEQ", help="A decision, as 'segtui log' lists it.")],
+    seq: Annotated[
+        int, typer.Argument(max=LARGEST, metavar="SEQ", help="A decision, as 'segtui log' lists it.")
+    ],
     preview: Annotated[bool, flag("--preview", text="Show who would move; write nothing.")] = False,
     store: Store = None,
     json: Json = False,

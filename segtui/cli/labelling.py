@@ -24,6 +24,8 @@ label = typer.Typer(
 )
 commands.add_typer(label, rich_help_panel=PANEL)
 
+WARNED = 0.8
+"""From which share of the recall on, reached by all others, a label is said to tell nobody apart."""
 Label = Annotated[str, typer.Argument(metavar="LABEL", help="The label's name, as wholesale.")]
 Of = Annotated[str, typer.Option("--segmentation", metavar="NAME", help="Whose label it is.")]
 Preview = Annotated[bool, flag("--preview", text="Show who would move, write nothing.")]
@@ -140,7 +142,12 @@ def add(
     if result["unknown"]:
         out.message(f"{words.plural(result['unknown'], 'id')} no user has; left out.")
     if result["recall"] is not None:
-        out.message(f"Of the examples kept out, the model gives {name} to {words.share(result['recall'])}.")
+        rest = "" if result["others"] is None else f", and to {words.share(result['others'])} of the others"
+        out.message(
+            f"Of the examples kept out, the model gives {name} to {words.share(result['recall'])}{rest}."
+        )
+        if (result["others"] or 0) > WARNED * result["recall"]:
+            out.message("It hardly tells the examples apart from the others: look who would move.")
     out.next("segtui label add …" if preview else f"segtui members {segmentation}={name}")
 
 

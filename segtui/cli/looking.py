@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from segtui.cli.options import (
+    LARGEST,
     At,
     Cause,
     From,
@@ -144,7 +145,7 @@ def members(
     at: At = None,
     position: Position = None,
     limit: Limit = None,
-    offset: Annotated[int, typer.Option(min=0, metavar="N", help="Skip so many.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, max=LARGEST, metavar="N", help="Skip so many.")] = 0,
     order: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Sort by a field, -FIELD downwards.")
     ] = None,

@@ -126,15 +126,19 @@ At = Annotated[
         help="The first tick end at or after T: 2026-03-01, now, yesterday, -7d, last-rescore.",
     ),
 ]
+LARGEST = 2**63 - 1
+"""What SQLite counts up to."""
 Position = Annotated[
     int | None,
-    typer.Option("--position", min=0, metavar="N", help="As the log knew it at this position."),
+    typer.Option("--position", min=0, max=LARGEST, metavar="N", help="As the log knew it at this position."),
 ]
 From = Annotated[str | None, typer.Option("--from", metavar=TIME, help="After this tick end.")]
 To = Annotated[str | None, typer.Option("--to", metavar=TIME, help="Up to and with this tick end.")]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=0, metavar="N", help="At most so many (50 on a terminal, all in a pipe)."),
+    typer.Option(
+        "--limit", min=0, max=LARGEST, metavar="N", help="At most so many (50 on a terminal, all in a pipe)."
+    ),
 ]
 Where = Annotated[
     str | None,

@@ -75,6 +75,7 @@ def _record(s: Session, checks: list[dict[str, Any]]) -> int | None:
 
 def _retrain(s: Session, checks: list[dict[str, Any]], progress: Progress) -> list[dict[str, Any]]:
     """Trains again what drifted; each as {segmentation, model, promoted, why}, or why it was not."""
+    from engine.labels import OUTCOMES
     from segtui.operations.deciders import load_model
     from segtui.operations.definitions import definitions
     from segtui.operations.tasks import latest_cutoff
@@ -91,6 +92,10 @@ def _retrain(s: Session, checks: list[dict[str, Any]], progress: Progress) -> li
         model = found.segmentations[name].model
         assert model is not None
         own = load_model(s.store, model).policy
+        if own["label"] not in OUTCOMES:
+            why = "its labels were edited by hand, so that no outcome tells what it should learn"
+            tried.append({"segmentation": name, "model": None, "promoted": False, "why": why})
+            continue
         horizon = int(own["horizon_days"])
         end = s.data_end()
         assert end is not None

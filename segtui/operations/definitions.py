@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from db import log
+from db.log import Decision
 from engine.deciding import DEFAULT_POLICY, DecisionPolicy
 from engine.feature_names import feature_names, text_columns
 from engine.feature_spec import FeatureSpec
@@ -75,14 +76,30 @@ class Segmentation:
     """How its model's probabilities become labels, as it was last told."""
     policy_set: int | None = None
     """The seq of the decision that told it; None while it is the default."""
-    became: dict[str, str] = field(default_factory=dict)
-    """The label that one it had before goes on as: renamed or merged since, under its present name."""
+    succession: tuple[tuple[str, str], ...] = ()
+    """Label and the one it went on as, by each edit that renamed or merged; a renaming goes both ways."""
     labelled: bool = False
     """Whether an edit of labels made the model current."""
     scores: str | None = None
     """The digest of the scores made elsewhere that it was given last."""
     discovered: bool = False
     """Whether its labels were found by grouping users; its first model came with the definition."""
+
+    @property
+    def became(self) -> dict[str, str]:
+        """The label that one it had before goes on as: renamed or merged since, under its present name."""
+        found = {}
+        for former in dict.fromkeys(label for pair in self.succession for label in pair):
+            if former not in self.labels:
+                reached, known = [former], {former}
+                for label in reached:
+                    heirs = [to for left, to in reversed(self.succession) if left == label]
+                    reached += [to for to in dict.fromkeys(heirs) if to not in known]
+                    known.update(heirs)
+                heir = next((label for label in reached if label in self.labels), None)
+                if heir is not None:
+                    found[former] = heir
+        return found
 
     @property
     def decided(self) -> bool:
@@ -202,27 +219,35 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
             elif decision.kind == "starter_fitted":
                 starter = Starter(recency_days=body["recency_days"], spend_above=body["spend_above"])
                 found.segmentations[name] = replace(old, starter=starter, fitted_at=body["as_of"])
-            elif decision.kind in ("model_promoted", "label_edited"):
-                past = (*old.previous_models, old.model) if old.model else old.previous_models
-                became = body.get("became", {})
-                found.segmentations[name] = replace(
-                    old,
-                    model=body["model"],
-                    promoted=decision.seq,
-                    labels=tuple(body["labels"]),
-                    all_labels=tuple(dict.fromkeys((*old.all_labels, *body["labels"]))),
-                    previous_models=past,
-                    labelled=decision.kind == "label_edited",
-                    became=_succession(old.became, became, body["labels"]),
-                    policy=old.policy.renamed(became),
-                )
+            else:
+                found.segmentations[name] = _decided_by(old, decision)
     return found
 
 
-def _succession(before: dict[str, str], became: dict[str, str], labels: list[str]) -> dict[str, str]:
-    """What each former label goes on as, once an edit left these labels."""
-    after = {former: became.get(label, label) for former, label in before.items()} | became
-    return {former: label for former, label in after.items() if former not in labels and label in labels}
+def _decided_by(old: Segmentation, decision: Decision) -> Segmentation:
+    """The segmentation once a model was promoted, or the labels of its own were edited."""
+    body, edit = decision.body, decision.body.get("edit")
+    became = body.get("became", {})
+    # A name that is given anew is no one's of before, nor is what was decided for it.
+    fresh = {body["label"]} if edit == "add" else {body["into"]} if edit in ("rename", "merge") else set()
+    fresh -= set(body.get("merged", ()))
+    fresh -= {to for one, to in old.succession if one in old.labels and (to, one) in old.succession}
+    policy = old.policy.without(fresh).renamed(became)
+    pairs = [*became.items()]
+    if edit == "rename":
+        pairs += [(new, former) for former, new in pairs]
+    kept = [pair for pair in old.succession if not fresh.intersection(pair) and pair not in pairs]
+    return replace(
+        old,
+        model=body["model"],
+        promoted=decision.seq,
+        labels=tuple(body["labels"]),
+        all_labels=tuple(dict.fromkeys((*old.all_labels, *body["labels"]))),
+        previous_models=(*old.previous_models, old.model) if old.model else old.previous_models,
+        labelled=decision.kind == "label_edited",
+        succession=(*kept, *pairs),
+        policy=policy if "anew" not in body else replace(policy, anew=body["anew"]),
+    )
 
 
 def _rule(body: dict[str, Any]) -> Rule | None:

@@ -50,7 +50,10 @@ class EditRun:
         self.before = self._run.memberships(segmentation)
         for each in beside:
             tx.append_decision(*each)
-        edit = Edit(cause, tx.append_decision(*decision), segmentation)
+        kind, body = decision
+        if s.undoing is not None:
+            body = body | {"undoes": s.undoing}
+        edit = Edit(cause, tx.append_decision(kind, body), segmentation)
         found = definitions(s)
         own = frozenset({segmentation})
         dependents = found.dependents(segmentation) if segmentation in found.segmentations else own

@@ -14,6 +14,7 @@ from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import last_rescore
 from segtui.operations.session import Session
+from segtui.operations.stays import numbers_of
 from segtui.operations.times import parse_days
 
 DEFAULT_DAYS = 90
@@ -30,14 +31,15 @@ def flapping(
 ) -> dict[str, Any]:
     """Returns to a label within so many days, at closed ticks with from_ < as_of <= to (default: 90 days).
 
-    Moves inside the open tick do not count, nor do those that an edit of a model, rule or policy made: both
-    ways of a return were time's and customers'. Moves before the range are not looked at. Returns
-    segmentation, within_days, from, to, closes, moves, returns, users, pairs ([left, gone to, returns], most
-    frequent first) and members (user, returns, last, label, other; most returns first, at most `limit`).
+    Moves inside the open tick do not count, nor do those that an edit of a model, rule or policy made, and
+    a label goes on under a new name: both ways of a return were time's and customers'. Moves before the
+    range are not looked at. Returns segmentation, within_days, from, to, closes, moves, returns, users, pairs
+    ([left, gone to, returns], most frequent first) and members (user, returns, last, label, other; most
+    returns first, at most `limit`).
     Raises OperationError for a segmentation that is none and a range without a closed tick.
     """
     days = parse_days(within)
-    definitions(s).ever(segmentation)
+    became = numbers_of(s.store, definitions(s).ever(segmentation).became)
     last, now = last_rescore(s), s.now()
     if last is None or now is None:
         raise OperationError("Nobody was ever scored: record memberships with 'segtui rescore' first.")
@@ -48,9 +50,11 @@ def flapping(
     if start >= end:
         raise OperationError(f"No tick closed after {s.iso(start)} and up to {s.iso(end)}: widen the range.")
     changes = change_frame(s, from_=start, to=end, segment=segmentation, first=True)
+    changes = changes.with_columns(pl.col("from_label", "to_label").replace(became))
     moves = net_moves(changes)
     found = returns(moves, lambda as_of: s.ticks.days_before(as_of, days))
-    edits = changes.filter(pl.col("cause").is_in(EDITS)).select("user", "as_of").unique()
+    moved = pl.col("from_label").ne_missing(pl.col("to_label"))
+    edits = changes.filter(moved & pl.col("cause").is_in(EDITS)).select("user", "as_of").unique()
     for way in ("left_at", "back_at"):
         found = found.join(edits, left_on=["user", way], right_on=["user", "as_of"], how="anti")
     labels = vocabulary.texts(s.store, "label")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from segtui.operations.session import Session
 from segtui.sources.nearest import nearest
 
 if TYPE_CHECKING:
+    from engine.heads import Grown
     from engine.model import Model
 
 KIND = "label_edited"
@@ -45,7 +46,8 @@ def add(
     """Grows the model's head by a label that it learns from examples: whom a rule holds, or a file lists.
 
     Returns segmentation, labels, model, name, flows, changed, examples, unknown (ids no user has), recall
-    (the share of the examples kept out that the model gives the label) and note. Nothing changes between the
+    and others (the share that the model gives the label of the examples kept out, and of all others that
+    were; a label like any other where the two are near each other) and note. Nothing changes between the
     other labels. Raises OperationError for a label there is, and for too few examples.
     """
     if (where is None) == (examples is None):
@@ -59,10 +61,11 @@ def add(
     if len(chosen) < FEWEST:
         raise OperationError(f"{len(chosen)} examples are too few for a label: give {FEWEST} or more.")
     progress(f"learning {label} from {len(chosen):,} examples", None)
-    model, recall = _grown(s, digest, label, chosen)
-    edit = {"edit": "add", "label": label, "examples": len(chosen), "where": where, "recall": recall}
-    told = {"examples": len(chosen), "unknown": unknown, "recall": recall}
-    return _edit(s, held, model, edit, preview=preview, progress=progress, cancelled=cancelled) | told
+    grown = _grown(s, digest, label, chosen)
+    learnt = {"examples": len(chosen), "recall": grown.recall, "others": grown.others}
+    edit = {"edit": "add", "label": label, "where": where} | learnt
+    told = _edit(s, held, grown.model, edit, preview=preview, progress=progress, cancelled=cancelled)
+    return told | learnt | {"unknown": unknown}
 
 
 def remove(
@@ -165,15 +168,35 @@ def restore(
     s: Session,
     segmentation: str,
     digest: str,
+    since: int | None,
     *,
     preview: bool = False,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
 ) -> dict[str, Any]:
-    """Goes back to the model before an edit of labels."""
+    """Goes back to the model before an edit of labels, which was made at the as-of `since`.
+
+    Where two labels were one under the name of one of them, and a tick has closed since, everyone is given a
+    first label: whoever holds that name may have come from the other. Raises OperationError where a rule
+    reads a name that would mean something else.
+    """
     held = definitions(s).segmentation(segmentation)
     model = load_model(s.store, digest)
-    return _edit(s, held, model, {"edit": "undo"}, preview=preview, progress=progress, cancelled=cancelled)
+    shared = _shared(load_model(s.store, require_probabilities(held)), model)
+    now = s.require_as_of()
+    edit: dict[str, Any] = {"edit": "undo"}
+    if since != now and shared.intersection(held.labels, model.labels):
+        edit["anew"] = now
+    return _edit(s, held, model, edit, shared=shared, preview=preview, progress=progress, cancelled=cancelled)
+
+
+def _shared(one: Model, other: Model) -> set[str]:
+    """The labels of two models that were merged from the one to the other, and what they are called there."""
+    for merged, before in ((one, other), (other, one)):
+        told = merged.policy.get("merged") or {}
+        if told.get("from") == before.digest:
+            return {*told["labels"], *(set(merged.labels) - set(before.labels))}
+    return set()
 
 
 def _require_current(held: Segmentation, label: str) -> None:
@@ -234,7 +257,7 @@ def _examples(
     return decided[0], 0
 
 
-def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> tuple[Model, float | None]:
+def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> Grown:
     """The model with a label more, learnt from what is known of everyone now."""
     from engine.heads import grow
     from engine.training import split
@@ -244,7 +267,7 @@ def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> tuple[Mod
     evidence = Evidence(s.events(before=now), s.identity(), s.attributes())
     frame = evidence.features(now, decider.spec)
     users = frame["user"].to_numpy()
-    grown = grow(
+    return grow(
         model,
         label,
         frame,
@@ -253,7 +276,6 @@ def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> tuple[Mod
         split(users, int(model.policy.get("seed", 0))),
         _policy(model, {"grown": {"label": label, "from": digest}}, label),
     )
-    return grown.model, grown.recall
 
 
 def _policy(model: Model, edit: dict[str, Any], label: str | None = None) -> dict[str, Any]:
@@ -269,11 +291,15 @@ def _edit(
     model: Model,
     edit: dict[str, Any],
     *,
+    shared: Collection[str] = (),
     preview: bool,
     progress: Progress,
     cancelled: Cancelled,
 ) -> dict[str, Any]:
-    """Records the model and the edit, with its movers; rolled back where it is a preview."""
+    """Records the model and the edit, with its movers; rolled back where it is a preview.
+
+    `shared`: labels that will mean less or more than they do.
+    """
     told: dict[str, Any] = {}
     try:
         with s.store.transaction(actor=s.actor, source="label") as tx:
@@ -281,13 +307,14 @@ def _edit(
             current = found.segmentation(held.name)
             if current.model != held.model:
                 raise OperationError(f"Another model decides {held.name!r} since: try again.")
-            rules = _rules(found, current, model, edit)
+            rules = _rules(found, current, model, edit, shared)
             name = _record(tx, found, current, model, same=edit["edit"] == "rename")
             body = {
                 "segmentation": held.name,
                 "model": model.digest,
                 "previous": held.model,
                 "labels": list(model.labels),
+                "as_of": s.require_as_of(),
             }
             decision = (KIND, body | edit)
             run = EditRun(
@@ -322,13 +349,13 @@ def _edit(
 
 
 def _rules(
-    found: Definitions, held: Segmentation, model: Model, edit: dict[str, Any]
+    found: Definitions, held: Segmentation, model: Model, edit: dict[str, Any], shared: Collection[str]
 ) -> list[tuple[str, dict[str, Any]]]:
     """The edits of rules that go with a rename; refuses any other edit of a label that a rule names."""
     if edit["edit"] == "rename":
         return rules_renamed(found, held.name, edit["label"], edit["into"])
-    gone = {*edit.get("merged", ()), *(set(held.labels) - set(model.labels))}
-    refuse_named(found, held.name, gone, "that would be no label any more, or mean more than it does")
+    gone = {*edit.get("merged", ()), *shared, *(set(held.labels) - set(model.labels))}
+    refuse_named(found, held.name, gone, "that would be no label any more, or mean something else")
     return []
 
 

@@ -53,6 +53,19 @@ def rules_renamed(
     return decisions
 
 
+def with_names_of_now(found: Definitions, rule: Rule) -> str:
+    """The text of a rule of before, its labels under the names they have now."""
+    from engine.rules import choices_in
+
+    where = rule.where
+    for name, label, start, end in reversed(choices_in(where, rule.columns())):
+        held = found.segmentations.get(name)
+        now = held.became.get(label) if held else None
+        if now is not None:
+            where = f"{where[:start]}'{now}'{where[end:]}"
+    return where
+
+
 def _named(rule: Rule | None, segmentation: str, labels: Collection[str]) -> list[tuple[str, int, int]]:
     """Label, from and to of each place at which a rule names one of the labels."""
     if rule is None or segmentation not in rule.refers:

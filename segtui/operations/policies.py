@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from engine.deciding import MILLION, UNIT_COST, DecisionPolicy
@@ -16,6 +16,7 @@ from segtui.operations.times import parse_duration
 
 LONGEST_STAY = 366
 """Days."""
+LARGEST = 1_000_000
 WORDS = ("--min", "--share", "--cost", "--margin", "--min-stay", "--argmax")
 
 
@@ -228,8 +229,10 @@ def _number(text: str, whole: str, unit: int) -> int:
     """`0.3` or `30%` in units of 1 / `unit`."""
     try:
         part = Decimal(text.removesuffix("%").strip()) / (100 if text.endswith("%") else 1)
+        if not abs(part) <= LARGEST:
+            raise OperationError(f"{whole!r} is far too large: write it as 0.3 or 30%.")
         return int((part * unit).to_integral_value())
-    except (InvalidOperation, ValueError, OverflowError) as error:
+    except (ArithmeticError, ValueError) as error:
         raise OperationError(f"{whole!r} holds no number: write it as 0.3 or 30%.") from error
 
 

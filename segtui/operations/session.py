@@ -68,6 +68,8 @@ class Session:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.undoing: int | None = None
+        """The seq of the decision that the next edits take back."""
 
     @property
     def settings(self) -> Settings:

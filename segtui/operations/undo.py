@@ -10,6 +10,7 @@ from db.log import Decision
 from segtui.operations import decide, discover, label, models, segment
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.label_rules import with_names_of_now
 from segtui.operations.progress import Cancelled, Progress, never, quiet
 from segtui.operations.session import Session
 
@@ -48,8 +49,11 @@ def undo(
     compensate = compensation(s, found[0])
     if compensate is None:
         raise OperationError(_refusal(s, found[0]))
-    before = s.store.head()
-    told = compensate(preview=preview, progress=progress, cancelled=cancelled)
+    before, s.undoing = s.store.head(), seq
+    try:
+        told = compensate(preview=preview, progress=progress, cancelled=cancelled)
+    finally:
+        s.undoing = None
     done = [each.seq for each in log.decisions(s.store, kinds=EDITS) if each.seq > before]
     return {"undone": seq, "kind": found[0].kind, "seq": done[-1] if done else None} | told
 
@@ -74,8 +78,8 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
         if decision.body["edit"] == "rename":
             old, new = decision.body["label"], decision.body["into"]
             return lambda **options: label.rename(s, name, new, old, **options)
-        previous = decision.body["previous"]
-        return lambda **options: label.restore(s, name, previous, **options)
+        previous, edited_at = decision.body["previous"], decision.body.get("as_of")
+        return lambda **options: label.restore(s, name, previous, edited_at, **options)
     if decision.kind == "segmentation_defined":
         if decision.body["kind"] == "model" and decision.body.get("model") is None:
             return None
@@ -87,7 +91,7 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
         return lambda **options: discover.again(s, name, given_back, **options)
     if before is None or before.rule is None:
         return None
-    where = before.rule.where
+    where = with_names_of_now(definitions(s), before.rule)
     again = segment.edit if decision.kind == "segmentation_edited" else segment.define
     return lambda **options: again(s, name, where, **options)
 
@@ -97,14 +101,24 @@ def _edited(decision: Decision) -> str:
 
 
 def _later(s: Session, decision: Decision) -> Decision | None:
-    """The first edit of the same segmentation after this one."""
-    edits = (each for each in log.decisions(s.store, kinds=EDITS) if each.seq > decision.seq)
-    return next((each for each in edits if _edited(each) == _edited(decision)), None)
+    """The first edit of the same segmentation after this one that was not taken back since.
+
+    That a rule follows a label's new name is no edit of its own.
+    """
+    left: list[Decision] = []
+    for each in log.decisions(s.store, kinds=EDITS):
+        if each.seq > decision.seq and _edited(each) == _edited(decision) and "renamed" not in each.body:
+            undone = each.body.get("undoes")
+            others = [one for one in left if one.seq != undone]
+            left = others if len(others) < len(left) else [*left, each]
+    return left[0] if left else None
 
 
 def _refusal(s: Session, decision: Decision) -> str:
     if decision.kind in EDITS:
         later = _later(s, decision)
+        if later is not None and later.body.get("undoes") == decision.seq:
+            return f"{decision.seq} was taken back by {later.seq}: undo that to have it again."
         if later is not None:
             return (
                 f"{_edited(decision)!r} was edited again after {decision.seq}: "

@@ -113,6 +113,8 @@ def test_a_defect_is_told_with_a_file_and_no_traceback(
         ["import", "x", "--max-quarantine", "101%"],
         ["import", "x", "--max-quarantine", "some"],
         ["members", "value=high", "--limit", "-1"],
+        ["undo", "99999999999999999999999"],
+        ["replay", "--position", "99999999999999999999999"],
         ["changes", "--cause", "magic"],
         ["replay", "--mode", "what-if"],
         ["rescore", "--at", "now", "--from", "-3d"],

@@ -501,7 +501,7 @@ def test_label(cli: Cli, shop: Path) -> None:
     before = document(cli, shop, "decide", "value")["sizes"]
     where = ("--where", "orders_90d >= 2")
     seen = document(cli, shop, "label", "add", "regular", *where, "--preview")
-    assert seen.keys() >= named("segmentation labels model flows recall examples")
+    assert seen.keys() >= named("segmentation labels model flows recall others examples")
     made = document(cli, shop, "label", "add", "regular", *where)
     assert made == seen | {"preview": False}
     assert document(cli, shop, "members", "value=regular")["total"] > 0

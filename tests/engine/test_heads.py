@@ -63,6 +63,8 @@ def test_a_label_is_learnt_and_examples_kept_out_are_recognised(model, frame):
     first = Scorer(found.model).scores(frame).argmax(axis=1)
     kept = examples & (split(USERS, 0) == 2)
     assert found.recall == pytest.approx((first[kept] == 3).mean(), abs=1e-6)
+    rest = ~examples & (split(USERS, 0) == 2)
+    assert found.others == pytest.approx((first[rest] == 3).mean(), abs=1e-6)
     assert found.recall >= 0.5
     assert (first[~examples] == 3).mean() < 0.35
 

@@ -5,6 +5,7 @@ import pytest
 from db import projections
 from segtui.operations.changes import changes
 from segtui.operations.decide import decide
+from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import evaluate
 from segtui.operations.health import sizes
@@ -14,7 +15,7 @@ from segtui.operations.members import members
 from segtui.operations.models import models, promote
 from segtui.operations.policies import wish
 from segtui.operations.rescore import rescore, rescore_range
-from segtui.operations.segment import define, retire
+from segtui.operations.segment import define, edit, retire
 from segtui.operations.segments import segments
 from segtui.operations.undo import undo
 from segtui.operations.user import user
@@ -420,3 +421,112 @@ def test_a_rename_is_no_jump_of_sizes(decided):
     assert {name.replace("high", "top"): each["value"] for name, each in before.items()} == {
         name: each["value"] for name, each in after.items()
     }
+
+
+def last_edit(s):
+    return names(s, "label_edited")[-1]["seq"]
+
+
+@pytest.mark.parametrize("way", ["merge", "remove", "promote"])
+def test_what_is_taken_back_leaves_nobody_elsewhere(decided, way):
+    with decided.open() as s:
+        older = models(s)["models"][0]["name"]
+        rename(s, "value", "high", "top")
+        before = held(s)
+        if way == "promote":
+            promote(s, older)
+            assert held(s) == {"high" if label == "top" else label: who for label, who in before.items()}
+            edit = names(s, "model_promoted")[-1]["seq"]
+        else:
+            merge(s, "value", "top", "medium") if way == "merge" else remove(s, "value", "top")
+            edit = last_edit(s)
+        undo(s, edit)
+        assert held(s) == before
+        assert verify(s, deep=True)["ok"]
+
+
+def test_a_name_that_is_given_anew_has_nothing_of_the_label_before(decided):
+    with decided.open() as s:
+        add(s, "value", "looker", where="views_28d > 0")
+        decide(s, "value", wish(minimum=["looker=0.9"]))
+        remove(s, "value", "looker")
+        before = held(s)
+        told = rename(s, "value", "high", "looker")
+        assert told["flows"] == [["high", "looker", len(before["high"])]]
+        assert held(s)["looker"] == before["high"]
+
+
+def test_a_removed_label_is_none_that_gets_its_former_name(decided):
+    with decided.open() as s:
+        rename(s, "value", "high", "top")
+        remove(s, "value", "top")
+        rename(s, "value", "low", "high")
+        assert definitions(s).segmentation("value").became == {"low": "high"}
+
+
+def test_edits_are_taken_back_one_after_the_other_and_had_again(decided):
+    with decided.open() as s:
+        states = [held(s)]
+        edits = []
+        for edit in (
+            lambda: add(s, "value", "looker", where="views_28d > 0"),
+            lambda: rename(s, "value", "high", "top"),
+            lambda: merge(s, "value", "medium", "low"),
+        ):
+            edit()
+            edits.append(last_edit(s))
+            states.append(held(s))
+        with pytest.raises(OperationError, match=f"undo {edits[1]} .* first"):
+            undo(s, edits[0])
+        undone = []
+        for seq, state in zip(reversed(edits), reversed(states[:-1]), strict=True):
+            undone.append(undo(s, seq)["seq"])
+            assert held(s) == state
+        with pytest.raises(OperationError, match=f"{edits[0]} was taken back by {undone[-1]}"):
+            undo(s, edits[0])
+        again = undo(s, undone[-1])["seq"]
+        assert held(s) == states[1]
+        undo(s, again)
+        assert held(s) == states[0]
+
+
+def test_a_rule_is_taken_back_across_a_rename_and_under_the_new_name(decided):
+    with decided.open() as s:
+        define(s, "best", "value = 'high'")
+        defined = names(s, "segmentation_defined")[-1]["seq"]
+        edit(s, "best", "value = 'high' AND recency_days < 5")
+        edited = names(s, "segmentation_edited")[-1]["seq"]
+        rename(s, "value", "high", "top")
+        undo(s, edited)
+        assert definitions(s).segmentation("best").rule.where == "value = 'top'"
+        retire(s, "best")
+        undo(s, names(s, "segmentation_retired")[-1]["seq"])
+        rename(s, "value", "top", "high")
+        assert definitions(s).segmentation("best").rule.where == "value = 'high'"
+        assert undo(s, defined, preview=True)["kind"] == "segmentation_defined"
+
+
+def test_a_merge_into_one_of_the_two_is_not_taken_from_under_a_rule(decided):
+    with decided.open() as s:
+        merge(s, "value", "high", "medium", "high")
+        merged = last_edit(s)
+        define(s, "best", "value = 'high'")
+        with pytest.raises(OperationError, match=r"'best' reads value = 'high'.*something else"):
+            undo(s, merged)
+
+
+def test_a_merge_into_one_of_the_two_leaves_no_margin_behind(decided):
+    with decided.open() as s:
+        decide(s, "value", wish(margin="0.3"))
+        merge(s, "value", "high", "medium", "high")
+    decided.at(42.5)
+    with decided.open() as s:
+        rescore(s)
+        undo(s, last_edit(s))
+        first = held(s)
+        assert verify(s, deep=True)["ok"]
+        (likeliest,) = (each for each in segments(s)["segmentations"] if each["name"] == "value")
+        for each in likeliest["labels"]:
+            found = members(s, f"value={each['label']}", limit=None)["members"]
+            assert all(who["margin"] >= 0 for who in found), "nobody is held where another is likelier"
+        assert sum(map(len, first.values())) == PEOPLE
