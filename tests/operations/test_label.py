@@ -8,6 +8,7 @@ from segtui.operations.decide import decide
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import evaluate
+from segtui.operations.flapping import flapping
 from segtui.operations.health import sizes
 from segtui.operations.label import add, merge, remove, rename
 from segtui.operations.log import log
@@ -208,8 +209,16 @@ def test_time_goes_on_as_if_a_label_had_never_been_renamed(make_shop, give_model
             assert plain == renamed
     with one.open() as s, other.open() as t:
         start = other.instant(42)
-        assert [sum(each["differs"].values()) for each in what_if(t, from_=start)] == [
-            sum(each["differs"].values()) for each in what_if(s, from_=start)
+        for tried in ({}, {"model": "small"}):
+            plain, renamed = (
+                [sum(each["differs"].values()) for each in what_if(each, from_=start, **tried)]
+                for each in (s, t)
+            )
+            assert plain == renamed
+        plain, renamed = flapping(s), flapping(t)
+        assert plain["moves"] > 0
+        assert [plain[name] for name in ("moves", "returns", "users")] == [
+            renamed[name] for name in ("moves", "returns", "users")
         ]
         passed(t)
 
