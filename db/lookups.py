@@ -85,7 +85,8 @@ def member_page(
     """
     column = MEMBER_ORDERS[order]
     direction = "DESC" if descending else "ASC"
-    return store.frame(
+    read = store.whole if limit is None else store.frame
+    return read(
         "SELECT user, label, probability, margin, since, change_seq FROM members "  # noqa: S608 (own names)
         f"WHERE segmentation = ? AND label = ? ORDER BY {column} {direction} NULLS LAST, user "
         "LIMIT ? OFFSET ?",

@@ -53,6 +53,34 @@ def test_a_sample_of_few_is_all_of_them(members: Store) -> None:
     assert lookups.spread_members(members, VALUE, 99, 5) == []
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("order", lookups.MEMBER_ORDERS)
+def test_everyone_at_once_is_every_page(members: Store, order: str, descending: bool) -> None:
+    with members.transaction(actor="ann") as tx:
+        some = pl.DataFrame(
+            {
+                "user": [10, 19, 37, 46],
+                "label": LOW,
+                "probability": [400_000, None, 900_000, 400_000],
+                "margin": [-20_000, 10, None, 2**40],
+                "scores": None,
+                "since": [7, 5, 1_769_727_600_000_000, 6],
+                "change_seq": [9, 8, None, 2],
+            },
+            schema_overrides={"scores": pl.Binary},
+        )
+        tx.save_members(VALUE, some)
+    how = {"order": order, "descending": descending}
+    pages = [
+        lookups.member_page(members, VALUE, LOW, **how, limit=300, offset=at) for at in range(0, 1_000, 300)
+    ]
+    everyone = lookups.member_page(members, VALUE, LOW, **how)
+    assert everyone.equals(pl.concat(pages))
+    assert everyone.schema == pages[0].schema
+    nobody = lookups.member_page(members, VALUE, 99, **how)
+    assert (nobody.height, nobody.schema) == (0, everyone.schema)
+
+
 def test_a_page_without_a_limit_is_everyone(members: Store) -> None:
     assert lookups.member_page(members, VALUE, LOW).height == 1_000
     assert lookups.member_page(members, VALUE, LOW, offset=990).height == 10
