@@ -303,6 +303,28 @@ async def test_replay_plays_to_the_end_and_pauses(pilot, press):
     assert page._film is None
 
 
+async def test_the_feed_is_asked_for_less_often_than_frames_play(pilot, press, settle, monkeypatch):
+    await press(pilot, "4")
+    page = pilot.app.page
+    clock, asked = [page.now() + 1], []
+    monkeypatch.setattr(page, "now", lambda: clock[0])
+    monkeypatch.setattr(page, "set_interval", lambda *_: SimpleNamespace(stop=lambda: None))
+    told = pilot.app.data.tick_moves
+    monkeypatch.setattr(pilot.app.data, "tick_moves", lambda as_of: asked.append(as_of) or told(as_of))
+    page.speed = 16
+    page.action_play()
+    for _ in range(10):
+        clock[0] += 0.0625
+        page._next()
+        await settle(pilot)
+    assert page.index == 10
+    assert 2 <= len(asked) <= 4
+    page.action_play()
+    await settle(pilot)
+    assert asked[-1] == words.microseconds(page.frame["as_of"])
+    assert page.rows.total == page.frame["changes"]
+
+
 async def test_a_replay_drops_frames_rather_than_fall_behind(pilot, press, monkeypatch):
     await press(pilot, "4")
     page = pilot.app.page

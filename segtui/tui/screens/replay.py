@@ -32,6 +32,8 @@ RATE = 30
 """Pictures a second; above that frames are dropped."""
 SLACK = 0.01
 """A timer may ring a little early."""
+FEED_PACE = 0.25
+"""Seconds between two feeds while frames play: nobody reads them faster, and asking takes the film's time."""
 BATCH = 30
 
 FEED = (
@@ -74,6 +76,7 @@ class ReplayPage(Modes):
         self._moves: Moves | None = None
         self._feed_of: str | None = None
         self._feed_busy = False
+        self._feed_next = 0.0
 
     def content(self) -> ComposeResult:
         yield Static(id="film", classes="filters")
@@ -246,6 +249,9 @@ class ReplayPage(Modes):
         frame = self.frame
         if frame is None or self._feed_busy or frame["as_of"] == self._feed_of:
             return
+        if self._film is not None and self.now() < self._feed_next:
+            return
+        self._feed_next = self.now() + FEED_PACE
         self._feed_busy = True
         as_of = frame["as_of"]
         known = partial(self._feed_known, as_of)
