@@ -9,6 +9,7 @@ import typer
 from segtui.cli.options import MODEL_KINDS, Json, Quiet, Store, flag, instant_if, model_kinds, output
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import metric, when
+from segtui.cli.stopping import stoppable
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -90,41 +91,46 @@ def train(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Trains a model on the log, judges it on users it never saw, promotes it when it is not worse."""
+    """Trains a model on the log, judges it on users it never saw, promotes it when it is not worse.
+
+    Ctrl-C keeps the best so far aside.
+    """
     from segtui.operations.session import open_session
     from segtui.operations.train import train as operation
 
     given = settings(options)
     out = output(context, store, json=json, quiet=quiet)
-    with open_session(out.store) as s, out.progress() as progress:
-        result = operation(
-            s,
-            segmentation=segmentation,
-            policy=policy,
-            kind=model,
-            cutoff=instant_if(s, cutoff),
-            horizon=horizon,
-            label=label,
-            optimizer=optimizer,
-            seed=seed,
-            origins=origins,
-            twin=twin,
-            warm=warm,
-            budget=budget,
-            name=name,
-            promote=promote,
-            options=given,
-            progress=progress,
-        )
-    if json:
-        out.document(result)
-    else:
-        _show_training(out, result)
-    word = "is current" if result["promoted"] else "is kept aside"
-    out.message(f"{result['name']} {word} ({result['why']}).")
-    if result["note"]:
-        out.message(result["note"])
-    out.next("segtui segments" if result["promoted"] else f"segtui promote {result['name']} --preview")
+    with stoppable() as stop:
+        with open_session(out.store) as s, out.progress() as progress:
+            result = operation(
+                s,
+                segmentation=segmentation,
+                policy=policy,
+                kind=model,
+                cutoff=instant_if(s, cutoff),
+                horizon=horizon,
+                label=label,
+                optimizer=optimizer,
+                seed=seed,
+                origins=origins,
+                twin=twin,
+                warm=warm,
+                budget=budget,
+                name=name,
+                promote=promote,
+                options=given,
+                progress=progress,
+                cancelled=stop,
+            )
+        if json:
+            out.document(result)
+        else:
+            _show_training(out, result)
+        word = "is current" if result["promoted"] else "is kept aside"
+        out.message(f"{result['name']} {word} ({result['why']}).")
+        if result["note"]:
+            out.message(result["note"])
+        out.next("segtui segments" if result["promoted"] else f"segtui promote {result['name']} --preview")
 
 
 def _show_training(out: Output, result: dict[str, Any]) -> None:

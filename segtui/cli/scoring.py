@@ -12,7 +12,8 @@ from segtui.cli.learning import Model
 from segtui.cli.options import At, From, Json, Position, Quiet, Store, To, flag, output, tick, tick_if
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import counted, probability, sizes, when
-from segtui.cli.streaming import at_once, stoppable
+from segtui.cli.stopping import stoppable
+from segtui.cli.streaming import at_once
 from segtui.operations import words
 
 commands = typer.Typer()

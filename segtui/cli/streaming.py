@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import select
-import signal
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, Literal
 
 import typer
@@ -16,6 +13,7 @@ import typer
 from segtui.cli.looking import CHANGES
 from segtui.cli.options import Cause, Json, Quiet, Store, flag, output
 from segtui.cli.output import Column
+from segtui.cli.stopping import stoppable
 from segtui.operations import words
 
 commands = typer.Typer()
@@ -29,37 +27,6 @@ COMMITS = (
     Column("last_seq", right=True, width=10),
     Column("seconds", right=True, width=7),
 )
-
-
-class Stop:
-    """Whether to stop, and by which signal that was told."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def __call__(self) -> bool:
-        """Whether to stop."""
-        return self.signal is not None
-
-    def take(self, number: int, _frame: FrameType | None) -> None:
-        """Notes a signal; a second Ctrl-C does not wait for the commit at hand."""
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-
-
-@contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Lets Ctrl-C and SIGTERM end what runs after the commit at hand; Ctrl-C then ends with 130."""
-    stop = Stop()
-    before = {number: signal.signal(number, stop.take) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if stop.signal == signal.SIGINT:
-        raise KeyboardInterrupt
 
 
 def unread(descriptor: int) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.labels import OUTCOMES
+from segtui.operations import words
 from segtui.operations.automatic import AUTO, BUDGET, ORDER, choose
 from segtui.operations.compilation import use_cache
 from segtui.operations.definitions import Definitions, definitions
@@ -68,7 +69,8 @@ def train(
     kind and seed (segtui.operations.warm). `heard` is told the losses of each epoch.
 
     Raises OperationError when outcomes are not known yet or too few users would be learnt from, EngineError
-    for settings out of range, Stopped when called off: nothing is recorded.
+    for settings out of range, Stopped when called off before the first epoch. Called off later, the best
+    model so far is recorded as that (`called_off`), and promoted only when told to be.
     """
     started = time.monotonic()
     if policy not in OUTCOMES:
@@ -104,6 +106,8 @@ def train(
         recipe, how = chosen.recipe, {"choice": chosen.told}
     else:
         recipe = going.recipe if going else asked.recipe(kind)
+    if cancelled():
+        raise Stopped
     tested = Twin(s, task, recipe, origins) if twin and going is None else None
     with tested.beside(replace(watch, doing="twin, ")) if tested else nullcontext() as wait:
         if chosen is not None:
@@ -111,30 +115,59 @@ def train(
         else:
             model, fitted, preparation = fit(task, recipe, watch)
         how = {"warm": going.told(s, model)} if going else how
-        if cancelled():
-            raise Stopped
         progress("judging on users it never saw", None)
         metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
-        if tested is not None and wait is not None:
+        if tested is not None and wait is not None and not cancelled():
             wait()
-            metrics["twin"] = tested.told()
-        if cancelled():
-            raise Stopped
+        if tested is not None:
+            metrics["twin"] = {"why": "training was called off"} if cancelled() else tested.told()
     body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how
+    made = _Made(task, model, body, started)
+    if not cancelled():
+        try:
+            return _record(s, made, name, promote, progress, cancelled)
+        except Stopped:
+            # Called off while everyone was rescored: the model is kept, what it would have decided is not.
+            promote = None
+    return _record(s, replace(made, called_off=True), name, promote or False, progress, never)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A model, what it learnt, what the decision says of it, when training began; and whether it was called
+    off, so that this is the best so far."""
+
+    task: Task
+    model: Model
+    body: dict[str, Any]
+    started: float
+    called_off: bool = False
+
+
+def _record(
+    s: Session, made: _Made, name: str | None, promote: bool | None, progress: Progress, cancelled: Cancelled
+) -> dict[str, Any]:
+    """Records the model and perhaps promotes it, in one commit; what `train` returns."""
+    task, model, body = made.task, made.model, made.body
     rescored = None
     with s.store.transaction(actor=s.actor, source="train") as tx:
         found = definitions(s)
-        held = found.segmentations.get(own)
+        held = found.segmentations.get(task.segmentation)
         current = held.model if held else None
         known = found.models.get(model.digest)
         wins, why = _verdict(s, found, current, model, task, promote)
-        lost = naming(found, own, set(held.labels) - set(task.labels)) if wins and held else None
+        if made.called_off:
+            body = body | {"called_off": True}
+            why = f"training was called off, this is the best of {words.plural(body['epochs'], 'epoch')}"
+        lost = (
+            naming(found, task.segmentation, set(held.labels) - set(task.labels)) if wins and held else None
+        )
         if lost is not None:
             wins, why = False, f"{lost[1]}, which it does not know: edit that rule, then promote it"
-        seconds = round(time.monotonic() - started, 3)
+        seconds = round(time.monotonic() - made.started, 3)
         if known is None:
             _check_name(found, name)
-            body |= {
+            body = body | {
                 "name": name or _free_name(found, f"{model.kind}-{model.short[:4]}"),
                 "previous": current,
             }
@@ -149,7 +182,7 @@ def train(
             rescored = promote_in(s, tx, body, progress, cancelled).finish()
     return body | {
         "trained_at": s.iso(known["trained_at"] if known else tx.recorded_at),
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(time.monotonic() - made.started, 3),
         "training_seconds": known["seconds"] if known else seconds,
         "promoted": wins or current == model.digest,
         "why": why,

@@ -19,6 +19,7 @@ from segtui.operations.ingest import import_files
 from segtui.operations.judgement import MIN_COMPARED, compare, probabilities
 from segtui.operations.label import merge
 from segtui.operations.models import models, promote
+from segtui.operations.progress import Stopped
 from segtui.operations.segment import define, retire
 from segtui.operations.segments import segments
 from segtui.operations.session import open_session
@@ -130,6 +131,39 @@ def test_a_model_that_does_not_know_what_a_rule_reads_is_kept_aside(s):
 
 
 # --- what the decision says ------------------------------------------------------------------------
+
+
+def test_a_training_called_off_keeps_the_best_so_far(s):
+    """It is recorded as that, and decides only where that was asked for."""
+    epochs, said = [], []
+
+    def heard(_train, valid):
+        epochs.append(valid)
+
+    slow = QUICK | {"options": {"epochs": "9"}, "horizon": "30d", "heard": heard}
+    told = train(s, **slow, cancelled=lambda: len(epochs) >= 3)
+    assert (told["epochs"], told["called_off"], told["promoted"]) == (3, True, False)
+    assert told["why"] == "training was called off, this is the best of 3 epochs"
+    assert load_model(s.store, told["model"]).policy["seed"] == 0
+    (recorded,) = log.decisions(s.store, kinds=("model_trained",), newest_first=True, limit=1)
+    assert recorded.body["called_off"]
+    epochs.clear()
+    told = train(s, **slow, seed=1, promote=True, cancelled=lambda: len(epochs) >= 2)
+    assert (told["epochs"], told["promoted"]) == (2, True)
+    # Called off while everyone is rescored: the model is whole, what it would have decided is not.
+    told = train(
+        s,
+        **slow,
+        seed=2,
+        promote=True,
+        progress=lambda what, _share: said.append(what),
+        cancelled=lambda: any(what.startswith("rescoring") for what in said),
+    )
+    assert (told["epochs"], told["called_off"], told["promoted"]) == (9, True, False)
+    before = s.store.head()
+    with pytest.raises(Stopped):
+        train(s, **slow, seed=3, cancelled=lambda: True)
+    assert s.store.head() == before
 
 
 def test_what_others_commit_meanwhile_is_seen(s, made_copy):
