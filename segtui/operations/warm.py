@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REPLAYED = 0.25
 """The share of its former training users that a model sees again as they were."""
-SETTINGS = {"epochs": "20", "patience": "5"}
+SETTINGS = {"epochs": "20", "patience": "3"}
 """Few epochs: what is learnt already needs none."""
 
 
