@@ -11,12 +11,12 @@ import polars as pl
 from db.log import CHANGES
 from engine.deciding import DEFAULT_POLICY, margins, preferences
 from engine.features import longest_window
-from engine.membership import causes, due
+from engine.membership import due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
-from segtui.operations.steps import Outcome, Rest, Step, by_identity
+from segtui.operations.steps import Outcome, Rest, Step, by_identity, caused_by
 
 NONE = -1
 WHOLE = 980_000
@@ -197,6 +197,11 @@ class Holdings:
         decided: np.ndarray = np.array([*known, NONE], np.int32)[codes]
         return decided
 
+    def _renamed(self, left: np.ndarray, to: np.ndarray) -> np.ndarray:
+        """bool[n]: whether a move is from a former label to what it became."""
+        renamed: np.ndarray = (left >= len(self.labels)) & (to != NONE) & (self._decided(left) == to)
+        return renamed
+
     def _inherited(self, step: Step) -> np.ndarray:
         """The labels shown, a person's being the first of those that any part of the person holds."""
         if step.who is None:
@@ -236,8 +241,7 @@ class Holdings:
         if scores is not None:
             own = np.where(to[:stay] == NONE, 0, scores[moved, to[:stay]]).astype(np.int64)
             probability = pl.concat([pl.Series(own).replace(0, None), probability[stay:]])
-        joined = None if step.who is None else step.who.touched
-        caused = causes(users, step.as_of, step.before, step.fresh, step.edit, joined)
+        caused = caused_by(step, users, self._renamed(left, to))
         if len(gone):
             caused = by_identity(caused, self.users[gone], step)
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
@@ -273,10 +277,11 @@ class Holdings:
     ) -> pl.Series:
         """Vocabulary numbers of the reason codes."""
         codes = np.full(len(users), "first", dtype=object)
-        if step.edit is not None:
+        renamed = self._renamed(left, to)
+        if step.renames:
+            left = self._decided(left)
+        if step.edit is not None and not step.renames:
             codes[left != NONE] = step.edit[0]
-            renamed = (left >= len(self.labels)) & (to != NONE) & (self._decided(left) == to)
-            codes[renamed] = "renamed"
         elif step.before is not None:
             joined = (caused["cause"] == "identity").to_numpy()
             known = (left != NONE) & (left < len(self.labels)) & ~joined
@@ -299,6 +304,8 @@ class Holdings:
                 )
             timed = (caused["cause"] == "clock").to_numpy()
             codes[timed & np.isin(users, self._ended)] = "min_stay"
+        if step.edit is not None:
+            codes[renamed] = "renamed"
         return self.number_of("reason", pl.Series(codes.tolist(), dtype=pl.String))
 
     def memberships(self) -> pl.DataFrame:

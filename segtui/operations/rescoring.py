@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from db import forgetting, log, projections, vocabulary
+from db.log import Decision
 from db.store import Transaction
 from engine.features import features, longest_window
 from engine.schema import canonical
@@ -30,7 +31,7 @@ from segtui.operations.reach import Reach, reach
 from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.session import Session
 from segtui.operations.stays import Stays
-from segtui.operations.steps import Outcome, Step, Who
+from segtui.operations.steps import RENAMED, Outcome, Step, Who
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
@@ -231,10 +232,21 @@ class Run:
         if segmentation.rule is not None and segmentation.defined is not None:
             return ("definition", segmentation.defined) if segmentation.defined > then.seq else None
         if segmentation.promoted is not None and then.body["model"] != segmentation.model:
-            return "label" if segmentation.labelled else "model", segmentation.promoted
+            return self._edit_since(segmentation, then), segmentation.promoted
         if segmentation.policy_set is not None and segmentation.policy_set > then.seq:
             return "decision", segmentation.policy_set
         return None
+
+    def _edit_since(self, segmentation: Segmentation, then: Decision) -> str:
+        """The cause of what the model has decided otherwise since a rescore."""
+        edits = [
+            each.body.get("edit")
+            for each in log.decisions(self.s.store, kinds=("model_promoted", "label_edited"))
+            if each.seq > then.seq and each.body["segmentation"] == segmentation.name
+        ]
+        if all(each == "rename" for each in edits):
+            return RENAMED
+        return "label" if segmentation.labelled else "model"
 
     def _evidence(self, plan: Plan, edit: Edit | None) -> Evidence:
         """The events of everyone who can be due in this plan."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from engine.membership import causes
 from engine.schema import canonical
 from segtui.operations.persons import Persons
 
@@ -42,6 +43,10 @@ class Who:
         )
 
 
+RENAMED = "renamed"
+"""An edit that gave labels other names and changed nothing else: nobody else's move is caused by it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One as-of of a run."""
@@ -58,6 +63,11 @@ class Step:
     backfilled: bool
     who: Who | None = None
     """None where nobody was ever joined with anybody."""
+
+    @property
+    def renames(self) -> bool:
+        """Whether the edit gave labels other names, and nobody moves by it but to the new one."""
+        return self.edit is not None and self.edit[0] == RENAMED
 
     @property
     def clock_moved(self) -> bool:
@@ -82,6 +92,22 @@ class Rest:
 
     users: Mapping[int, int] = field(default_factory=dict)
     expected: Mapping[int, int] = field(default_factory=dict)
+
+
+def caused_by(step: Step, users: np.ndarray, renamed: np.ndarray) -> pl.DataFrame:
+    """The causes of the users' moves, as engine.membership.causes; `renamed` bool[n]: those who did nothing
+    but follow their label to its new name."""
+    joined = None if step.who is None else step.who.touched
+    if not step.renames:
+        return causes(users, step.as_of, step.before, step.fresh, step.edit, joined)
+    assert step.edit is not None
+    own = causes(users, step.as_of, step.before, step.fresh, None, joined)
+    follows = pl.Series(renamed, dtype=pl.Boolean)
+    told: pl.DataFrame = own.with_columns(
+        cause=pl.when(follows).then(pl.lit("label")).otherwise("cause"),
+        cause_seq=pl.when(follows).then(pl.lit(step.edit[1], pl.Int64)).otherwise("cause_seq"),
+    )
+    return told
 
 
 def by_identity(caused: pl.DataFrame, gone: np.ndarray, step: Step) -> pl.DataFrame:

@@ -539,3 +539,32 @@ def test_a_merge_into_one_of_the_two_leaves_no_margin_behind(decided):
             found = members(s, f"value={each['label']}", limit=None)["members"]
             assert all(who["margin"] >= 0 for who in found), "nobody is held where another is likelier"
         assert sum(map(len, first.values())) == PEOPLE
+
+
+def test_a_range_over_a_rename_keeps_everyone_elses_cause(decided):
+    for day in (41, 42, 43):
+        decided.at(day + 0.5)
+        decided.events([(f"u{n}", day + 0.1, "purchase", 70.0) for n in range(day, PEOPLE, 9)])
+        with decided.open() as s:
+            rescore(s)
+
+    def moves(s):
+        return {
+            (each["user"], each["as_of"], each["cause"], each["reason"], *(now(each[end]) for end in ends))
+            for each in changes(s, from_=start, segment="value")
+        }
+
+    def now(label):
+        return "top" if label == "high" else label
+
+    ends, start = ("from", "to"), decided.instant(42)
+    with decided.open() as s:
+        before, was = moves(s), held(s)
+        rename(s, "value", "high", "top")
+        rescore_range(s, start)
+        again = moves(s)
+        assert before <= again
+        assert {each[2:] for each in again - before} == {
+            ("label", "the label was renamed or merged", "top", "top")
+        }
+        assert {each[0] for each in again - before} >= was["high"] - {each[0] for each in before}
