@@ -36,15 +36,23 @@ from segtui.cli.options import DEFAULT_STORE
 
 WAIT = "SEGTUI_WAIT"
 
-app = typer.Typer(
-    name="segtui",
-    help="Who is in which segment, who moved, and why, at any moment.",
-    epilog="Example: segtui demo    Without a command, segtui opens the terminal UI on the store.",
-    invoke_without_command=True,
-    no_args_is_help=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"]},
-)
+OPENING = ("--store", "--wait")
+"""Options with a value that may stand without a command."""
+
+
+def _program() -> typer.Typer:
+    return typer.Typer(
+        name="segtui",
+        help="Who is in which segment, who moved, and why, at any moment.",
+        epilog="Example: segtui demo    Without a command, segtui opens the terminal UI on the store.",
+        invoke_without_command=True,
+        no_args_is_help=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+
+
+app, without_commands = _program(), _program()
 for group in (
     begin,
     importing,
@@ -74,6 +82,7 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
+@without_commands.callback()
 def program(
     context: typer.Context,
     store: Annotated[
@@ -125,8 +134,11 @@ def _be_patient(context: typer.Context, seconds: float) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; never raises."""
+    told = list(sys.argv[1:] if arguments is None else arguments)
+    # Making all commands takes about as long as the terminal UI does to its first paint.
+    opens = len(told) % 2 == 0 and set(told[::2]) <= set(OPENING)
     try:
-        code = app(args=arguments, prog_name="segtui", standalone_mode=False)
+        code = (without_commands if opens else app)(args=told, prog_name="segtui", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # the outermost frame: nothing may reach a person as a traceback
         return end(error)

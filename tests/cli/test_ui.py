@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from db.version import outdated
-from segtui.cli import ui
+from segtui.cli import app, ui
 
 
 @pytest.fixture
@@ -50,6 +50,17 @@ def test_the_program_alone_opens_the_ui(cli: Callable[..., Any], store: Path, op
     assert cli("--store", store).code == 0
     assert cli("tui", "--store", store).code == 0
     assert opened == [Path("segtui.db"), store, store]
+
+
+def test_no_command_is_made_to_open_the_ui(
+    cli: Callable[..., Any], store: Path, opened: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making sixty commands takes as long as the first paint."""
+    monkeypatch.setattr(app, "app", None)
+    assert cli().code == 0
+    assert cli("--wait", 5, "--store", store).code == 0
+    assert opened == [Path("segtui.db"), store]
+    assert cli("--store", store, "status", "--json").code != 0
 
 
 def test_a_missing_store_is_told_before_any_screen(
