@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segtui.cli.options import At, Json, Position, Quiet, Store, Where, flag, output, tick_if
+from segtui.cli.options import At, Json, Like, Position, Quiet, Store, Where, flag, output, tick_if
 
 commands = typer.Typer()
 
@@ -24,6 +24,7 @@ def export(
     at: At = None,
     position: Position = None,
     where: Where = None,
+    like: Like = None,
     columns: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Which columns, separated by commas.")
     ] = None,
@@ -47,6 +48,7 @@ def export(
             at=tick_if(s, at),
             position=position,
             where=where,
+            part=like,
             columns=[name.strip() for name in columns.split(",")] if columns is not None else None,
             identified=identified,
         )

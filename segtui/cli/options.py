@@ -140,6 +140,10 @@ Limit = Annotated[
         "--limit", min=0, max=LARGEST, metavar="N", help="At most so many (50 on a terminal, all in a pipe)."
     ),
 ]
+Like = Annotated[
+    str | None,
+    typer.Option("--like", metavar="TEXT", help="Only users whose id has the text in it; !TEXT: has not."),
+]
 Where = Annotated[
     str | None,
     typer.Option("--where", metavar="EXPR", help="Only users for whom the expression holds."),

@@ -27,11 +27,13 @@ def export(
     where: str | None = None,
     columns: Sequence[str] | None = None,
     identified: bool = False,
+    part: str | None = None,
     users: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Writes the members to CSV, Parquet or NDJSON (or `-`), and a decision that says who as of when.
 
-    `users`: of these alone, as external ids or #surrogates; whoever is no member is left out.
+    `part`: of those alone whose id it is a part of, see `like`. `users`: of these alone, as external ids or
+    #surrogates; whoever is no member is left out.
     Pseudonymous (`#12`) unless `identified`, which needs the vault's key. The file is there whole or not
     at all; without it nothing is logged, and it is not there where logging fails. What goes to stdout is
     logged before it goes.
@@ -44,7 +46,7 @@ def export(
     if twice:
         raise OperationError(f"Column {twice[0]!r} is named twice in --columns: name each once.")
     with s.store.reading():
-        frame, when = member_frame(s, segment, where=where, at=at, position=position)
+        frame, when = member_frame(s, segment, where=where, part=part, at=at, position=position)
         if users is not None:
             frame = frame.filter(pl.col("user").is_in(list(s.surrogates(users).values())))
         known = s.store.head() if when.position is None else when.position
@@ -69,6 +71,9 @@ def export(
     }
     if users is not None:
         about["chosen"] = len(users)
+    if part:
+        # A part of an id may tell whose it is: that there was one is all that is kept.
+        about["part"] = True
     if str(out) == "-":
         # Recorded first: a reader who leaves halfway has seen members all the same.
         with s.store.transaction(actor=s.actor, source="export") as tx:

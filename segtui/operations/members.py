@@ -12,6 +12,7 @@ from db import lookups, projections, vocabulary
 from segtui.operations.asked import Asked
 from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
+from segtui.operations.like import ids_of, like
 from segtui.operations.moment import Moment, moment, refuse_unrecorded
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
@@ -26,6 +27,7 @@ def members(
     segment: str,
     *,
     where: str | None = None,
+    part: str | None = None,
     at: int | None = None,
     position: int | None = None,
     limit: int | None = 50,
@@ -37,10 +39,11 @@ def members(
 ) -> dict[str, Any]:
     """One page of a segment's members, and how many there are in all.
 
-    `where` is an expression over the catalogue's features, other segments, probability and margin; `order`
-    a field or -field. Before the last rescore, or at a position behind the head, `recorded` is "at the last
-    change": there each probability is that of the user's last change, the margin is null, and neither can be
-    filtered or ordered by. Only the page asked for is put into words.
+    `where` is an expression over the catalogue's features, other segments, probability and margin; `part`
+    a part of the id, or with ! what is none (see `like`); `order` a field or -field. Before the last rescore,
+    or at a position behind the head, `recorded` is "at the last change": there each probability is that of
+    the user's last change, the margin is null, and neither can be filtered or ordered by. Only the page asked
+    for is put into words.
 
     `leaves`: also says of everyone on the page when silence alone will move them, and to which label, within
     60 ticks. `leaving_within` keeps those only whom it will move within so many calendar days. `order` may be
@@ -55,17 +58,19 @@ def members(
     silent: dict[int, Leaving] = {}
     if leaving_within is not None or field == LEAVES:
         known_order = None if field == LEAVES else order
-        frame, when = member_frame(s, segment, where=where, at=at, position=position, order=known_order)
+        frame, when = member_frame(
+            s, segment, where=where, part=part, at=at, position=position, order=known_order
+        )
         silent = _ahead(s, known.name, frame, when, leaving_within, progress)
         if leaving_within is not None:
             frame = frame.filter(pl.col("user").is_in(list(silent)))
         frame = _by_leaving(frame, silent, descending=descending) if field == LEAVES else frame
         page, total = frame.slice(offset, limit), frame.height
-    elif where is None and not when.past and number is not None and code is not None:
+    elif where is None and not part and not when.past and number is not None and code is not None:
         total = projections.sizes(s.store, number).get(code, 0)
         page = _page(s, number, code, total, field, descending, offset, limit)
     else:
-        frame, _ = member_frame(s, segment, where=where, at=at, position=position, order=order)
+        frame, _ = member_frame(s, segment, where=where, part=part, at=at, position=position, order=order)
         page, total = frame.slice(offset, limit), frame.height
     if leaves and leaving_within is None and field != LEAVES:
         silent = _ahead(s, known.name, page, when, None, progress)
@@ -121,6 +126,7 @@ def member_frame(
     segment: str,
     *,
     where: str | None = None,
+    part: str | None = None,
     at: int | None = None,
     position: int | None = None,
     order: str | None = None,
@@ -138,6 +144,7 @@ def member_frame(
         frame = _past(s, number, code, when, field, descending=descending)
     else:
         frame = lookups.member_page(s.store, number, code, order=field, descending=descending)
+    frame = frame.filter(like(ids_of(s, frame["user"]), part)) if part else frame
     return (Asked(s, when).keep(s, frame, where) if where else frame), when
 
 

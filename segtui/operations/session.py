@@ -163,6 +163,13 @@ class Session:
             )
         return found
 
+    def vault_numbers(self, texts: Sequence[str]) -> dict[str, int]:
+        """The surrogate behind each external id or `#12` that is known, as results name users."""
+        numbers = {text: numbered(text) for text in texts}
+        named = [text for text in texts if numbers[text] is None]
+        found = self.store.vault.known(named) if named else {}
+        return found | {text: number for text, number in numbers.items() if number is not None}
+
     def surrogates(self, texts: Sequence[str]) -> dict[str, int]:
         """The surrogates behind external ids or `#12`s; those of no user are left out."""
         numbers = {text: numbered(text) for text in texts}

@@ -52,6 +52,16 @@ class Action:
     bar_text: tuple[str, str] | None = None
 
     @property
+    def setting(self) -> str:
+        """Its name in the table of keys: `why`, `go_rules`, `step_back`."""
+        name, _, given = self.name.removeprefix("app.").partition("(")
+        argument = given.strip("')")
+        if not argument:
+            return name
+        told = argument if argument.isidentifier() else self.label.replace(" ", "_").replace("-", "_")
+        return told if told.startswith(name) else f"{name}_{told}"
+
+    @property
     def in_bar(self) -> tuple[str, str]:
         """Keys and label as the key bar prints them; a pair such as `, .` stands there once."""
         return self.bar_text or (shown(self.keys[0]), self.label)

@@ -16,6 +16,10 @@ PAGES = ("segments", "members", "user", "replay", "changes")
 """The pages with a digit."""
 FURTHER = ("rules", "models", "transitions", "overlap", "data", "checks", "log", "settings")
 """The pages that are reached by name."""
+NOT_REPLAY = tuple(page for page in (*PAGES, *FURTHER) if page != "replay")
+"""There `-` is slower."""
+NAMED_LISTS = ("segments", "models", "log")
+"""The pages with a list of what has a name."""
 USER_LISTS = ("members", "changes", "transitions")
 """The pages with users to mark."""
 
@@ -35,6 +39,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go('replay')", ("4",), "replay", "The recorded changes, tick by tick.", (EVERYWHERE,)),
     Action("go('changes')", ("5",), "changes", "Who moved, when and why.", (EVERYWHERE,)),
     Action("back", ("escape",), "back", "Back to where you came from; never quits.", (EVERYWHERE,), bar=5),
+    Action("app.last_screen", ("minus",), "last screen", "To the last screen, and back again.", NOT_REPLAY),
     Action(
         "palette",
         ("colon", "ctrl+p"),
@@ -90,6 +95,7 @@ ACTIONS: tuple[Action, ...] = (
         "half_down", ("ctrl+d", "pagedown"), "half a page down", "Half a page down.", (LIST,), palette=False
     ),
     Action("half_up", ("ctrl+u", "pageup"), "half a page up", "Half a page up.", (LIST,), palette=False),
+    Action("copy_row", ("y",), "copy", "Copy the chosen user's id, or the line.", (LIST,), palette=False),
     # What enter means, screen by screen
     Action("open", ("enter",), "members", "Who is in the chosen segment.", ("segments",), bar=2),
     Action("open", ("enter",), "user", "All about the chosen user.", ("members", "replay", "changes"), bar=2),
@@ -124,7 +130,9 @@ ACTIONS: tuple[Action, ...] = (
         (*PAGES, *FURTHER),
     ),
     # Members
-    Action("filter", ("slash",), "filter", "Keep the users an expression is true for.", ("members",)),
+    Action("filter", ("slash",), "filter", "Part of an id, !part, or an expression.", ("members",), bar=6),
+    Action("filter", ("slash",), "filter", "A segment, part of an id or label, !part.", ("changes",), bar=6),
+    Action("filter", ("slash",), "filter", "Part of a name, or !part.", NAMED_LISTS, bar=6),
     Action("sort", ("s",), "sort", "Sort by the next column.", ("members",)),
     Action("reverse", ("S",), "reverse", "Turn the order round.", ("members",)),
     # Lists of users
@@ -132,6 +140,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mark_range", ("v",), "range", "Begin a range of marks; again marks it.", USER_LISTS),
     Action("unmark", ("u",), "unmark", "Take all marks away.", USER_LISTS),
     Action("add", ("a",), "add to list", "Put the marked, or the chosen, into a list.", USER_LISTS, bar=6),
+    Action("columns", ("C",), "columns", "Choose what is shown of each member.", ("members",)),
     # User
     Action(
         "neighbour(-1)",
@@ -148,7 +157,6 @@ ACTIONS: tuple[Action, ...] = (
     # Changes
     Action("way", ("o",), "in/out", "Moves out of the segment, into it, or both.", ("changes",)),
     Action("cause", ("f",), "cause", "Only one cause, then the next.", ("changes",)),
-    Action("segment", ("slash",), "segment", "Another segment, or all.", ("changes",)),
     Action("period", ("T",), "period", "1 d, 7 d, 30 d, 90 d, all.", ("changes",)),
     Action("totals", ("b",), "totals", "Count by reason, by cause, by move.", ("changes",), bar=5),
     Action("first_time", ("A",), "first-time", "Show first assignments too, or hide.", ("changes",)),
@@ -181,8 +189,13 @@ ACTIONS: tuple[Action, ...] = (
     # Dialogs
     Action(
         *("cancel", ("escape",), "cancel", "Close without doing anything."),
-        ("prompt", "confirm", "text"),
+        ("prompt", "confirm", "text", "notices"),
     ),
+    Action("leave", ("escape",), "leave", "Back to the filter that was.", ("filter",)),
+    Action("keep", ("down",), "keep", "To the list.", ("filter",)),
+    Action("done", ("escape",), "done", "Keep the choice.", ("choosing",)),
+    Action("row(-1)", ("up",), "up", "One line up.", ("choosing",)),
+    Action("row(1)", ("down",), "down", "One line down.", ("choosing",)),
     Action("yes", ("y", "enter"), "yes", "Go ahead.", ("confirm",), bar=1),
     Action("no", ("n",), "no", "Leave it.", ("confirm",), bar=2),
     *MORE_ACTIONS,
@@ -207,6 +220,7 @@ def bindings(scope: str) -> list[BindingType]:
             action.name,
             action.label,
             show=False,
+            id=action.setting,
             priority=action.priority,
         )
         for action in in_scope(scope)

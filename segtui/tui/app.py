@@ -8,21 +8,20 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.content import Content
 from textual.filter import LineFilter, Monochrome
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.worker import get_current_worker
 
 from segtui.operations.times import iso
-from segtui.tui import places, preferences, words
+from segtui.tui import places, preferences
 from segtui.tui.action import EVERYWHERE
 from segtui.tui.actions import bindings
 from segtui.tui.ascii import Ascii
@@ -32,6 +31,7 @@ from segtui.tui.preferences import Preferences
 from segtui.tui.rescoring import rescoring
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import help_text
+from segtui.tui.screens.notices import Notice, Notices
 from segtui.tui.screens.page import Page
 from segtui.tui.theme import THEMES
 
@@ -43,15 +43,8 @@ HEIGHTS = [(0, "-low"), (32, "-tall")]
 HISTORY = 50
 TURN = 0.001
 """Seconds a working thread keeps the interpreter while a key waits for it."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that was said, and when."""
-
-    at: datetime
-    text: str
-    severity: SeverityLevel
+UNTIL_READ = 86_400.0
+"""Seconds that an error stays on the screen; it is read long before."""
 
 
 def _made(module: str, name: str) -> Page:
@@ -112,6 +105,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.revision = 0
         self.status: dict[str, Any] | None = None
         self.known_segments: list[str] = []
+        self.known_models: list[str] = []
         self.notices: list[Notice] = []
         self.unread = 0
         self.epochs: list[tuple[float, float]] = []
@@ -120,6 +114,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = self.preferences.theme
+        self.set_keymap({name: ",".join(keys) for name, keys in self.preferences.keys.items()})
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """`$muted` for what stands back and `$line` between panes, in themes that do not say."""
@@ -144,6 +139,14 @@ class SegtuiApp(Jobs, inherit_bindings=False):
                 screen.refresh(layout=True, recompose=False)
                 for widget in screen.query("*"):
                     widget.refresh(layout=True)
+
+    def prefer_and_keep(self, name: str, value: Any) -> None:
+        """Takes another value of a preference, at once, and keeps it for the next start."""
+        self.prefer(preferences.changed(self.preferences, name, value))
+        try:
+            preferences.save(self.preferences)
+        except OSError as error:
+            self.tell(f"It holds for this run, but cannot be kept: {error}.", "error")
 
     @property
     def data(self) -> Data:
@@ -242,7 +245,13 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         if page != self.page.PAGE:
             self.visit(page)
 
+    def action_last_screen(self) -> None:
+        if self._history:
+            page, what = self._history.pop()
+            self.visit(page, **what)
+
     async def action_back(self) -> None:
+        self.clear_notifications()
         if self.page.let_go():
             return
         if self._history:
@@ -265,32 +274,35 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.action_command_palette()
 
     def action_help(self) -> None:
-        self.push_screen(Reading("Help", help_text(self.page.PAGE)))
+        self.push_screen(Reading("Help", help_text(self.page.PAGE, self.preferences.keys)))
 
     def action_zoom(self) -> None:
         self.page.toggle_class("-zoomed")
 
     def action_notices(self) -> None:
-        self.unread = 0
+        unread, self.unread = self.unread, 0
+        self.clear_notifications()
         self.page.show_notices()
-        lines = [
-            Content.assemble(
-                (f"{notice.at:%H:%M:%S} ", words.DIM),
-                (f"{notice.severity:<12}", words.FALL if notice.severity == "error" else words.DIM),
-                notice.text,
-            )
-            for notice in reversed(self.notices)
-        ]
-        text = Content("\n").join(lines) if lines else Content.styled("Nothing was said so far.", words.DIM)
-        self.push_screen(Reading("Notices", text))
+        self.push_screen(Notices(self.notices, unread))
 
     def tell(self, text: str, severity: SeverityLevel = "information", *, quiet: bool = False) -> None:
-        """Keeps a notice, and shows it for a while unless `quiet`."""
-        self.notices.append(Notice(self.clock(), text, severity))
+        """Keeps a notice, and shows it unless `quiet`: an error until it is read or `esc` is pressed."""
+        self.notices.append(Notice(self.clock(), text, severity, self._details()))
         self.unread += 1
         self.page.show_notices()
         if not quiet:
-            self.notify(text, severity=severity, markup=False)
+            timeout = UNTIL_READ if severity == "error" else None
+            self.notify(text, severity=severity, timeout=timeout, markup=False)
+
+    def _details(self) -> str:
+        """Where something was said: version, store, page and moment."""
+        shown = {name: value for name, value in self.page.remember().items() if value not in (None, "")}
+        asked = ", ".join(f"{name} {value}" for name, value in shown.items())
+        moment = "now" if self.at is None else iso(self.at, self.zone)
+        return (
+            f"segtui {version('segtui')}, {self.store.name} as of {moment}\n"
+            f"page {self.page.PAGE}{': ' if asked else ''}{asked}"
+        )
 
     def copy_command(self, *arguments: str, moment: str = "--at") -> None:
         """Copies the command line that gives what is shown; `moment` is the option that takes its as-of."""

@@ -6,9 +6,7 @@ operation that the first page does not need is loaded by the method that calls i
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +17,19 @@ from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
 from segtui.operations.errors import OperationError
+from segtui.operations.like import ids_of, like, parts
 from segtui.operations.models import models
 from segtui.operations.moment import shown_as_of
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.segments import segments
 from segtui.operations.session import Session, open_session
 from segtui.operations.status import overview
+from segtui.tui.member_reads import MemberReads
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.widgets.rule_input import Names
 from segtui.tui.writes import Writes
 
 if TYPE_CHECKING:
-    from segtui.operations.listing import Listing
     from segtui.operations.rule_size import Draft
     from segtui.operations.trials import Trial
 
@@ -45,14 +44,13 @@ def told_errors() -> tuple[type[Exception], ...]:
     return (StoreError, OperationError, EngineError, SourceError, OSError)
 
 
-class Data(Writes):
+class Data(MemberReads, Writes):
     """The store at `path`, as the screens ask for it. Instants are µs UTC, None is the newest."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
         self._draft: Draft | None = None
-        self._listing: Listing | None = None
-        self._one_reader = threading.Lock()
 
     def watch(self, changed: Callable[[], object], wait: Callable[[], bool]) -> None:
         """Calls `changed` whenever another connection has committed; `wait` pauses, and ends it by False."""
@@ -192,44 +190,15 @@ class Data(Writes):
             return s.iso(s.ticks.at_or_after(s.instant(text)))
 
     def segments(self, at: int | None) -> dict[str, Any]:
-        """Sizes of every segment; each segmentation with the horizon of its model."""
+        """Sizes of every segment; each segmentation with the horizon of its model; and the models' names."""
         with open_session(self.path) as s:
             found = segments(s, at=at)
-            horizons = {each["model"]: each.get("horizon") for each in models(s)["models"]}
+            trained = models(s)["models"]
+            found["models"] = [each["name"] for each in trained]
+            horizons = {each["model"]: each.get("horizon") for each in trained}
             for each in found["segmentations"]:
                 each["horizon"] = horizons.get(each["model"])
             return found
-
-    def members(
-        self, segment: str, where: str | None, order: str | None, at: int | None, offset: int, limit: int
-    ) -> dict[str, Any]:
-        """One page of a segment's members.
-
-        By arrival the store has them in order; for all else everyone is read once.
-        """
-        from segtui.operations.members import members
-
-        with open_session(self.path) as s:
-            if where is None and at is None and order in (None, "user", "-user"):
-                return members(s, segment, order=order, offset=offset, limit=limit)
-            with self._listing_of(s, segment, at) as listing:
-                return listing.page(s, where, order, offset, limit)
-
-    def read_members(self, segment: str, at: int | None) -> None:
-        """Reads everyone of a segment, so that what is then asked about them is answered at once."""
-        with open_session(self.path) as s, self._listing_of(s, segment, at):
-            pass
-
-    @contextmanager
-    def _listing_of(self, s: Session, segment: str, at: int | None) -> Iterator[Listing]:
-        """The listing of a segment, one thread's at a time."""
-        from segtui.operations.listing import Listing
-
-        with self._one_reader:
-            if self._listing is None or not self._listing.current(s, segment, at):
-                self._listing = None  # gives its memory back before another is read
-                self._listing = Listing(s, segment, at)
-            yield self._listing
 
     def user(self, user: str, at: int | None, history: int) -> dict[str, Any]:
         """One user, with the probabilities of the last `history` ticks."""
@@ -313,6 +282,8 @@ def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
         first=wanted.first,
         user=wanted.user,
     )
+    if wanted.part:
+        frame = frame.filter(_named(s, frame, wanted.part))
     code = None if wanted.label is None else vocabulary.number(s.store, "label", wanted.label)
     held = pl.lit(code, dtype=pl.Int64)
     into = frame.select((pl.col("to_label") == held).fill_null(False)).to_series()
@@ -328,6 +299,20 @@ def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
         _flows(s, frame),
         totals(s, frame),
     )
+
+
+def _named(s: Session, frame: pl.DataFrame, text: str) -> pl.Series:
+    """Which changes have the part in the user's id, or in a label; with ! in neither."""
+    part, absent = parts(text)
+    users = frame["user"].unique()
+    known = users.filter(like(ids_of(s, users), part))
+    labels = [code for code, name in vocabulary.texts(s.store, "label").items() if part in name.lower()]
+    found = frame.select(
+        pl.col("user").is_in(known.implode())
+        | pl.col("from_label").is_in(labels).fill_null(value=False)
+        | pl.col("to_label").is_in(labels).fill_null(value=False)
+    ).to_series()
+    return ~found if absent else found
 
 
 def _flows(s: Session, frame: pl.DataFrame) -> list[tuple[str | None, str | None, int]]:

@@ -1,4 +1,4 @@
-"""What `:` offers: the registry's actions, every segment, and any user by id."""
+"""What `:` offers: the registry's actions, every segment and model, and any user by id."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from segtui.tui.action import EVERYWHERE, Action
 from segtui.tui.actions import in_scope
+from segtui.tui.keymap import remapped
 from segtui.tui.screens.page import Page
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class ActionCommands(Provider):
 
     def _actions(self) -> list[Action]:
         page = self.screen.PAGE if isinstance(self.screen, Page) else ""
-        return [action for action in in_scope(page, EVERYWHERE) if action.palette]
+        keymap = cast("SegtuiApp", self.app).preferences.keys
+        return [action for action in remapped(in_scope(page, EVERYWHERE), keymap) if action.palette]
 
     def _run(self, action: Action) -> partial[Any]:
         namespace = self.app if EVERYWHERE in action.scopes else self.screen
@@ -39,7 +41,7 @@ class ActionCommands(Provider):
 
 
 class PlaceCommands(Provider):
-    """Segments by name, and whatever else was typed as a user's id."""
+    """Segments and models by name, and whatever else was typed as a user's id."""
 
     async def search(self, query: str) -> Hits:
         app = cast("SegtuiApp", self.app)
@@ -52,6 +54,15 @@ class PlaceCommands(Provider):
                     matcher.highlight(segment),
                     partial(app.visit, "members", segment=segment),
                     help="Who is in this segment.",
+                )
+        for model in app.known_models:
+            score = matcher.match(model)
+            if score > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(model),
+                    partial(app.visit, "models", name=model),
+                    help="How good this model is.",
                 )
         user = query.strip()
         # Below any match by name: an id can look like anything.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segtui.tui import preferences
+from segtui.tui.filtering import is_expression
 from segtui.tui.questions import Filter
 
 KEPT_STORES = 50
@@ -46,11 +47,13 @@ def last(store: Path) -> tuple[str, dict[str, Any]] | None:
 
 
 def _plain(what: dict[str, Any]) -> dict[str, Any]:
-    """What can be written down: filters as their fields, without a user."""
+    """What can be written down: filters as their fields, without a user or a part of an id."""
     told: dict[str, Any] = {}
     for name, value in what.items():
         if isinstance(value, Filter):
-            told[name] = asdict(value) | {"user": None}
+            told[name] = asdict(value) | {"user": None, "part": None}
+        elif name == "where" and isinstance(value, str) and not is_expression(value):
+            continue
         elif name not in ("user", "member_of") and isinstance(value, str | int | float | bool | None):
             told[name] = value
     return told

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_config_path, user_state_path
+
+from segtui.tui import keymap
 
 THEMES = ("dark", "light", "high-contrast", "no-colour")
 REFRESH = (0.05, 60.0)
@@ -18,6 +20,7 @@ VARIABLES = {
     "refresh": "SEGTUI_REFRESH",
     "ascii": "SEGTUI_ASCII",
     "resume": "SEGTUI_RESUME",
+    "columns": "SEGTUI_COLUMNS",
 }
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 MEANINGS = {
@@ -25,7 +28,12 @@ MEANINGS = {
     "refresh": "seconds between looks at what other processes wrote",
     "ascii": "only ASCII for lines, bars and arrows",
     "resume": "start where the last run ended",
+    "columns": "what the list of members shows; C chooses there",
 }
+
+
+KEYS = "keys"
+"""The table of other keys for actions; see segtui.tui.keymap."""
 
 
 class PreferenceError(ValueError):
@@ -34,12 +42,14 @@ class PreferenceError(ValueError):
 
 @dataclass(frozen=True)
 class Preferences:
-    """theme, refresh (seconds), ascii, resume."""
+    """theme, refresh (seconds), ascii, resume, columns (names, a comma between them), keys by action."""
 
     theme: str = "dark"
     refresh: float = 0.25
     ascii: bool = False
     resume: bool = True
+    columns: str = "probability, margin, since, cause, leaves"
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def told(self) -> list[dict[str, Any]]:
         """name, value, meaning and the variable of each simple preference."""
@@ -65,6 +75,11 @@ def load(environ: Mapping[str, str] = os.environ) -> tuple[Preferences, list[str
     complaints: list[str] = []
     for origin, given in ((str(path()), _file(complaints)), ("the environment", _variables(environ))):
         for name, value in given.items():
+            if name == KEYS:
+                keys, wrong = keymap.read(value)
+                found = replace(found, keys=keys)
+                complaints += [f"{each} ({origin}): left as it is." for each in wrong]
+                continue
             try:
                 found = changed(found, name, value)
             except PreferenceError as error:
@@ -76,7 +91,7 @@ def load(environ: Mapping[str, str] = os.environ) -> tuple[Preferences, list[str
 
 def changed(held: Preferences, name: str, value: Any) -> Preferences:
     """The preferences with another value, given as typed or as text; raises PreferenceError."""
-    if name not in {each.name for each in fields(Preferences)}:
+    if name not in MEANINGS:
         raise PreferenceError(f"There is no preference {name!r}: there are {', '.join(MEANINGS)}")
     taken: dict[str, Any] = {name: _READ[name](value)}
     return replace(held, **taken)
@@ -87,6 +102,8 @@ def save(held: Preferences) -> Path:
     place = path()
     place.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{each['name']} = {_written(each['value'])}  # {each['meaning']}" for each in held.told()]
+    if held.keys:
+        lines += ["", f"[{KEYS}]", *(f"{name} = {list(keys)!r}" for name, keys in held.keys.items())]
     draft = place.with_suffix(".draft")
     draft.write_text("\n".join(lines) + "\n", encoding="utf-8")
     draft.replace(place)
@@ -133,6 +150,14 @@ def _flag(value: Any) -> bool:
     raise PreferenceError(f"{value!r} is neither yes nor no: use true or false")
 
 
+def _columns(value: Any) -> str:
+    names = [each.strip() for each in value.split(",")] if isinstance(value, str) else [value]
+    wrong = [each for each in names if not isinstance(each, str) or not each.isidentifier()]
+    if wrong and names != [""]:
+        raise PreferenceError(f"{value!r} names no columns: write names with a comma between them")
+    return ", ".join(dict.fromkeys(each for each in names if each))
+
+
 def _written(value: Any) -> str:
     """A value as TOML writes it."""
     if isinstance(value, bool):
@@ -142,4 +167,4 @@ def _written(value: Any) -> str:
     return repr(value)
 
 
-_READ = {"theme": _theme, "refresh": _refresh, "ascii": _flag, "resume": _flag}
+_READ = {"theme": _theme, "refresh": _refresh, "ascii": _flag, "resume": _flag, "columns": _columns}

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which changes: of a segment (`value`, `value=high`, or all), one way, for one cause, of some days."""
+    """Which changes: of a segment (`value`, `value=high`, or all), one way, for one cause, of some days.
+
+    `part`: of the user's id or of a label that is left or entered, or with ! of neither.
+    """
 
     segment: str | None = None
     way: str | None = None
@@ -19,6 +22,12 @@ class Filter:
     days: int | None = 30
     first: bool = False
     user: str | None = None
+    part: str | None = None
+
+    @property
+    def typed(self) -> str:
+        """Segment, part or user as one would type them."""
+        return self.user or " ".join(each for each in (self.segment, self.part) if each)
 
     @property
     def label(self) -> str | None:

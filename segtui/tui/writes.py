@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.session import open_session
+from segtui.tui.filtering import is_expression
 
 if TYPE_CHECKING:
     from segtui.operations.policies import Wish
@@ -101,13 +102,14 @@ class Writes:
             return erase(s, [user], purge=purge, progress=progress)
 
     def export(
-        self, segment: str, out: Path, where: str | None, at: int | None, users: Sequence[str] | None
+        self, segment: str, out: Path, asked: str | None, at: int | None, users: Sequence[str] | None
     ) -> dict[str, Any]:
-        """Writes a segment's members to a file; of those in `users` where they are given."""
+        """Writes a segment's members to a file: those asked for, see `members`, or `users` of them."""
         from segtui.operations.export import export
 
+        where, part = (asked, None) if is_expression(asked or "") else (None, asked)
         with open_session(self.path) as s:
-            return export(s, segment, out, where=where, at=at, users=users)
+            return export(s, segment, out, where=where, part=part, at=at, users=users)
 
     def add_users(
         self, name: str, users: Sequence[str], preview: bool, progress: Progress, cancelled: Cancelled

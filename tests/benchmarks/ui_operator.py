@@ -190,7 +190,7 @@ class Operator:
         from textual.widgets import Input
 
         os.write(self.terminal, b"/")
-        while not self.app.screen.query(Input) or self.app.focused is None:
+        while not isinstance(self.app.focused, Input):
             await asyncio.sleep(0.02)
         await asyncio.sleep(PACE)
         field = self.app.screen.query_one(Input)
@@ -214,7 +214,7 @@ class Operator:
             typed, seconds = await self.search(f"margin < 0.{bound + 30}")
             letters += typed
             found.append(seconds)
-            self.app.page.where = None
+            self.app.page.filter = ""
         return {
             "line": lines,
             "half a page": pages,

@@ -28,9 +28,11 @@ from segtui.operations.init import init
 from segtui.operations.rescore import rescore
 from segtui.operations.segment import define
 from segtui.operations.session import open_session
+from segtui.operations.silence import Leaving
 from segtui.tui.app import SegtuiApp
 from segtui.tui.preferences import VARIABLES
-from segtui.tui.screens import members, rule_editor
+from segtui.tui.screens import columns, members, rule_editor
+from segtui.tui.widgets import filter_line
 
 KEY = "00" * 32
 ZONE = ZoneInfo("Europe/Paris")
@@ -317,6 +319,8 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(members, "REST_SECONDS", 0.01)
     monkeypatch.setattr(rule_editor, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(filter_line, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(columns, "REST_SECONDS", 0.01)
     # Turning its blinking off may come between a tick of its timer and what the tick does: off for good then.
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)
 
@@ -400,6 +404,11 @@ def ruled(unscored: Path) -> Path:
     return unscored
 
 
+def left(_s: Any, _name: str, users: Any, when: Any, *_: Any, **_more: Any) -> dict[int, Leaving]:
+    """Two of three leave for low, by their number's days."""
+    return {user: Leaving(when.as_of + (user % 7 + 1) * 86_400_000_000, "low") for user in users if user % 3}
+
+
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network's part of a user's page, played by fixed numbers."""
@@ -450,6 +459,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segtui.operations.user._modelled", played)
     leaves = {"as_of": "2026-03-03T00:00:00+01:00", "to": "low"}
     monkeypatch.setattr("segtui.operations.user._leaves", lambda *_: leaves)
+    monkeypatch.setattr("segtui.operations.members.leaving", left)
+    monkeypatch.setattr("segtui.operations.facts.leaving", left)
     smallest = {"text": "one order of 20.00 EUR", "to": "medium", "probability": 0.4, "events": []}
     monkeypatch.setattr("segtui.operations.user.smallest_change", lambda *_: smallest)
 

@@ -12,8 +12,11 @@ from segtui.tui.action import EVERYWHERE, LIST
 from segtui.tui.actions import ACTIONS, FULL_WIDTH, FURTHER, PAGES, effective, in_scope
 from segtui.tui.app import SegtuiApp
 from segtui.tui.screens.changes import CAUSE_WORDS
+from segtui.tui.screens.choosing import Choosing
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import ANSWERS, SIGNS, help_text
+from segtui.tui.screens.notices import Notices
+from segtui.tui.widgets.filter_line import FilterInput
 from segtui.tui.widgets.matrix import Matrix
 from segtui.tui.widgets.rule_input import RuleInput
 from segtui.tui.widgets.virtual_list import VirtualList
@@ -24,6 +27,9 @@ DIALOGS = {
     "text": Reading,
     "rule": RuleInput,
     "matrix": Matrix,
+    "filter": FilterInput,
+    "choosing": Choosing,
+    "notices": Notices,
 }
 HELP_WIDTH = 52
 EVERY_PAGE = (*PAGES, *FURTHER)
@@ -82,7 +88,7 @@ def test_bindings_carry_every_key_and_the_full_width_ones():
 
 @pytest.mark.parametrize("page", EVERY_PAGE)
 def test_help_lists_every_key_of_its_page(page):
-    text = help_text(page).plain
+    text = help_text(page, {}).plain
     for action in in_scope(*effective(page)):
         assert action.shown in text
         assert action.help in text

@@ -15,7 +15,7 @@ BLOCK = re.compile(r"(<!-- keys: .*? -->\n)(.*?)(<!-- end of keys -->)", re.DOTA
 
 def row(action: Action) -> str:
     keys = " ".join(f"`{key}`" for key in action.shown.split())
-    return f"| {keys} | {action.help} |"
+    return f"| {keys} | {action.help} | {action.setting} |"
 
 
 def tables() -> str:
@@ -26,7 +26,7 @@ def tables() -> str:
         *((page.title(), page) for page in (*PAGES, *FURTHER)),
     ]:
         rows = "\n".join(row(action) for action in in_scope(scope))
-        parts.append(f"### {title}\n\n| key | does |\n| --- | --- |\n{rows}\n")
+        parts.append(f"### {title}\n\n| key | does | name |\n| --- | --- | --- |\n{rows}\n")
     return "\n" + "\n".join(parts) + "\n"
 
 

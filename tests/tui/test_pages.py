@@ -78,7 +78,7 @@ async def test_overlap_is_what_members_say_and_leads_to_them(ruled, app_of, sett
         page = pilot.app.page
         assert page.PAGE == "members"
         assert page.segment == "lapsing"
-        assert page.where == "value = 'low'"
+        assert page.filter == "value = 'low'"
         assert page.total == len(low & own)
 
 

@@ -13,12 +13,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from segtui.operations import words as numbers
-from segtui.operations.errors import OperationError
 from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.questions import Filter, Moves
-from segtui.tui.screens.dialogs import Prompt
-from segtui.tui.screens.marking import MarkingPage
+from segtui.tui.screens.filtering import FilteringPage
+from segtui.tui.screens.marking import MarkingPage, user_of
 from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
@@ -60,11 +59,12 @@ COLUMNS = (
 )
 
 
-class ChangesPage(MarkingPage):
+class ChangesPage(FilteringPage, MarkingPage):
     """The membership changes a filter keeps, newest first."""
 
     PAGE = "changes"
     BINDINGS = bindings(PAGE)
+    FILTER_HINT = "value, value=high, part of an id or a label, !part"
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,7 +75,9 @@ class ChangesPage(MarkingPage):
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
-        yield VirtualList(COLUMNS, lambda row: row["seq"], id="changes", marked=self.is_marked)
+        yield VirtualList(
+            COLUMNS, lambda row: row["seq"], id="changes", marked=self.is_marked, copies=user_of
+        )
         with VerticalScroll(id="totals", classes="pane side"):
             yield Static(id="totals-text")
 
@@ -90,6 +92,7 @@ class ChangesPage(MarkingPage):
     def recall(self, wanted: Filter | None = None, focus: str = "totals", **_: Any) -> None:
         if wanted is not None:
             self.wanted = wanted
+            self.filter = wanted.typed
             self.pane = focus
 
     # Loading
@@ -139,7 +142,7 @@ class ChangesPage(MarkingPage):
         wanted = self.wanted
         ways = {None: "in and out", "out": "out", "in": "in"}
         chips = [
-            ("/", wanted.user or wanted.segment or "all segments", wanted.user or wanted.segment),
+            ("/", wanted.typed or "all segments", wanted.typed),
             ("o", ways[wanted.way], wanted.way) if wanted.label else None,
             ("f", (wanted.cause or "any cause").replace("_", " "), wanted.cause),
             ("T", f"{wanted.days} d" if wanted.days else "all days", wanted.days != DAYS),
@@ -233,28 +236,27 @@ class ChangesPage(MarkingPage):
     def action_first_time(self) -> None:
         self._filter(first=not self.wanted.first)
 
-    def action_segment(self) -> None:
-        def check(text: str) -> str:
-            known = {name.partition("=")[0] for name in self.segtui.known_segments}
-            if text and text not in known.union(self.segtui.known_segments):
-                raise OperationError(
-                    f"No segment {text!r}: there are {', '.join(self.segtui.known_segments)}."
-                )
-            return text
+    def apply_filter(self, text: str) -> None:
+        """A segment's name is that segment; any other word is a part of an id or of a label."""
+        named = [each for each in text.split() if each in self._segments]
+        unknown = next((each for each in text.split() if "=" in each and each not in named), None)
+        if len(named) > 1 or unknown:
+            told = ", ".join(self.segtui.known_segments)
+            self.filter_refused(f"no segment {unknown!r}: {told}" if unknown else "name one segment")
+            return
+        part = " ".join(each for each in text.split() if each not in named) or None
+        segment = named[0] if named else None
+        user = self.wanted.user if text == self.wanted.user else None
+        if user is not None:
+            segment = part = None
+        kept = self.wanted.way if segment == self.wanted.segment else None
+        self.filter_applied(text)
+        self._filter(segment=segment, part=part, way=kept, user=user)
 
-        self.app.push_screen(
-            Prompt(
-                "Changes of which segment?",
-                "value, value=high; empty shows all",
-                check,
-                self.wanted.segment or "",
-            ),
-            self._segment_chosen,
-        )
-
-    def _segment_chosen(self, answer: tuple[str] | None) -> None:
-        if answer is not None:
-            self._filter(segment=answer[0] or None, way=None, user=None)
+    @property
+    def _segments(self) -> set[str]:
+        known = self.segtui.known_segments
+        return {*known, *(name.partition("=")[0] for name in known)}
 
     def _filter(self, **changes: Any) -> None:
         self.wanted = replace(self.wanted, **changes)

@@ -7,6 +7,7 @@ from textual.content import Content
 from segtui.tui import words
 from segtui.tui.action import EVERYWHERE, LIST, Action
 from segtui.tui.actions import in_scope
+from segtui.tui.keymap import Keymap, remapped
 
 ANSWERS = {
     "segments": "How big is every segment, how does it move, and why?",
@@ -30,18 +31,19 @@ SIGNS = (
     ("P", "the label's probability at the last rescore"),
     ("margin", "P less the next label's; 0.05 has to be overcome"),
     ("expected", "the sum of probabilities of that label"),
+    ("leaves", "when silence alone moves them; - not in 60 ticks"),
     ("late event", "one that came after its tick had been scored"),
     ("clock", "time alone: a window or a bound ran out"),
 )
 WIDTH = 14
 
 
-def help_text(page: str) -> Content:
+def help_text(page: str, keymap: Keymap) -> Content:
     """What the page answers, its keys, the keys of lists and those everywhere, and the signs."""
     parts = [Content.styled(ANSWERS[page], "bold"), words.BLANK]
     for title, scope in ((f"On {page}", page), ("In lists", LIST), ("Everywhere", EVERYWHERE)):
         parts.append(Content.styled(title, "bold $primary"))
-        parts += [_line(action) for action in in_scope(scope)]
+        parts += [_line(action) for action in remapped(in_scope(scope), keymap)]
         parts.append(words.BLANK)
     parts.append(Content.styled("Signs", "bold $primary"))
     parts += [

@@ -14,7 +14,7 @@ from segtui.tui import decided, words
 from segtui.tui.actions import bindings
 from segtui.tui.flows import flow_lines
 from segtui.tui.jobs import Writing
-from segtui.tui.screens.page import Page
+from segtui.tui.screens.filtering import ListedPage
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
 SHOWS: dict[str, tuple[str, ...] | None] = {
@@ -32,7 +32,7 @@ def kind_cell(row: Item, _width: int) -> Content:
     return Content.assemble((decided.kind(row), "bold"), (" z" if row["undo"] else "", words.KEY))
 
 
-class LogPage(Page):
+class LogPage(ListedPage):
     """Decisions, newest first; the one under the cursor in full."""
 
     PAGE = "log"
@@ -70,18 +70,22 @@ class LogPage(Page):
         self._known = decisions
         trained = (row["body"] for row in decisions if row["kind"] == "model_trained")
         self._models = {body["model"]: body["name"] for body in trained}
-        self._show()
+        self.show_rows()
 
     def _about(self, row: Item) -> str:
         return decided.about(row, self.segtui.zone, self._models)
 
-    def _show(self) -> None:
+    def _said(self, row: Item) -> str:
+        return f"{row['actor']} {decided.kind(row)} {self._about(row)}"
+
+    def show_rows(self) -> None:
         kinds = SHOWS[self.shows]
-        rows = [
+        shown = [
             row
             for row in self._known
             if (row["kind"] not in ROUTINE if kinds is None else not kinds or row["kind"] in kinds)
         ]
+        rows = self.kept(shown, self._said)
         self.show_subject(
             Content.assemble(
                 (numbers.plural(len(rows), "decision"), "bold"),
@@ -95,11 +99,12 @@ class LogPage(Page):
             Content.assemble(
                 ("f ", words.KEY), *parts, ("   z", words.KEY), (" can be taken back", words.DIM)
             )
+            + self.filter_chip()
         )
         self.rows.show(rows)
         if not rows:
             self.query_one("#decision-text", Static).update(
-                Content.styled("No such decision yet: f shows others.", words.DIM)
+                Content.styled("No such decision: f shows others, / changes the filter.", words.DIM)
             )
 
     def on_virtual_list_moved(self) -> None:
@@ -128,7 +133,7 @@ class LogPage(Page):
     def action_show(self) -> None:
         shows = list(SHOWS)
         self.shows = shows[(shows.index(self.shows) + 1) % len(shows)]
-        self._show()
+        self.show_rows()
 
     def action_undo(self) -> None:
         row = self.rows.item

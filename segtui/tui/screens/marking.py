@@ -22,6 +22,11 @@ LONGEST = 100_000
 SHOWN_LISTS = 5
 
 
+def user_of(row: Item) -> str:
+    """Whom a row is about."""
+    return str(row["user"])
+
+
 class MarkingPage(Page):
     """Marks hold in any order, under any filter and whatever rows are loaded."""
 

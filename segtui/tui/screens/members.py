@@ -16,10 +16,12 @@ from segtui.operations.progress import Cancelled
 from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.exporting import ask_for_export
+from segtui.tui.filtering import is_expression
 from segtui.tui.questions import Filter
-from segtui.tui.screens.dialogs import Prompt
-from segtui.tui.screens.marking import MarkingPage
-from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
+from segtui.tui.screens.columns import ColumnsPage
+from segtui.tui.screens.filtering import FilteringPage
+from segtui.tui.screens.marking import MarkingPage, user_of
+from segtui.tui.widgets.virtual_list import PAGE, Item, VirtualList
 
 # By what the operations sort, and how it reads: users stand in the order they were first imported in.
 ORDERS = {
@@ -28,6 +30,7 @@ ORDERS = {
     "margin": "margin",
     "since": "since",
     "cause": "last change",
+    "leaves": "when they leave",
 }
 # Known at the last rescore only: at a past moment members stand in the first order instead.
 UNRECORDED = ("probability", "margin")
@@ -35,41 +38,23 @@ REST_SECONDS = 0.25
 LABEL = 7
 
 
-def since_cell(row: Item, _width: int) -> Content:
-    """`~2026-01-02`: since when, and whether that was recomputed afterwards."""
-    return Content.assemble(("~" if row["backfilled"] else " ", words.WARN), words.day(row["since"]))
-
-
-def cause_cell(row: Item, _width: int) -> Content:
-    """What brought the user in."""
-    return words.cause(row["cause"]) if row["cause"] else Content.styled("·", words.DIM)
-
-
-COLUMNS = (
-    Column("USER", 12, lambda row, _: row["user"], grow=1),
-    Column("P", 5, lambda row, _: words.probability(row["probability"]), right=True),
-    Column("MARGIN", 7, lambda row, _: words.probability(row["margin"]), right=True),
-    Column(" SINCE", 12, since_cell),
-    Column("CAME BY", 12, cause_cell, drop=1, grow=3),
-)
-
-
-class MembersPage(MarkingPage):
+class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     """The members of one segment; a million of them are a million lines, of which a page is loaded."""
 
     PAGE = "members"
     BINDINGS = bindings(PAGE)
+    FILTER_HINT = "part of an id, !part, or margin < 0.05, recency_days > 60 AND orders_90d >= 2"
 
     def __init__(self) -> None:
         super().__init__()
-        self.segment: str | None = None
-        self.where: str | None = None
         self.order = "user"
         self.total = 0
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
-        yield VirtualList(COLUMNS, lambda row: row["user"], id="members", marked=self.is_marked)
+        yield VirtualList(
+            self.columns(), lambda row: row["user"], id="members", marked=self.is_marked, copies=user_of
+        )
         with VerticalScroll(id="member", classes="pane side"):
             yield Static(id="member-text")
 
@@ -89,7 +74,7 @@ class MembersPage(MarkingPage):
         return self.order if self.order.removeprefix("-") in self.orders else self.orders[0]
 
     def remember(self) -> dict[str, Any]:
-        return {"segment": self.segment, "where": self.where, "order": self.order}
+        return {"segment": self.segment, "where": self.filter or None, "order": self.order}
 
     def recall(
         self, segment: str | None = None, where: str | None = None, order: str | None = None, **_: Any
@@ -97,7 +82,7 @@ class MembersPage(MarkingPage):
         if segment is not None:
             if segment != self.segment:
                 self.marked = set()
-            self.segment, self.where = segment, where
+            self.segment, self.filter = segment, where or ""
             self.order = order or self.order
 
     # Loading
@@ -109,8 +94,25 @@ class MembersPage(MarkingPage):
             at = self.segtui.at
             self.ask("segments", lambda _cancelled: self.segtui.data.segments(at), self._first_segment)
             return
+        self._load(self.filter, self.filter_refused if self.filter_line.is_open else self._unread)
+
+    def _load(self, asked: str, refused: Callable[[str], None]) -> None:
         first = self.rows.page_start if self.rows.total else 0
-        self.ask("page", self._question(first), partial(self._loaded, first))
+        self.ask("page", self._question(first, asked), partial(self._loaded, first, asked), refused)
+
+    def _unread(self, sentence: str) -> None:
+        """What cannot be shown in this order stands in the order of arrival; any other error is told."""
+        if self.sorting.removeprefix("-") == "leaves":
+            self.order = "user"
+            self.segtui.tell(sentence, "warning")
+            self.reload()
+        else:
+            self.refused(sentence)
+
+    def apply_filter(self, text: str) -> None:
+        if text != self.filter:
+            self.rows.cursor, self.rows.range_from = 0, None
+        self._load(text, self.filter_refused)
 
     def _first_segment(self, found: dict[str, Any]) -> None:
         names = [
@@ -120,18 +122,22 @@ class MembersPage(MarkingPage):
         if names:
             self.load()
 
-    def _question(self, first: int) -> Callable[[Cancelled], dict[str, Any]]:
+    def _question(self, first: int, asked: str) -> Callable[[Cancelled], dict[str, Any]]:
         app, at = self.segtui, self.segtui.at
-        segment, where, order = self.segment or "", self.where, self.sorting
-        return lambda _cancelled: app.data.members(segment, where, order, at, first, PAGE)
+        segment, order = self.segment or "", self.sorting
+        return lambda _cancelled: app.data.members(segment, asked or None, order, at, first, PAGE)
 
-    def _loaded(self, first: int, page: dict[str, Any]) -> None:
+    def _loaded(self, first: int, asked: str, page: dict[str, Any]) -> None:
+        self.filter_applied(asked)
+        self._stamp = self.stamp()
         if first and not page["members"] and page["total"]:
             # Fewer than there were: the page under the cursor is gone.
             self.rows.show_page(0, 0, [])
             self.load()
             return
         self.total = page["total"]
+        self.forget_facts()
+        self._leaving_known(page["members"])
         self.rows.show_page(page["total"], first, page["members"])
         self.show_as_of(page["as_of"], self.subject())
         self._show_filters()
@@ -144,23 +150,27 @@ class MembersPage(MarkingPage):
         return Content.assemble((str(self.segment), "bold"), f" │ {told}")
 
     def users_between(self, first: int, count: int) -> list[Item]:
-        segment, where, order = self.segment or "", self.where, self.sorting
-        found = self.segtui.data.members(segment, where, order, self.segtui.at, first, count)
+        segment, asked, order = self.segment or "", self.filter or None, self.sorting
+        found = self.segtui.data.members(segment, asked, order, self.segtui.at, first, count)
         return list(found["members"])
 
     def on_virtual_list_wanted(self, message: VirtualList.Wanted) -> None:
         self.ask(
             f"page {message.first}",
-            self._question(message.first),
-            lambda page: self.rows.add_page(message.first, page["members"], message.generation),
+            self._question(message.first, self.filter),
+            partial(self._page, message),
             self.complain,
         )
+
+    def _page(self, message: VirtualList.Wanted, page: dict[str, Any]) -> None:
+        self._leaving_known(page["members"])
+        self.rows.add_page(message.first, page["members"], message.generation)
 
     def _show_filters(self) -> None:
         descending = self.sorting.startswith("-")
         parts = Content.assemble(
             ("/ ", words.KEY),
-            (self.where, "bold") if self.where else ("everyone", words.DIM),
+            (self.filter, "bold") if self.filter else ("everyone", words.DIM),
             ("   s ", words.KEY),
             ("sorted by ", words.DIM),
             f"{ORDERS[self.sorting.removeprefix('-')]} {'▼' if descending else '▲'}",
@@ -171,12 +181,18 @@ class MembersPage(MarkingPage):
 
     def _show_nobody(self) -> None:
         text = (
-            "Nobody here matches: press / and change the expression, or empty it."
-            if self.where
+            "Nobody here matches: press / and change the filter, or empty it."
+            if self.filter
             else ("Nobody is in this segment at this moment.")
         )
         self.query_one("#member").border_title = None
         self.query_one("#member-text", Static).update(Content.styled(text, words.WARN))
+
+    def _leaving_known(self, rows: list[Item]) -> None:
+        """A list in the order in which its members leave brings that along."""
+        if self.sorting.removeprefix("-") == "leaves":
+            for row in rows:
+                self.facts.setdefault(row["user"], {})["leaves"] = row["leaves"]
 
     # The user under the cursor
 
@@ -188,6 +204,7 @@ class MembersPage(MarkingPage):
         pane.border_title = row["user"]
         self.query_one("#member-text", Static).update(_summary(row, None))
         self.set_timer(REST_SECONDS, partial(self._look, row))
+        self.want_facts()
 
     def _look(self, row: Item) -> None:
         """Asks for more about the user once the cursor rests."""
@@ -224,36 +241,17 @@ class MembersPage(MarkingPage):
 
     def action_export(self) -> None:
         if self.segment is not None:
-            ask_for_export(self.segtui, self.segment, self.where, sorted(self.marked))
+            ask_for_export(self.segtui, self.segment, self.filter or None, sorted(self.marked))
 
     def action_filter(self) -> None:
         segment, at = self.segment or "", self.segtui.at
-
-        def check(text: str) -> str:
-            # One row is enough to hear what is wrong with an expression.
-            self.segtui.data.members(segment, text or None, None, at, 0, 1)
-            return text
-
         self.ask(
             "reading",
             lambda _cancelled: self.segtui.data.read_members(segment, at),
             lambda _: None,
             lambda _: None,
         )
-        self.app.push_screen(
-            Prompt(
-                f"Members of {segment} for whom",
-                "margin < 0.05, recency_days > 60 AND orders_90d >= 2; empty shows everyone",
-                check,
-                self.where or "",
-            ),
-            self._filtered,
-        )
-
-    def _filtered(self, answer: tuple[str] | None) -> None:
-        if answer is not None:
-            self.where = answer[0] or None
-            self._anew()
+        super().action_filter()
 
     def _anew(self) -> None:
         """Other rows, or another order: from the top; nothing else is asked for again."""
@@ -273,7 +271,8 @@ class MembersPage(MarkingPage):
 
     def action_copy_command(self) -> None:
         parts = ["members", self.segment or ""]
-        parts += ["--where", self.where] if self.where else []
+        option = "--where" if is_expression(self.filter) else "--like"
+        parts += [option, self.filter] if self.filter else []
         parts += [f"--order={self.sorting}"] if self.sorting != "user" else []
         self.segtui.copy_command(*parts)
 

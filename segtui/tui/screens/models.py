@@ -16,8 +16,8 @@ from segtui.tui.actions import bindings
 from segtui.tui.flows import flow_lines
 from segtui.tui.jobs import Writing
 from segtui.tui.screens.dialogs import Prompt, Reading
+from segtui.tui.screens.filtering import ListedPage
 from segtui.tui.screens.model_words import compared, judged, losses, metrics
-from segtui.tui.screens.page import Page
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
 KINDS = ("mlp", "logistic", "cnn", "gru", "fused")
@@ -57,7 +57,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class ModelsPage(Page):
+class ModelsPage(ListedPage):
     """Models, newest first; metrics beside baselines, and the losses of the training."""
 
     PAGE = "models"
@@ -68,6 +68,8 @@ class ModelsPage(Page):
     def __init__(self) -> None:
         super().__init__()
         self.training: list[tuple[float, float]] = []
+        self._all: list[Item] = []
+        self._wanted: str | None = None
 
     def content(self) -> ComposeResult:
         yield VirtualList(COLUMNS, lambda row: row["model"], id="models")
@@ -86,10 +88,24 @@ class ModelsPage(Page):
         self.ask("models", lambda _cancelled: self.segtui.data.models(), self._loaded)
 
     def _loaded(self, found: dict[str, Any]) -> None:
-        self.show_subject(Content.styled(numbers.plural(len(found["models"]), "model"), "bold"))
-        self.rows.show(found["models"])
+        self._all = found["models"]
+        self.show_rows()
+        if self._wanted is not None:
+            self.rows.cursor = next(
+                (at for at, row in enumerate(self._all) if row["name"] == self._wanted), self.rows.cursor
+            )
+            self._wanted = None
         if not found["models"]:
             self.query_one("#metrics-text", Static).update(Content.from_markup(NONE))
+
+    def show_rows(self) -> None:
+        count = Content.styled(numbers.plural(len(self._all), "model"), "bold")
+        self.show_subject(count + self.filter_chip())
+        self.rows.show(self.kept(self._all, lambda row: f"{row['name']} {row['segmentation']} {row['kind']}"))
+
+    def recall(self, name: str | None = None, **_: Any) -> None:
+        if name is not None:
+            self._wanted, self.filter = name, ""
 
     def on_virtual_list_moved(self) -> None:
         row = self.rows.item

@@ -17,6 +17,7 @@ from segtui.tui.asking import Asking
 from segtui.tui.widgets.header import AsOf, Tabs
 from segtui.tui.widgets.job_bar import JobBar
 from segtui.tui.widgets.key_bar import KeyBar
+from segtui.tui.widgets.virtual_list import VirtualList
 
 if TYPE_CHECKING:
     from segtui.tui.app import SegtuiApp
@@ -62,12 +63,17 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield Tabs(self.PAGE, self.segtui.store.name)
         yield AsOf()
+        yield from self.above()
         with Vertical(id="content"):
             yield from self.content()
         with VerticalScroll(id="hint"):
             yield Static(id="hint-text")
         yield JobBar()
         yield KeyBar(self.PAGE)
+
+    def above(self) -> ComposeResult:
+        """A line over the content, where the page has one."""
+        yield from ()
 
     def content(self) -> ComposeResult:
         """The widgets between the lines on top and the lines below."""
@@ -82,6 +88,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def neighbour(self, step: int) -> str | None:  # noqa: ARG002
         """The user `step` rows from the one chosen, None at an end."""
         return None
+
+    def on_virtual_list_copied(self, message: VirtualList.Copied) -> None:
+        self.segtui.copy_to_clipboard(message.text)
+        self.segtui.tell(f"Copied: {message.text}")
 
     def let_go(self) -> bool:
         """Gives up what was begun and can be left, before `esc` goes back; False where nothing was."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -17,20 +16,16 @@ from segtui.tui.actions import bindings
 from segtui.tui.exporting import ask_for_export
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.decisions import ask_for_decision
-from segtui.tui.screens.page import Page
+from segtui.tui.screens.filtering import ListedPage
+from segtui.tui.screens.segment_words import about, flows, latest_lines, reasons
 from segtui.tui.widgets.bars import bar, sparkline
-from segtui.tui.widgets.cells import fit
 from segtui.tui.widgets.charts import size_chart
+from segtui.tui.widgets.header import AsOf
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
 DAYS = 30
 LATEST = 50
-REASONS = 6
-BAR = 16
-LABEL = 6
-USER = 10
 OWN = ("rule", "list")
-CAUSE = 10
 
 
 def name_cell(row: Item, _width: int) -> Content:
@@ -76,7 +71,7 @@ COLUMNS = (
 )
 
 
-class SegmentsPage(Page):
+class SegmentsPage(ListedPage):
     """Sizes of all segments; the panes below tell about the chosen one."""
 
     PAGE = "segments"
@@ -86,6 +81,8 @@ class SegmentsPage(Page):
         super().__init__()
         self._known: dict[str, dict[str, Any]] = {}
         self._total = 0
+        self._all: list[Item] = []
+        self._wanted: str | None = None
 
     def content(self) -> ComposeResult:
         yield VirtualList(COLUMNS, lambda row: (row["name"], row["label"]), id="segments")
@@ -113,14 +110,25 @@ class SegmentsPage(Page):
 
     def _loaded(self, found: dict[str, Any]) -> None:
         self._known = {each["name"]: each for each in found["segmentations"]}
-        rows = [row for each in found["segmentations"] for row in _rows(each)]
+        rows = self._all = [row for each in found["segmentations"] for row in _rows(each)]
         self._total = max((row["users"] for row in rows if row["label"] is None), default=0)
         self.segtui.known_segments = [_segment(row) for row in rows if row["label"] is not None]
-        self.show_as_of(found["as_of"], Content(numbers.plural(self._total, "user")))
+        self.segtui.known_models = found["models"]
+        self.show_as_of(found["as_of"], self._subject())
         fresh = self.rows.total == 0
-        self.rows.show(rows)
-        if fresh and len(rows) > 1:
+        self.show_rows()
+        wanted = [at for at, row in enumerate(rows) if row["name"] == self._wanted]
+        if wanted and not self.filter:
+            self.rows.cursor, self._wanted = wanted[0], None
+        elif fresh and len(rows) > 1 and not self.filter:
             self.rows.cursor = 1
+
+    def _subject(self) -> Content:
+        return Content(numbers.plural(self._total, "user")) + self.filter_chip()
+
+    def show_rows(self) -> None:
+        self.query_one(AsOf).subject = self._subject()
+        self.rows.show(self.kept(self._all, _segment))
 
     def on_virtual_list_moved(self) -> None:
         row = self.rows.item
@@ -129,7 +137,7 @@ class SegmentsPage(Page):
         pane = self.query_one("#about")
         pane.border_title = _segment(row)
         self.query_one("#about-text", Static).update(
-            _about(row, self._known[row["name"]], self.segtui.currency)
+            about(row, self._known[row["name"]], self.segtui.currency)
         )
         wanted = Filter(segment=_segment(row), days=DAYS)
         at = self.segtui.at
@@ -144,10 +152,10 @@ class SegmentsPage(Page):
         moves, latest = answer
         self.query_one("#reasons").border_title = f"{DAYS} d: why"
         self.query_one("#latest").border_title = "latest moves"
-        self.query_one("#reasons-text", Static).update(_reasons(row, moves))
-        self.query_one("#latest-text", Static).update(_latest(latest))
+        self.query_one("#reasons-text", Static).update(reasons(row, moves))
+        self.query_one("#latest-text", Static).update(latest_lines(latest))
         self.query_one("#flows").border_title = f"{DAYS} d: from where to where"
-        self.query_one("#flows-text", Static).update(_flows(moves))
+        self.query_one("#flows-text", Static).update(flows(moves))
         self._draw_trend()
 
     def on_resize(self) -> None:
@@ -205,6 +213,9 @@ class SegmentsPage(Page):
         else:
             self.segtui.tell(f"{row['name']} is not decided by a rule of yours: n writes one.", "warning")
 
+    def recall(self, name: str | None = None, **_: Any) -> None:
+        self._wanted = name
+
     def action_what_if(self) -> None:
         row = self.rows.item
         if row is None:
@@ -255,131 +266,3 @@ def _rows(segmentation: dict[str, Any]) -> list[Item]:
 def _sum(labels: list[dict[str, Any]], field: str) -> int | None:
     known = [each[field] for each in labels if each[field] is not None]
     return sum(known) if known else None
-
-
-def _about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Content:
-    """Who decides and what the label means; for a model, how many there should be."""
-    if segmentation["decided_by"] == "model":
-        means = _meaning(row["label"], segmentation, currency)
-        who = Content.assemble(
-            "decided by ",
-            (str(segmentation["model_name"]), "bold"),
-            means,
-            ("\n" + numbers.decision(segmentation["decision"]), words.DIM),
-        )
-    elif segmentation["decided_by"] == "starter":
-        limits = segmentation["thresholds"]
-        who = Content.from_markup(
-            "decided by the starter rule: an order within $days d, high above $spend a year;\n"
-            f"[{words.KEY}]segtui train[/] learns who will buy",
-            days=limits["recency_days"],
-            spend=numbers.money(limits["spend_above"], currency),
-        )
-    elif segmentation["decided_by"] == "rule":
-        who = Content.assemble("decided by the rule ", (segmentation["where"], "bold"))
-    elif segmentation["decided_by"] == "list":
-        who = Content("decided by a list of users")
-    elif segmentation["decided_by"] == "scores":
-        who = Content("decided by scores made elsewhere")
-    else:
-        who = Content.styled("nothing decides it yet", words.WARN)
-    if row["label"] is None or row["expected"] is None:
-        return who
-    expected = round(row["expected"])
-    return Content.assemble(
-        who,
-        "\n",
-        f"{numbers.count(row['users'])} assigned, {numbers.count(expected)} expected by probability",
-        (_assigned(row["users"], expected), words.DIM),
-    )
-
-
-def _meaning(label: str | None, segmentation: dict[str, Any], currency: str | None) -> str:
-    """What a label of future value stands for; labels that were given speak for themselves."""
-    limits, days = segmentation["thresholds"] or {}, (segmentation["horizon"] or "").removesuffix("d")
-    if label is None or "high_above" not in limits or not days:
-        return ""
-    limit = numbers.money(limits["high_above"], currency)
-    said = {
-        "high": f"likely to spend over {limit} net in the next {days} d",
-        "medium": f"likely to buy in the next {days} d, for up to {limit} net",
-        "low": f"likely to buy nothing in the next {days} d",
-    }
-    return f": {said[label]}" if label in said else ""
-
-
-def _assigned(users: int, expected: int) -> str:
-    """Why the two differ, when they differ by more than a tenth."""
-    if abs(users - expected) * 10 <= expected:
-        return ""
-    if users < expected:
-        return ": often likely, seldom the likeliest"
-    return ": the likeliest by a little for many"
-
-
-def _reasons(row: Item, moves: Moves) -> Content:
-    """How many came and left, and the most frequent reasons."""
-    if not moves.total:
-        return Content.styled("Nobody moved in or out.", words.DIM)
-    if row["label"] is None:
-        head = Content(numbers.plural(moves.total, "change"))
-    else:
-        head = Content.assemble(
-            ("▲ ", words.RISE),
-            f"{numbers.count(moves.into)} in   ",
-            ("▼ ", words.FALL),
-            f"{numbers.count(moves.out)} out",
-        )
-    causes: Counter[str] = Counter()
-    for each in moves.totals:
-        causes[each["cause"]] += each["users"]
-    for cause, users in causes.most_common():
-        head += Content("   ") + words.cause(cause) + Content(f" {numbers.count(users)}")
-    most = max(each["users"] for each in moves.totals)
-    lines = [_reason(each, most) for each in moves.totals[:REASONS]]
-    rest = sum(each["users"] for each in moves.totals[REASONS:])
-    if rest:
-        lines.append(Content.styled(f"{numbers.count(rest):>7} for other reasons: w", words.DIM))
-    return Content("\n").join([head, *lines])
-
-
-def _reason(each: dict[str, Any], most: int) -> Content:
-    style = words.CAUSE_STYLES.get(each["cause"], "$primary")
-    return Content.assemble(
-        f"{numbers.count(each['users']):>7} ",
-        (bar(each["users"] / most, BAR).ljust(BAR), style),
-        (f" {each['cause'].replace('_', ' '):<11}", style),
-        each["reason"],
-    )
-
-
-def _flows(moves: Moves) -> Content:
-    """The moves between labels, most frequent first."""
-    if not moves.flows:
-        return Content.styled("None.", words.DIM)
-    most = moves.flows[0][2]
-    return Content("\n").join(
-        Content.assemble(
-            f"{numbers.count(users):>7} ",
-            (bar(users / most, BAR).ljust(BAR), "$primary"),
-            " ",
-            words.move({"from": left, "to": to}, LABEL),
-        )
-        for left, to, users in moves.flows
-    )
-
-
-def _latest(changes: list[dict[str, Any]]) -> Content:
-    if not changes:
-        return Content.styled("None in these days.", words.DIM)
-    return Content("\n").join(
-        Content.assemble(
-            (change["as_of"][5:10], words.DIM),
-            f" {fit(change['user'], USER)} ",
-            words.move(change, LABEL),
-            " ",
-            words.cause(change["cause"], CAUSE),
-            (f" {change['reason']}", words.DIM),
-        )
-        for change in changes
-    )

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from segtui.operations.errors import OperationError
 from segtui.tui import preferences, words
 from segtui.tui.actions import bindings
-from segtui.tui.preferences import PreferenceError, Preferences
+from segtui.tui.preferences import PreferenceError
 from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
@@ -80,33 +80,28 @@ class SettingsPage(Page):
             place = preferences.THEMES.index(value)
             self._set(name, preferences.THEMES[(place + 1) % len(preferences.THEMES)])
         else:
-            self.app.push_screen(Prompt(name, row["meaning"], self._check(name), str(value)), self._typed)
+
+            def typed(answer: tuple[str] | None) -> None:
+                if answer is not None:
+                    self._set(name, answer[0])
+
+            self.app.push_screen(Prompt(name, row["meaning"], self._check(name), str(value)), typed)
 
     def on_virtual_list_chosen(self) -> None:
         self.action_open()
 
     def _check(self, name: str) -> Any:
-        def check(text: str) -> Preferences:
+        def check(text: str) -> str:
             try:
-                return preferences.changed(self.segtui.preferences, name, text)
+                preferences.changed(self.segtui.preferences, name, text)
             except PreferenceError as error:
                 raise OperationError(f"{error}.") from None
+            return text
 
         return check
 
-    def _typed(self, answer: tuple[Preferences] | None) -> None:
-        if answer is not None:
-            self._take(answer[0])
-
     def _set(self, name: str, value: Any) -> None:
-        self._take(preferences.changed(self.segtui.preferences, name, value))
-
-    def _take(self, held: Preferences) -> None:
-        self.segtui.prefer(held)
-        try:
-            preferences.save(held)
-        except OSError as error:
-            self.segtui.tell(f"It holds for this run, but cannot be kept: {error}.", "error")
+        self.segtui.prefer_and_keep(name, value)
         self.load()
 
     def action_copy_command(self) -> None:

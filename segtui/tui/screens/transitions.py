@@ -12,7 +12,7 @@ from textual.widgets import Static
 from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.actions import bindings
-from segtui.tui.screens.marking import MarkingPage
+from segtui.tui.screens.marking import MarkingPage, user_of
 from segtui.tui.widgets.matrix import Matrix
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
@@ -42,7 +42,7 @@ class TransitionsPage(MarkingPage):
         yield Static(id="filters", classes="filters")
         yield Matrix(id="matrix")
         yield Static(id="cell", classes="filters")
-        yield VirtualList(COLUMNS, lambda row: row["user"], id="users", marked=self.is_marked)
+        yield VirtualList(COLUMNS, lambda row: row["user"], id="users", marked=self.is_marked, copies=user_of)
 
     @property
     def rows(self) -> VirtualList:

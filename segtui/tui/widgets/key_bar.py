@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from textual.app import RenderResult
 from textual.content import Content
 from textual.reactive import reactive
@@ -10,6 +12,10 @@ from textual.widget import Widget
 from segtui.tui import words
 from segtui.tui.action import EVERYWHERE, Action
 from segtui.tui.actions import PAGES, effective, in_scope
+from segtui.tui.keymap import remapped
+
+if TYPE_CHECKING:
+    from segtui.tui.app import SegtuiApp
 
 
 class KeyBar(Widget):
@@ -24,7 +30,8 @@ class KeyBar(Widget):
 
     def render(self) -> RenderResult:
         scopes = (EVERYWHERE,) if self.bare else effective(self.page)
-        offered = [action for action in in_scope(*scopes) if action.bar]
+        keymap = cast("SegtuiApp", self.app).preferences.keys
+        offered = [action for action in remapped(in_scope(*scopes), keymap) if action.bar]
         if self.page == PAGES[0]:
             # esc leads here from everywhere, and nowhere from here.
             offered = [action for action in offered if action.name != "back"]

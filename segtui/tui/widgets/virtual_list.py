@@ -96,6 +96,18 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         def control(self) -> VirtualList:
             return self.source
 
+    class Copied(Message):
+        """The row under the cursor shall be copied."""
+
+        def __init__(self, source: VirtualList, text: str) -> None:
+            super().__init__()
+            self.source = source
+            self.text = text
+
+        @property
+        def control(self) -> VirtualList:
+            return self.source
+
     class Marking(Message):
         """A row was clicked with ctrl: its mark shall be turned."""
 
@@ -114,11 +126,13 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         *,
         id: str | None = None,
         marked: Callable[[Item], bool] = lambda _: False,
+        copies: Callable[[Item], str] | None = None,
     ) -> None:
         super().__init__(id=id)
         self.columns = list(columns)
         self.key = key
         self.marked = marked
+        self.copies = copies or self._cells
         self.range_from: int | None = None
         """Where a range begins that is being chosen; it ends at the cursor."""
         self.total = 0
@@ -243,6 +257,15 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_half_up(self) -> None:
         self.cursor -= self._half
+
+    def action_copy_row(self) -> None:
+        if self.item is not None:
+            self.post_message(self.Copied(self, self.copies(self.item)))
+
+    def _cells(self, row: Item) -> str:
+        """The row's cells as one line of a table."""
+        cells = (column.cell(row, column.width) for column in self.columns)
+        return "\t".join(cell.plain if isinstance(cell, Content) else cell for cell in cells).strip()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)

@@ -1,0 +1,108 @@
+"""The line a filter is typed in: told when the typing rests, so that a list can follow it."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from segtui.tui.actions import bindings
+
+REST_SECONDS = 0.12
+
+
+class FilterInput(Input):
+    """What is typed; `down` and `enter` keep it, `esc` brings back what was there before."""
+
+    BINDINGS = bindings("filter")
+
+    class Left(Message):
+        """The operator gives it up."""
+
+    async def action_keep(self) -> None:
+        await self.action_submit()
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+
+class FilterLine(Widget):
+    """Not there until `open`ed; stays open while what was typed cannot be read."""
+
+    class Typed(Message):
+        """The filter is this now; `kept` where the operator goes on to the list."""
+
+        def __init__(self, text: str, *, kept: bool) -> None:
+            super().__init__()
+            self.text, self.kept = text, kept
+
+    def __init__(self, hint: str) -> None:
+        super().__init__()
+        self.hint = hint
+        self.before = ""
+        self._typed = ""
+        self._rest: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Static("/ ", id="filter-sign", markup=False)
+            yield FilterInput(placeholder=self.hint, select_on_focus=False)
+        yield Static("", id="filter-said", markup=False)
+
+    @property
+    def line(self) -> FilterInput:
+        """Where it is typed."""
+        return self.query_one(FilterInput)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is there."""
+        return self.has_class("-open")
+
+    def open(self, text: str) -> None:
+        """Shows the line with the filter that holds."""
+        self.before = self._typed = text
+        self.say("")
+        self.line.value = text
+        self.line.cursor_position = len(text)
+        self.add_class("-open")
+        self.line.focus()
+
+    def close(self) -> None:
+        """Takes the line away."""
+        self._stop()
+        self.remove_class("-open")
+
+    def say(self, sentence: str) -> None:
+        """What is wrong with the filter; nothing where nothing is."""
+        self.query_one("#filter-said", Static).update(sentence)
+        self.set_class(bool(sentence), "-wrong")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.is_open and event.value.strip() != self._typed:
+            self._stop()
+            self._rest = self.set_timer(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._tell(self.line.value.strip(), kept=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._tell(event.value.strip(), kept=True)
+
+    def on_filter_input_left(self) -> None:
+        self.close()
+        self._tell(self.before, kept=True)
+
+    def _tell(self, text: str, *, kept: bool) -> None:
+        self._stop()
+        self._typed = text
+        self.post_message(self.Typed(text, kept=kept))
+
+    def _stop(self) -> None:
+        if self._rest is not None:
+            self._rest.stop()
