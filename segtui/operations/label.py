@@ -38,12 +38,12 @@ def add(
     label: str,
     *,
     where: str | None = None,
-    examples: Path | None = None,
+    examples: Path | Sequence[str] | None = None,
     preview: bool = False,
     progress: Progress = quiet,
     cancelled: Cancelled = never,
 ) -> dict[str, Any]:
-    """Grows the model's head by a label that it learns from examples: whom a rule holds, or a file lists.
+    """Grows the model's head by a label that it learns from examples: whom a rule holds, or ids name.
 
     Returns segmentation, labels, model, name, flows, changed, examples, unknown (ids no user has), recall
     and others (the share that the model gives the label of the examples kept out, and of all others that
@@ -241,7 +241,7 @@ def _refuse_decided(held: Segmentation, labels: Sequence[str]) -> None:
 
 
 def _examples(
-    s: Session, found: Definitions, where: str | None, examples: Path | None
+    s: Session, found: Definitions, where: str | None, examples: Path | Sequence[str] | None
 ) -> tuple[np.ndarray, int]:
     """The persons the label is for, ascending, and how many ids no user has."""
     if examples is not None:

@@ -27,6 +27,15 @@ DECISIONS = (
     Action("mode", ("m",), "mode", "As recorded, decided again, or what if.", ("replay",), bar=6),
 )
 
+LABELS = (
+    Action("labels('')", ("l",), "labels", "Add, rename, merge or remove labels.", ("segments",), bar=7),
+    Action("labels('add')", (), "add label", "Learn a label from a rule or the marked.", ("segments",)),
+    Action("labels('rename')", (), "rename label", "Call a label otherwise.", ("segments",)),
+    Action("labels('merge')", (), "merge labels", "Make one label of two.", ("segments",)),
+    Action("labels('remove')", (), "remove label", "Take a label from the model.", ("segments",)),
+    Action("discover", ("D",), "discover", "Segments that the data falls into.", ("segments",)),
+)
+
 RULES = (
     Action("open", ("enter",), "members", "Who is in the chosen segment.", ("rules",), bar=2),
     Action(
@@ -85,6 +94,7 @@ MORE_ACTIONS = (
     Action("go('rules')", ("R",), "rules", "Segments of your own: write, edit, retire.", (EVERYWHERE,)),
     Action("go('log')", ("L",), "log", "Decisions: who did what, and when; undo.", (EVERYWHERE,)),
     *DECISIONS,
+    *LABELS,
     *RULES,
     *MODELS,
     *TRANSITIONS,

@@ -13,6 +13,7 @@ from segtui.tui.filtering import is_expression
 
 if TYPE_CHECKING:
     from segtui.operations.policies import Wish
+    from segtui.tui.screens.labels import LabelEdit
 
 Heard = Callable[[float, float], None]
 """Told the training and the validation loss of each epoch."""
@@ -46,6 +47,33 @@ class Writes:
 
         with open_session(self.path) as s:
             return retire(s, name, preview=preview, progress=progress, cancelled=cancelled)
+
+    def label(
+        self, segmentation: str, asked: LabelEdit, preview: bool, progress: Progress, cancelled: Cancelled
+    ) -> dict[str, Any]:
+        """Edits a segmentation's labels."""
+        from segtui.operations import label
+
+        how: dict[str, Any] = {"preview": preview, "progress": progress, "cancelled": cancelled}
+        with open_session(self.path) as s:
+            if asked.kind == "add":
+                return label.add(
+                    s, segmentation, *asked.names, where=asked.where, examples=asked.users, **how
+                )
+            edit: Any = {"rename": label.rename, "merge": label.merge, "remove": label.remove}[asked.kind]
+            told: dict[str, Any] = edit(s, segmentation, *asked.names, **how)
+            return told
+
+    def discover(
+        self, name: str, clusters: int | None, preview: bool, progress: Progress, cancelled: Cancelled
+    ) -> dict[str, Any]:
+        """Groups users into segments of a name."""
+        from segtui.operations.discover import discover
+
+        with open_session(self.path) as s:
+            return discover(
+                s, name, clusters=clusters, preview=preview, progress=progress, cancelled=cancelled
+            )
 
     def promote(self, model: str, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Makes a model current, or tells who would move."""

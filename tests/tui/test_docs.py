@@ -14,7 +14,7 @@ BLOCK = re.compile(r"(<!-- keys: .*? -->\n)(.*?)(<!-- end of keys -->)", re.DOTA
 
 
 def row(action: Action) -> str:
-    keys = " ".join(f"`{key}`" for key in action.shown.split())
+    keys = " ".join(f"`{key}`" for key in (action.shown.split() if action.keys else [action.shown]))
     return f"| {keys} | {action.help} | {action.setting} |"
 
 

@@ -17,6 +17,7 @@ from segtui.tui.exporting import ask_for_export
 from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.decisions import ask_for_decision
 from segtui.tui.screens.filtering import ListedPage
+from segtui.tui.screens.labels import ask_for_discovery, ask_for_labels
 from segtui.tui.screens.segment_words import about, flows, latest_lines, reasons
 from segtui.tui.widgets.bars import bar, sparkline
 from segtui.tui.widgets.charts import size_chart
@@ -212,6 +213,22 @@ class SegmentsPage(ListedPage):
             self.segtui.visit("rules", name=row["name"], edit=True)
         else:
             self.segtui.tell(f"{row['name']} is not decided by a rule of yours: n writes one.", "warning")
+
+    def action_labels(self, kind: str) -> None:
+        row = self.rows.item
+        if row is None:
+            return
+        if self.segtui.at is not None:
+            self.segtui.tell("Labels are edited from now on: t now first.", "warning")
+        elif self._known[row["name"]]["decided_by"] != "model":
+            self.segtui.tell(f"{row['name']} has no labels to edit: no model decides it.", "warning")
+        else:
+            label = row["label"] or ""
+            begun = {"": f"rename {label} ", "add": "add ", "merge": f"merge {label} "}
+            ask_for_labels(self.segtui, row["name"], begun.get(kind, f"{kind} {label} "))
+
+    def action_discover(self) -> None:
+        ask_for_discovery(self.segtui)
 
     def recall(self, name: str | None = None, **_: Any) -> None:
         self._wanted = name
