@@ -41,7 +41,7 @@ async def test_space_marks_and_takes_the_mark_away(pilot, press, shown):
     await press(pilot, "space", "j", "space")
     assert page.marked == {users[0], users[2]}
     screen = shown(pilot.app)
-    assert "12 members, 2 marked" in screen
+    assert "2 marked, 12 in all" in screen
     assert f" *{users[0]}" in screen
     assert f" *{users[1]}" not in screen
     await press(pilot, "g", "space")
@@ -76,9 +76,12 @@ async def test_a_range_marks_rows_that_are_not_loaded(pilot, press, settle):
     assert page.marked == set(), "all of the range were marked"
 
 
-async def test_esc_gives_up_the_range_and_stays(pilot, press):
+async def test_esc_gives_up_the_range_and_stays(pilot, press, shown):
     page = pilot.app.page
-    await press(pilot, "v", "j", "escape")
+    await press(pilot, "v", "j")
+    assert "v marks the range" in shown(pilot.app)
+    await press(pilot, "escape")
+    assert "12 members, exact" in shown(pilot.app)
     assert (page.rows.range_from, pilot.app.page, page.marked) == (None, page, set())
     await press(pilot, "escape")
     assert pilot.app.page.PAGE == "segments"

@@ -119,7 +119,8 @@ class ChangesPage(FilteringPage, MarkingPage):
 
     def subject(self) -> Content:
         changes = numbers.plural(self._moves.total if self._moves else 0, "change")
-        return Content(self.with_marks(changes) if self.marked else f"{changes}, exact")
+        marking = self.marked or self.rows.range_from is not None
+        return Content(self.with_marks(changes) if marking else f"{changes}, exact")
 
     def users_between(self, first: int, count: int) -> list[Item]:
         assert self._moves is not None

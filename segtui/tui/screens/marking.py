@@ -50,8 +50,10 @@ class MarkingPage(Page):
         raise NotImplementedError
 
     def with_marks(self, text: str) -> str:
-        """`774 changes, 2 marked`."""
-        return f"{text}, {numbers.count(len(self.marked))} marked" if self.marked else text
+        """`2 marked, 774 changes`, and what ends a range while one is chosen."""
+        if self.rows.range_from is not None:
+            return "v marks the range"
+        return f"{numbers.count(len(self.marked))} marked, {text}" if self.marked else text
 
     def is_marked(self, row: Item) -> bool:
         """Whether the row's user is marked."""

@@ -145,8 +145,9 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
             self._show_nobody()
 
     def subject(self) -> Content:
+        marking = self.marked or self.rows.range_from is not None
         members = numbers.plural(self.total, "member")
-        told = self.with_marks(members) if self.marked else f"{members}, exact"
+        told = self.with_marks(f"{numbers.count(self.total)} in all") if marking else f"{members}, exact"
         return Content.assemble((str(self.segment), "bold"), f" │ {told}")
 
     def users_between(self, first: int, count: int) -> list[Item]:
