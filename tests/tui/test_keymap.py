@@ -55,7 +55,7 @@ def test_keys_are_kept_with_the_other_preferences():
 
 
 async def test_the_keys_of_the_file_work_and_are_shown(shop, app_of, settle, press, shown):
-    written('[keys]\nwhy = "W"\nexport = "f5"\nwyh = "x"\n')
+    written('[keys]\nwhy = "W"\nexport = "f5"\nsort = "f6"\nwyh = "x"\n')
     async with app_of(shop).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         told = [notice.text for notice in pilot.app.notices]
@@ -70,6 +70,8 @@ async def test_the_keys_of_the_file_work_and_are_shown(shop, app_of, settle, pre
         assert "Export value=high" in shown(pilot.app)
         await press(pilot, "escape", "question_mark")
         assert "  f5 " in shown(pilot.app)
+        await press(pilot, "escape", "enter")
+        assert "f6 sorted by" in shown(pilot.app)
 
 
 async def test_models_are_found_by_name(shop, app_of, settle, press):

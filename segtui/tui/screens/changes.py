@@ -143,11 +143,11 @@ class ChangesPage(FilteringPage, MarkingPage):
         wanted = self.wanted
         ways = {None: "in and out", "out": "out", "in": "in"}
         chips = [
-            ("/", wanted.typed or "all segments", wanted.typed),
-            ("o", ways[wanted.way], wanted.way) if wanted.label else None,
-            ("f", (wanted.cause or "any cause").replace("_", " "), wanted.cause),
-            ("T", f"{wanted.days} d" if wanted.days else "all days", wanted.days != DAYS),
-            ("A", "with first-time" if wanted.first else "no first-time", wanted.first),
+            (self.key("filter"), wanted.typed or "all segments", wanted.typed),
+            (self.key("way"), ways[wanted.way], wanted.way) if wanted.label else None,
+            (self.key("cause"), (wanted.cause or "any cause").replace("_", " "), wanted.cause),
+            (self.key("period"), f"{wanted.days} d" if wanted.days else "all days", wanted.days != DAYS),
+            (self.key("first_time"), "with first-time" if wanted.first else "no first-time", wanted.first),
         ]
         parts = [
             Content.assemble((f"{key} ", words.KEY), (f"[{text}]", words.CHOSEN if chosen else words.DIM))

@@ -84,4 +84,6 @@ class ListedPage(FilteringPage):
 
     def filter_chip(self) -> Content:
         """`/ part` for the line above a list; nothing without a filter."""
-        return Content.assemble(("   / ", words.KEY), (self.filter, "bold")) if self.filter else words.BLANK
+        if not self.filter:
+            return words.BLANK
+        return Content.assemble((f"   {self.key('filter')} ", words.KEY), (self.filter, "bold"))

@@ -97,7 +97,10 @@ class LogPage(ListedPage):
         ]
         self.query_one("#filters", Static).update(
             Content.assemble(
-                ("f ", words.KEY), *parts, ("   z", words.KEY), (" can be taken back", words.DIM)
+                (f"{self.key('show')} ", words.KEY),
+                *parts,
+                (f"   {self.key('undo')}", words.KEY),
+                (" can be taken back", words.DIM),
             )
             + self.filter_chip()
         )

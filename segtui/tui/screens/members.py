@@ -170,9 +170,9 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     def _show_filters(self) -> None:
         descending = self.sorting.startswith("-")
         parts = Content.assemble(
-            ("/ ", words.KEY),
+            (f"{self.key('filter')} ", words.KEY),
             (self.filter, "bold") if self.filter else ("everyone", words.DIM),
-            ("   s ", words.KEY),
+            (f"   {self.key('sort')} ", words.KEY),
             ("sorted by ", words.DIM),
             f"{ORDERS[self.sorting.removeprefix('-')]} {'▼' if descending else '▲'}",
             ("   ~ ", words.WARN),

@@ -13,7 +13,10 @@ from textual.widgets import Static
 from segtui.operations import words as numbers
 from segtui.operations.times import iso
 from segtui.tui import words
+from segtui.tui.action import shown
+from segtui.tui.actions import effective, in_scope
 from segtui.tui.asking import Asking
+from segtui.tui.keymap import remapped
 from segtui.tui.widgets.header import AsOf, Tabs
 from segtui.tui.widgets.job_bar import JobBar
 from segtui.tui.widgets.key_bar import KeyBar
@@ -70,6 +73,12 @@ class Page(Screen[None], Asking, inherit_bindings=False):
             yield Static(id="hint-text")
         yield JobBar()
         yield KeyBar(self.PAGE)
+
+    def key(self, setting: str) -> str:
+        """The key that an action of the page has now, as it is written."""
+        keymap = self.segtui.preferences.keys
+        own = remapped(in_scope(*effective(self.PAGE)), keymap)
+        return next(shown(action.keys[0]) for action in own if action.setting == setting)
 
     def above(self) -> ComposeResult:
         """A line over the content, where the page has one."""
@@ -151,7 +160,7 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         if status["last_rescore"] is None:
             return words.BLANK
         if status["due"]:
-            return Content.styled("r: rescore due", words.WARN)
+            return Content.styled(f"{self.key('rescore')}: rescore due", words.WARN)
         return Content.styled("up to date", words.DIM)
 
     def show_as_of(self, as_of: str | None, subject: Content) -> None:

@@ -74,8 +74,8 @@ class TransitionsPage(MarkingPage):
         self.show_as_of(found["to"], self.subject())
         self.query_one("#filters", Static).update(
             Content.assemble(
-                ("s ", words.KEY), (f"[{self.segmentation}]", words.CHOSEN),
-                ("  T ", words.KEY), (f"[{self.days} d]", words.CHOSEN),
+                (f"{self.key('segmentation')} ", words.KEY), (f"[{self.segmentation}]", words.CHOSEN),
+                (f"  {self.key('period')} ", words.KEY), (f"[{self.days} d]", words.CHOSEN),
                 (f"   from {words.day(found['from'])} to {words.day(found['to'])}, net", words.DIM),
             )
         )  # fmt: skip

@@ -137,7 +137,7 @@ class UserPage(Page):
             (f" {each} ", "bold reverse $primary" if each == self.shows else words.DIM) for each in SHOWS
         ]
         self.query_one("#history-title", Static).update(
-            Content.assemble(("history ", words.CHOSEN), ("f ", words.KEY), *parts)
+            Content.assemble(("history ", words.CHOSEN), (f"{self.key('show')} ", words.KEY), *parts)
         )
         rows = []
         if self.shows != "orders":
