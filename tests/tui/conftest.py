@@ -482,7 +482,9 @@ async def settled(pilot: Pilot[None]) -> None:
             if filling or commands.option_count != listed:
                 quiet, listed = -3, commands.option_count
                 continue
-        unfocused = app.focused is None and bool(app.screen.query(Input))
+        # The line of a filter is there before it is opened.
+        lines = [each for each in app.screen.query(Input) if not isinstance(each, filter_line.FilterInput)]
+        unfocused = app.focused is None and bool(lines)
         running = any(worker.group != "watch" and not worker.is_finished for worker in app.workers)
         drawn = app.screen.is_mounted and bool(app.screen.children)
         quiet = quiet + 1 if drawn and not running and not unfocused else 0
