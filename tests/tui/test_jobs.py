@@ -131,7 +131,7 @@ async def test_a_second_job_has_to_wait(running):
 async def test_what_goes_wrong_is_a_notice(shop, app_of, settle, press):
     async with app_of(shop, data=LockedData(shop)).run_test() as pilot:
         await settle(pilot)
-        await press(pilot, "r", "y")
+        await press(pilot, "r")
         assert pilot.app.notices[-1].text.startswith("Process 4711 (segtui rescore) holds the store")
         assert pilot.app.notices[-1].severity == "error"
         assert pilot.app.is_running
