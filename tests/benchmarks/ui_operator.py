@@ -186,7 +186,7 @@ class Operator:
         return last, top
 
     async def search(self, where):
-        """Seconds of each letter of an expression, and of the members it is true for."""
+        """Seconds of each letter of an expression, and from its last one, with enter, to the members found."""
         from textual.widgets import Input
 
         os.write(self.terminal, b"/")
@@ -196,12 +196,12 @@ class Operator:
         field = self.app.screen.query_one(Input)
         letters = [
             await self.press(letter.encode(), lambda typed=where[: n + 1]: field.value == typed)
-            for n, letter in enumerate(where)
+            for n, letter in enumerate(where[:-1])
         ]
-        generation = self.rows.generation
+        page = self.app.page
         found = await self.press(
-            b"\r",
-            lambda: self.rows.generation > generation and self.rows.drawn == (self.rows.generation, 0),
+            where[-1].encode() + b"\r",
+            lambda: page.filter == where and self.rows.drawn == (self.rows.generation, 0),
         )
         return letters, found
 
