@@ -186,7 +186,7 @@ class Operator:
         return last, top
 
     async def search(self, where):
-        """Seconds of each letter of an expression, and from its last one, with enter, to the members found."""
+        """Seconds of each letter of an expression, and from the last one, with enter, to what it finds."""
         from textual.widgets import Input
 
         os.write(self.terminal, b"/")
