@@ -173,7 +173,7 @@ class Definitions:
 
 def definitions(s: Session, *, position: int | None = None) -> Definitions:
     """Folds the decisions up to `position` (default: the head)."""
-    found = Definitions()
+    found, before = Definitions(), dict[int, Segmentation]()
     for decision in log.decisions(s.store, kinds=KINDS, position=position):
         body = decision.body
         if decision.kind == "segmentation_defined":
@@ -220,23 +220,28 @@ def definitions(s: Session, *, position: int | None = None) -> Definitions:
                 starter = Starter(recency_days=body["recency_days"], spend_above=body["spend_above"])
                 found.segmentations[name] = replace(old, starter=starter, fitted_at=body["as_of"])
             else:
-                found.segmentations[name] = _decided_by(old, decision)
+                before[decision.seq] = old
+                found.segmentations[name] = _decided_by(old, decision, before.get(body.get("undoes", 0)))
     return found
 
 
-def _decided_by(old: Segmentation, decision: Decision) -> Segmentation:
-    """The segmentation once a model was promoted, or the labels of its own were edited."""
+def _decided_by(old: Segmentation, decision: Decision, undone: Segmentation | None) -> Segmentation:
+    """The segmentation once a model was promoted, or the labels of its own were edited.
+
+    `undone`: as it was before the decision that this one takes back, and all that came after it.
+    """
     body, edit = decision.body, decision.body.get("edit")
     became = body.get("became", {})
     # A name that is given anew is no one's of before, nor is what was decided for it.
     fresh = {body["label"]} if edit == "add" else {body["into"]} if edit in ("rename", "merge") else set()
     fresh -= set(body.get("merged", ()))
+    policy = undone.policy if undone else old.policy.without(fresh).renamed(became)
     fresh -= {to for one, to in old.succession if one in old.labels and (to, one) in old.succession}
-    policy = old.policy.without(fresh).renamed(became)
     pairs = [*became.items()]
     if edit == "rename":
         pairs += [(new, former) for former, new in pairs]
-    kept = [pair for pair in old.succession if not fresh.intersection(pair) and pair not in pairs]
+    succession = undone.succession if undone and edit != "rename" else old.succession
+    kept = [pair for pair in succession if not fresh.intersection(pair) and pair not in pairs]
     return replace(
         old,
         model=body["model"],

@@ -14,7 +14,7 @@ from segtui.operations.deciders import Evidence, load_model, model_decider
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.edits import EditRun
 from segtui.operations.errors import OperationError
-from segtui.operations.label_rules import refuse_named, rules_renamed
+from segtui.operations.label_rules import refuse_named, rules_renamed, shared_labels
 from segtui.operations.policies import carried, require_probabilities
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.rule_reading import read_rule
@@ -182,21 +182,12 @@ def restore(
     """
     held = definitions(s).segmentation(segmentation)
     model = load_model(s.store, digest)
-    shared = _shared(load_model(s.store, require_probabilities(held)), model)
+    shared = shared_labels(load_model(s.store, require_probabilities(held)), model)
     now = s.require_as_of()
     edit: dict[str, Any] = {"edit": "undo"}
     if since != now and shared.intersection(held.labels, model.labels):
         edit["anew"] = now
     return _edit(s, held, model, edit, shared=shared, preview=preview, progress=progress, cancelled=cancelled)
-
-
-def _shared(one: Model, other: Model) -> set[str]:
-    """The labels of two models that were merged from the one to the other, and what they are called there."""
-    for merged, before in ((one, other), (other, one)):
-        told = merged.policy.get("merged") or {}
-        if told.get("from") == before.digest:
-            return {*told["labels"], *(set(merged.labels) - set(before.labels))}
-    return set()
 
 
 def _require_current(held: Segmentation, label: str) -> None:

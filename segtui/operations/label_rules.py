@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from db import log
 from segtui.operations.definitions import Definitions, Rule
 from segtui.operations.errors import OperationError
 from segtui.operations.segment import rule_body
+from segtui.operations.session import Session
+
+if TYPE_CHECKING:
+    from engine.model import Model
 
 
 def refuse_named(found: Definitions, segmentation: str, labels: Collection[str], what: str) -> None:
@@ -53,13 +58,39 @@ def rules_renamed(
     return decisions
 
 
-def with_names_of_now(found: Definitions, rule: Rule) -> str:
-    """The text of a rule of before, its labels under the names they have now."""
+def shared_labels(one: Model, other: Model) -> set[str]:
+    """The labels of two models that were merged from the one to the other, and what they are called there."""
+    for merged, before in ((one, other), (other, one)):
+        told = merged.policy.get("merged") or {}
+        if told.get("from") == before.digest:
+            return {*told["labels"], *(set(merged.labels) - set(before.labels))}
+    return set()
+
+
+def with_names_of_now(s: Session, found: Definitions, name: str, rule: Rule, since: int) -> str:
+    """The text of a rule as a decision before `since` left it, its labels under the names they have now.
+
+    Raises OperationError where a name has gone to another label since, or to more than one.
+    """
     from engine.rules import choices_in
 
+    given: dict[str, set[str]] = {}
+    for decision in log.decisions(s.store, kinds=("label_edited",)):
+        body = decision.body
+        if decision.seq > since and "undoes" not in body and body["edit"] != "remove":
+            taken = {
+                *body.get("merged", ()),
+                body["label"] if body["edit"] == "add" else body.get("into", ""),
+            }
+            given.setdefault(body["segmentation"], set()).update(taken)
     where = rule.where
-    for name, label, start, end in reversed(choices_in(where, rule.columns())):
-        held = found.segmentations.get(name)
+    for other, label, start, end in reversed(choices_in(rule.where, rule.columns())):
+        if label in given.get(other, ()):
+            raise OperationError(
+                f"The rule of {name!r} read {other} = {label!r}, and that is another label since: write it "
+                "anew, with 'segtui segment define' or 'segtui segment edit'."
+            )
+        held = found.segmentations.get(other)
         now = held.became.get(label) if held else None
         if now is not None:
             where = f"{where[:start]}'{now}'{where[end:]}"

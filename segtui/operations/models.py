@@ -45,7 +45,8 @@ def promote(
     if model is None and not previous:
         raise OperationError("Which model? Name one of 'segtui models', or use --previous.")
     # Here, so that a listing of models does not load what rescores.
-    from segtui.operations.label_rules import refuse_named
+    from segtui.operations.deciders import load_model
+    from segtui.operations.label_rules import refuse_named, shared_labels
     from segtui.operations.promotion import promote_in
 
     try:
@@ -55,6 +56,12 @@ def promote(
             held = found.segmentation(trained["segmentation"])
             gone = set(held.labels) - set(trained["labels"])
             refuse_named(found, held.name, gone, f"{trained['name']} does not know that label")
+            if held.model is not None:
+                former, coming = (load_model(s.store, each) for each in (held.model, trained["model"]))
+                shared = shared_labels(former, coming)
+                refuse_named(found, held.name, shared, f"to {trained['name']} that is another label")
+                if shared.intersection(former.labels, coming.labels):
+                    trained["anew"] = s.require_as_of()
             note = carried(found.segmentation(trained["segmentation"]), trained["labels"])
             promotion = promote_in(s, tx, trained, progress, cancelled)
             promotion.finish()

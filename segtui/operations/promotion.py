@@ -35,8 +35,10 @@ def promote_in(
 
 
 def promotion(trained: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The decision (kind, body) that makes a model current."""
-    return "model_promoted", {name: trained[name] for name in ("segmentation", "model", "previous", "labels")}
+    """The decision (kind, body) that makes a model current; with `anew`, an as-of, everyone has a first label
+    there."""
+    told = ("segmentation", "model", "previous", "labels", *(["anew"] if "anew" in trained else []))
+    return "model_promoted", {name: trained[name] for name in told}
 
 
 def _backfill_start(s: Session) -> int:

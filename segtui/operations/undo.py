@@ -91,7 +91,7 @@ def compensation(s: Session, decision: Decision) -> Compensate | None:
         return lambda **options: discover.again(s, name, given_back, **options)
     if before is None or before.rule is None:
         return None
-    where = with_names_of_now(definitions(s), before.rule)
+    where = with_names_of_now(s, definitions(s), name, before.rule, decision.seq)
     again = segment.edit if decision.kind == "segmentation_edited" else segment.define
     return lambda **options: again(s, name, where, **options)
 

@@ -568,3 +568,63 @@ def test_a_range_over_a_rename_keeps_everyone_elses_cause(decided):
             ("label", "the label was renamed or merged", "top", "top")
         }
         assert {each[0] for each in again - before} >= was["high"] - {each[0] for each in before}
+
+
+def test_what_an_undo_brought_is_undone_as_if_it_had_never_been(decided):
+    with decided.open() as s:
+        decide(s, "value", wish(margin="0.3"))
+    decided.at(42.5)
+    with decided.open() as s:
+        merge(s, "value", "high", "medium", "high")
+        merged = last_edit(s)
+    decided.at(44.5)
+    with decided.open() as s:
+        rescore(s)
+        before = held(s)
+        undo(s, undo(s, merged)["seq"])
+        assert held(s) == before
+        assert definitions(s).segmentation("value").policy.anew is None
+        define(s, "best", "value = 'high'")
+        with pytest.raises(OperationError, match=r"reads value = 'high', and to small that is another label"):
+            promote(s, "small")
+
+
+def test_a_decision_without_effect_stays_so(decided):
+    with decided.open() as s:
+        rename(s, "value", "high", "top")
+        decide(s, "value", wish(minimum=["top=0.9"]))
+        promote(s, "small")
+        before = held(s)
+        told = rename(s, "value", "high", "top")
+        assert told["flows"] == [["high", "top", len(before["high"])]]
+
+
+def test_what_a_name_given_anew_lost_is_there_again_once_that_is_undone(decided):
+    with decided.open() as s:
+        add(s, "value", "looker", where="views_28d > 0")
+        decide(s, "value", wish(minimum=["looker=0.9"]))
+        before, policy = held(s), definitions(s).segmentation("value").policy
+        edits = []
+        for edit in (
+            lambda: remove(s, "value", "looker"),
+            lambda: rename(s, "value", "medium", "middle"),
+            lambda: remove(s, "value", "middle"),
+            lambda: rename(s, "value", "high", "looker"),
+        ):
+            edit()
+            edits.append(last_edit(s))
+        for seq in reversed(edits):
+            undo(s, seq)
+        found = definitions(s).segmentation("value")
+        assert (held(s), found.policy) == (before, policy)
+
+
+def test_a_rule_is_not_brought_back_about_another_label(decided):
+    with decided.open() as s:
+        define(s, "best", "value = 'high'")
+        retire(s, "best")
+        retired = names(s, "segmentation_retired")[-1]["seq"]
+        remove(s, "value", "high")
+        rename(s, "value", "low", "high")
+        with pytest.raises(OperationError, match="'best' read value = 'high', and that is another label"):
+            undo(s, retired)
