@@ -12,6 +12,7 @@ from engine.prepare import Preparation, bounds, filling
 
 # Beyond this many standard deviations a value says no more than "extreme": what training never saw must not
 # drive a network arbitrarily far.
+NARROWEST = 1e-9
 CLIP = 5.0
 # A text value rarer than this among the training users shares the unknown bucket, so that the bucket is
 # trained.
@@ -93,7 +94,9 @@ def fit_number(column: pl.Series, kind: str, preparation: Preparation) -> Number
     edges: tuple[float, ...] = ()
     if kind == "piecewise" and deviation > 0:
         z = np.clip((shown - mean) / deviation, -CLIP, CLIP)
-        edges = tuple(float(e) for e in np.unique(np.quantile(z, np.linspace(0, 1, PIECES + 1))))
+        quantiles = np.unique(np.quantile(z, np.linspace(0, 1, PIECES + 1)))
+        # A piece narrower than a float32 can divide by would be no number.
+        edges = tuple(map(float, quantiles[np.diff(quantiles, prepend=-np.inf) > NARROWEST]))
     return Number(column.name, unit, mean, deviation, missing, edges, scale, low, high, fill)
 
 

@@ -56,8 +56,9 @@ def scorer_of(kind, members, pca):
         name: (draw.normal(size=values.shape) * 0.1 + values * 1.5).astype(np.float32)
         for name, values in flatten(nnx.split(network)[1]).items()
     }
-    parameters[CHANNEL_SCALE] = np.array([1, 0.1, 2], np.float32)
-    parameters[LOGIT_SCALE] = np.array(1.3, np.float32)
+    if KINDS[kind].reads_sequences:
+        parameters[CHANNEL_SCALE] = np.array([1, 0.1, 2], np.float32)
+    parameters[LOGIT_SCALE] = np.array([1.3], np.float32)
     parameters[LOGIT_BIAS] = np.array([0.3, -0.2, -0.1], np.float32)
     sequences = SequenceSpec(bins=BINS, channels=CHANNELS) if KINDS[kind].reads_sequences else None
     return Scorer(Model(kind, ("a", "b", "c"), FeatureSpec(), sequences, encoder, {}, options, parameters))

@@ -48,9 +48,12 @@ def model_of(kind, members=1):
     options = complete_options(kind, {name: small[name] for name in KINDS[kind].options if name in small})
     network = build(kind, features=encoder.width, bins=8, channels=2, labels=3, seed=1, options=options)
     parameters = flatten(nnx.split(network)[1])
-    parameters |= {CHANNEL_SCALE: np.ones(2, np.float32), LOGIT_SCALE: np.array(1.4, np.float32)}
+    parameters[LOGIT_SCALE] = np.array([1.4], np.float32)
     parameters[LOGIT_BIAS] = np.array([0.1, 0, -0.1], np.float32)
-    sequences = SequenceSpec(bins=8) if KINDS[kind].reads_sequences else None
+    sequences = None
+    if KINDS[kind].reads_sequences:
+        sequences = SequenceSpec(bins=8)
+        parameters[CHANNEL_SCALE] = np.ones(2, np.float32)
     return Model(kind, ("a", "b", "c"), FeatureSpec(), sequences, encoder, {}, options, parameters)
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.encoding import Encoder
@@ -216,6 +216,12 @@ def test_an_encoder_that_was_told_nothing_is_stored_as_before():
     st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=20),
     RULES,
     st.sampled_from(["standard", "piecewise"]),
+)
+@example(
+    [(0, None), (1.0, None), (1e-151, None)],
+    [(None, None)],
+    {"missing.x": "mean", "outliers": "none", "scaling": "robust"},
+    "piecewise",
 )
 def test_whatever_comes_is_finite_and_bounded(seen, asked, rules, kind):
     schema = {"x": pl.Float64, "y": pl.Float64}
