@@ -3,3 +3,7 @@
 
 class EngineError(Exception):
     """Base of every error the engine raises for a person to read."""
+
+
+class UnknownName(EngineError):
+    """A rule names what nobody told of: with more names it may be one."""

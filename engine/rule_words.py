@@ -14,7 +14,7 @@ from typing import NoReturn
 from sqlglot import Tokenizer, TokenType
 from sqlglot.errors import TokenError
 
-from engine.errors import EngineError
+from engine.errors import EngineError, UnknownName
 from engine.rule_tree import Literal, Name, Type
 
 LONGEST = 4096
@@ -42,11 +42,11 @@ class Word:
     operand: Name | Literal | None = None
 
 
-def refuse(text: str, start: int, why: str) -> NoReturn:
-    """EngineError with the line and column of the offset `start` of `text`."""
+def refuse(text: str, start: int, why: str, error: type[EngineError] = EngineError) -> NoReturn:
+    """An error with the line and column of the offset `start` of `text`."""
     line = text.count("\n", 0, start) + 1
     column = start - text.rfind("\n", 0, start)
-    raise EngineError(f"In the rule, line {line}, column {column}: {why}.")
+    raise error(f"In the rule, line {line}, column {column}: {why}.")
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -120,8 +120,10 @@ def _operand(text: str, word: Word, types: Mapping[str, Type], calls: bool) -> N
     if not quoted and calls:
         refuse(text, word.start, f"{shown(word.text)} would be a function, and a rule has none")
     if not quoted and kind is not TokenType.VAR:
-        refuse(text, word.start, f"{shown(word.text)} is not allowed; a rule is made of {ALLOWED}")
-    refuse(text, word.start, f"nothing is called {shown(word.text)}; {nearest(word.text, list(types))}")
+        told = f"{shown(word.text)} is not allowed; a rule is made of {ALLOWED}"
+    else:
+        told = f"nothing is called {shown(word.text)}; {nearest(word.text, list(types))}"
+    refuse(text, word.start, told, UnknownName)
 
 
 def _number(text: str, word: Word) -> int | float:

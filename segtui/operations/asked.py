@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.errors import EngineError
+from engine.errors import UnknownName
 from engine.exact import quotient
 from engine.features import FeatureSpec, feature_names, features, narrowed, text_columns
 from engine.rules import compile_rule
@@ -19,39 +19,36 @@ OWN: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probabilit
 
 
 class Asked:
-    """Everything such expressions named so far at one moment, a row per member."""
+    """Everything such expressions named so far of some users at one moment, a row per user."""
 
-    def __init__(self, s: Session, when: Moment) -> None:
+    def __init__(self, s: Session, when: Moment, frame: pl.DataFrame) -> None:
+        """`frame`: user, probability, margin (millionths) of those who are asked about."""
         self.when = when
         self._spec: FeatureSpec | None = None
-        self._known: pl.DataFrame | None = None
+        self._known = frame.select(
+            "user", quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
+        )
         self._segments = {
             each.name: each.labels
             for each in definitions(s, position=when.position).segmentations.values()
             if each.labels
         }
 
-    def keep(self, s: Session, frame: pl.DataFrame, where: str) -> pl.DataFrame:
-        """The members (user, probability, margin, in any order, the same users every time) for whom the
-        expression holds.
+    def holds(self, s: Session, where: str) -> pl.Series:
+        """For which of the users the expression holds, a Boolean each.
 
         Raises EngineError for one that cannot be read, OperationError for what was not recorded.
         """
         try:
             rule = compile_rule(where, OWN)
-        except EngineError:
+        except UnknownName:
+            # Any other fault stays one whatever the log tells, and that takes long to read.
             rule = compile_rule(where, self._columns(s))
         names = rule.meta.root_names()
         for name in names:
             refuse_unrecorded(s, self.when, name)
-        self._read(s, frame["user"], [name for name in names if name not in OWN])
-        table = frame if self._known is None else frame.join(
-            self._known, on="user", how="left", maintain_order="left"
-        )  # fmt: skip
-        table = table.with_columns(
-            quotient(frame["probability"], 1_000_000), quotient(frame["margin"], 1_000_000)
-        )
-        return frame.filter(table.select(rule).to_series())
+        self._read(s, names)
+        return self._known.select(rule).to_series()
 
     def _columns(self, s: Session) -> dict[str, pl.DataType]:
         """Every name an expression may use; a feature goes before a segment of the same name."""
@@ -70,9 +67,9 @@ class Asked:
             self._spec = catalogue_spec(s, events, s.attributes(position=self.when.position))
         return self._spec
 
-    def _read(self, s: Session, users: pl.Series, names: list[str]) -> None:
+    def _read(self, s: Session, names: list[str]) -> None:
         """Adds the columns that are not known yet."""
-        known = pl.DataFrame({"user": users}) if self._known is None else self._known
+        known = self._known
         missing = [name for name in names if name not in known.columns]
         if not missing:
             return
@@ -84,7 +81,7 @@ class Asked:
         if read:
             events = s.events(before=as_of, position=position)
             who = s.identity(position=position).at(as_of)
-            asked = users.to_numpy()
+            asked = known["user"].to_numpy()
             new = features(
                 events, who, as_of, narrowed(spec, read), s.attributes(position=position), users=asked
             )

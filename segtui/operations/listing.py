@@ -24,9 +24,10 @@ class Listing:
         self.at = at
         self.head = s.store.head()
         self._everyone, self.when = member_frame(s, segment, at=at)
-        self._asked = Asked(s, self.when)
+        self._asked = Asked(s, self.when, self._everyone)
         self._ids: pl.Series | None = None
-        self._shown: tuple[str | None, str | None, str, pl.DataFrame] = (None, None, "user", self._everyone)
+        self._order = ("user", pl.int_range(self._everyone.height, dtype=pl.UInt32, eager=True))
+        self._shown: tuple[str | None, str | None, str, pl.Series] = (None, None, *self._order)
 
     def current(self, s: Session, segment: str, at: int | None) -> bool:
         """Whether it is of this segment and moment, and the log has not moved on."""
@@ -42,32 +43,46 @@ class Listing:
         part: str | None = None,
     ) -> dict[str, Any]:
         """As `members` with the same arguments; `part`: of their ids, see `like`."""
-        frame = self._frame(s, where, part, order)
+        places = self._places(s, where, part, order or "user")
         return {
             "segment": self.segment,
             "as_of": None if self.when.as_of is None else s.iso(self.when.as_of),
             "recorded": "at the last change" if self.when.past else "at the last rescore",
-            "total": frame.height,
-            "members": rows(s, frame.slice(offset, limit), {}),
+            "total": len(places),
+            "members": rows(s, self._everyone[places.slice(offset, limit)], {}),
         }
 
-    def _frame(self, s: Session, where: str | None, part: str | None, order: str | None) -> pl.DataFrame:
-        order = order or "user"
-        *shown, frame = self._shown
+    def _places(self, s: Session, where: str | None, part: str | None, order: str) -> pl.Series:
+        """Where those who are asked for stand among everyone, in the order asked for."""
+        *shown, places = self._shown
         if shown == [where, part, order]:
-            return frame
+            return places
+        places = self._sorted(s, order)
+        for kept in (
+            self._asked.holds(s, where) if where else None,
+            like(self._told(s), part) if part else None,
+        ):
+            if kept is not None:
+                places = places.filter(kept.gather(places))
+        self._shown = (where, part, order, places)
+        return places
+
+    def _sorted(self, s: Session, order: str) -> pl.Series:
+        """Everyone's place in an order; the last one asked for is kept."""
         field, descending = field_of(order)
         refuse_unrecorded(s, self.when, field)
-        frame = self._asked.keep(s, self._everyone, where) if where else self._everyone
-        frame = self._like(s, part) if part else frame
-        if field != "user" or descending:
+        known, places = self._order
+        if known != order:
             column = COLUMNS.get(field, field)
-            frame = frame.sort(column, "user", descending=[descending, False], nulls_last=[True, False])
-        self._shown = (where, part, order, frame)
-        return frame
+            table = self._everyone.select(pl.col(column).alias("key"), "user").with_row_index("place")
+            places = table.sort("key", "user", descending=[descending, False], nulls_last=[True, False])[
+                "place"
+            ]
+            self._order = (order, places)
+        return places
 
-    def _like(self, s: Session, part: str) -> pl.DataFrame:
-        """Of everyone those whose id the text keeps; all ids are told once."""
+    def _told(self, s: Session) -> pl.Series:
+        """Everyone's id, told once."""
         if self._ids is None:
             self._ids = ids_of(s, self._everyone["user"])
-        return self._everyone.filter(like(self._ids, part))
+        return self._ids

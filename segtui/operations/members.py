@@ -145,7 +145,7 @@ def member_frame(
     else:
         frame = lookups.member_page(s.store, number, code, order=field, descending=descending)
     frame = frame.filter(like(ids_of(s, frame["user"]), part)) if part else frame
-    return (Asked(s, when).keep(s, frame, where) if where else frame), when
+    return (frame.filter(Asked(s, when, frame).holds(s, where)) if where else frame), when
 
 
 def rows(s: Session, page: pl.DataFrame, silent: Mapping[int, Leaving]) -> list[dict[str, Any]]:

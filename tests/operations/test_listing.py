@@ -15,6 +15,7 @@ WHERES = (
     "margin < 0.2",
     "probability > 0.1 AND orders_90d >= 2",
     "orders_90d >= 2 AND keen",
+    "NOT date",
     "recency_days < 3",
 )
 ORDERS = ("user", "-user", "margin", "-margin", "since", "-cause")
@@ -30,6 +31,8 @@ def lived(shop, give_model):
     with shop.open() as s:
         give_model(s)
         define(s, "keen", "recency_days < 4")
+        # A word that rules are not made of, unless something is called so.
+        define(s, "date", "recency_days < 4")
     return shop
 
 
@@ -91,3 +94,13 @@ def test_it_is_current_until_the_log_moves_on(lived):
         assert not listing.current(s, segment, None)
         with pytest.raises(EngineError, match="margni"):
             listing.page(s, "margni < 1", None, 0, 9)
+
+
+def test_a_fault_that_no_name_could_mend_is_told_without_reading_the_log(lived, monkeypatch):
+    with lived.open() as s:
+        listing = Listing(s, segment_of_most(s), None)
+        monkeypatch.setattr(s, "events", lambda **_: pytest.fail("the log was read"))
+        for where in ("margin <", "probability > 0.1 AND", "margin", "(margin < 0.1"):
+            with pytest.raises(EngineError):
+                listing.page(s, where, None, 0, 9)
+        assert listing.page(s, "margin < 2", None, 0, 9)["total"] > 0
