@@ -169,17 +169,24 @@ class Store:
         with explained(self.path):
             return self.connection.execute(sql, parameters).fetchall()
 
-    def frame(self, sql: str, parameters: Sequence[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:
-        """The rows of a query as a frame of `schema`, whose columns stand in the query's order."""
-        parts = [pl.DataFrame(schema=schema)]
+    def batches(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a query, so many at a time that they stay in the processor's cache."""
         with explained(self.path):
             cursor = self.connection.execute(sql, parameters)
-            # In chunks that stay in the processor's cache while they are Python objects.
             while rows := cursor.fetchmany(FETCHED_ROWS):
-                columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
-                parts.append(
-                    pl.DataFrame([pl.Series(name, values, dtype=dtype) for (name, dtype), values in columns])
-                )
+                yield rows
+
+    def frame(self, sql: str, parameters: Sequence[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:
+        """The rows of a query as a frame of `schema`, whose columns stand in the query's order."""
+        parts = []
+        for rows in self.batches(sql, parameters):
+            columns = zip(schema.items(), zip(*rows, strict=True), strict=True)
+            parts.append(
+                pl.DataFrame([pl.Series(name, values, dtype=dtype) for (name, dtype), values in columns])
+            )
+        if len(parts) < 2:
+            # A page: to put parts together is work for Polars' threads, which may be busy for long.
+            return parts[0] if parts else pl.DataFrame(schema=schema)
         return pl.concat(parts, rechunk=True)
 
     def whole(self, sql: str, parameters: Sequence[Any], schema: dict[str, pl.DataType]) -> pl.DataFrame:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from db import keys
 from db.errors import KeyMissing, StoreDamaged, StoreError
-from db.identities import CHUNK, ID, Identities
+from db.identities import CHUNK, ID, Entry, Identities
 from db.keys import KEY_VARIABLE, key_path
 from db.schema import VAULT_INDEX
 
@@ -34,6 +34,7 @@ class Vault(Identities):
     """Surrogates and external ids of one store, sealed; the key is looked for when first needed."""
 
     table = "vault"
+    column = "ciphertext"
     index = VAULT_INDEX
     told = "entries open"
 
@@ -117,16 +118,9 @@ class Vault(Identities):
         # By look-up hash: random inserts into a B-tree that outgrows the page cache are slow.
         staging.put("vault", sorted(zip(lookups, users, repeat(name), sealed, strict=False)))
 
-    def entries(self, users: Sequence[int] | None = None) -> Iterator[tuple[int, str, str]]:
-        """user, name and text of every entry, or of those of some users; raises KeyMissing, StoreDamaged."""
-        condition, parameters = self.among(users)
-        wanted = None if users is None else {int(user) for user in users}
+    def _opened(self, rows: list[Any]) -> list[Entry]:
         cipher = self._unlocked()[1]
-        for user, name, blob in self._store.rows(
-            f"SELECT user, name, ciphertext FROM vault{condition}", parameters
-        ):
-            if wanted is None or user in wanted:
-                yield user, name, self._decrypt(cipher, user, name, blob)
+        return [(user, name, self._decrypt(cipher, user, name, blob)) for user, name, blob in rows]
 
     def _decrypt(self, cipher: AESGCM, user: int, name: str, ciphertext: bytes) -> str:
         try:

@@ -6,14 +6,16 @@ node as our own (engine.rule_tree), typed, before there is any expression. Allow
 no subqueries, so what a rule costs is its length.
 """
 
-from collections.abc import Mapping
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any, NoReturn
 
 import polars as pl
 from sqlglot import exp, parse
 from sqlglot.errors import ParseError
 
 from engine.rule_tree import (
+    JUNCTIONS,
     Among,
     Arithmetic,
     Between,
@@ -47,6 +49,25 @@ def compile_rule(text: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
 def parse_rule(text: str, columns: Mapping[str, pl.DataType]) -> Node:
     """The checked tree of the rule `text`; errors as for compile_rule."""
     return _Reader(text, columns).read()
+
+
+def truth(rule: Node, table: pl.DataFrame) -> pl.Series:
+    """For which rows a rule from `parse_rule` holds, false where it is unknown: as its expression tells.
+
+    Parts are joined one by one: in one expression Polars has its threads compute both sides of an AND, and
+    those may be busy for seconds with another's work.
+    """
+    found = _truth(rule, table)
+    return found & found.is_not_null() if found.has_nulls() else found
+
+
+def _truth(rule: Node, table: pl.DataFrame) -> pl.Series:
+    if isinstance(rule, Junction):
+        join: Callable[[pl.Series, pl.Series], Any] = JUNCTIONS[rule.operator]
+        return reduce(join, (_truth(part, table) for part in rule.parts))
+    if isinstance(rule, Not):
+        return ~_truth(rule.operand, table)
+    return table.select(rule.expression()).to_series()
 
 
 def choices_in(text: str, columns: Mapping[str, pl.DataType]) -> list[tuple[str, str, int, int]]:

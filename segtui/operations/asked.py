@@ -7,15 +7,22 @@ import polars as pl
 from engine.errors import UnknownName
 from engine.exact import quotient
 from engine.features import FeatureSpec, feature_names, features, narrowed, text_columns
-from engine.rules import compile_rule
+from engine.rules import parse_rule, truth
 from segtui.operations.definitions import IN_OUT, definitions
-from segtui.operations.features import catalogue_spec
+from segtui.operations.features import catalogue_spec, usual_spec
 from segtui.operations.moment import Moment, refuse_unrecorded
 from segtui.operations.rule_size import labels_at
 from segtui.operations.session import Session
 
 OWN: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
 """What every member has: an expression over these alone needs no events."""
+
+
+def likely_names(s: Session) -> list[str]:
+    """What an expression may name in most logs: which features this one has only all of its events tell."""
+    spec = usual_spec(s)
+    segments = [each.name for each in definitions(s).segmentations.values() if each.labels]
+    return sorted({*OWN, *feature_names(spec), *segments} - {"user"})
 
 
 class Asked:
@@ -40,15 +47,15 @@ class Asked:
         Raises EngineError for one that cannot be read, OperationError for what was not recorded.
         """
         try:
-            rule = compile_rule(where, OWN)
+            rule = parse_rule(where, OWN)
         except UnknownName:
             # Any other fault stays one whatever the log tells, and that takes long to read.
-            rule = compile_rule(where, self._columns(s))
-        names = rule.meta.root_names()
+            rule = parse_rule(where, self._columns(s))
+        names = rule.expression().meta.root_names()
         for name in names:
             refuse_unrecorded(s, self.when, name)
         self._read(s, names)
-        return self._known.select(rule).to_series()
+        return truth(rule, self._known)
 
     def _columns(self, s: Session) -> dict[str, pl.DataType]:
         """Every name an expression may use; a feature goes before a segment of the same name."""

@@ -68,20 +68,24 @@ def features(s: Session, name: str | None = None) -> dict[str, Any]:
 
 def catalogue_spec(s: Session, events: pl.DataFrame, attributes: pl.DataFrame) -> FeatureSpec:
     """The widest spec of a log: every family, the widest windows, a share for each frequent place."""
-    zone = s.settings.timezone
     if events.is_empty():
-        sums = [
-            (column, kind)
-            for column in ("amount", "duration")
-            for kind in USUAL_KINDS
-            if kind not in (*BOOKKEEPING, "purchase")
-        ]
-        return FeatureSpec(
-            zone=zone,
-            windows=WIDE_WINDOWS,
-            kinds=USUAL_KINDS,
-            fields=tuple(dict.fromkeys((*FIELDS, *PLACES))),
-            families=tuple(FAMILIES),
-            sums=tuple(sums),
-        )
-    return spec_for(events, zone, attributes, WIDE_WINDOWS, tuple(FAMILIES), place_texts(s))
+        return usual_spec(s)
+    return spec_for(events, s.settings.timezone, attributes, WIDE_WINDOWS, tuple(FAMILIES), place_texts(s))
+
+
+def usual_spec(s: Session) -> FeatureSpec:
+    """The widest spec of any shop's log."""
+    sums = [
+        (column, kind)
+        for column in ("amount", "duration")
+        for kind in USUAL_KINDS
+        if kind not in (*BOOKKEEPING, "purchase")
+    ]
+    return FeatureSpec(
+        zone=s.settings.timezone,
+        windows=WIDE_WINDOWS,
+        kinds=USUAL_KINDS,
+        fields=tuple(dict.fromkeys((*FIELDS, *PLACES))),
+        families=tuple(FAMILIES),
+        sums=tuple(sums),
+    )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from segtui.operations.asked import Asked
-from segtui.operations.like import ids_of, like
+from segtui.operations.like import Ids, like
 from segtui.operations.members import field_of, member_frame, rows
 from segtui.operations.moment import refuse_unrecorded
+from segtui.operations.progress import Cancelled, Progress, never, quiet
 from segtui.operations.session import Session
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = {"cause": "seq"}
 
@@ -18,16 +22,22 @@ COLUMNS = {"cause": "seq"}
 class Listing:
     """What `members` tells page by page, from a frame of everyone: a page takes no look at the others."""
 
-    def __init__(self, s: Session, segment: str, at: int | None) -> None:
-        """Raises as `members` does."""
+    def __init__(self, s: Session, segment: str, at: int | None, ids: Ids | None = None) -> None:
+        """Raises as `members` does. `ids`: what is known of ids, which other listings may have asked for."""
         self.segment = segment
         self.at = at
         self.head = s.store.head()
         self._everyone, self.when = member_frame(s, segment, at=at)
         self._asked = Asked(s, self.when, self._everyone)
-        self._ids: pl.Series | None = None
+        self._ids = ids or Ids()
+        self._told: pa.LargeStringArray | None = None
         self._order = ("user", pl.int_range(self._everyone.height, dtype=pl.UInt32, eager=True))
         self._shown: tuple[str | None, str | None, str, pl.Series] = (None, None, *self._order)
+
+    @property
+    def total(self) -> int:
+        """How many members there are."""
+        return self._everyone.height
 
     def current(self, s: Session, segment: str, at: int | None) -> bool:
         """Whether it is of this segment and moment, and the log has not moved on."""
@@ -49,8 +59,22 @@ class Listing:
             "as_of": None if self.when.as_of is None else s.iso(self.when.as_of),
             "recorded": "at the last change" if self.when.past else "at the last rescore",
             "total": len(places),
-            "members": rows(s, self._everyone[places.slice(offset, limit)], {}),
+            "members": rows(s, self._page(places.slice(offset, limit)), {}),
         }
+
+    def _page(self, places: pl.Series) -> pl.DataFrame:
+        """Some of everyone, row by row: see `like` about what is left to Polars."""
+        return pl.DataFrame(
+            [self._everyone.row(place) for place in places], schema=self._everyone.schema, orient="row"
+        )
+
+    def ids(
+        self, s: Session, progress: Progress = quiet, cancelled: Cancelled = never
+    ) -> pa.LargeStringArray:
+        """Everyone's id, see Ids.of; asked for once."""
+        if self._told is None:
+            self._told = self._ids.of(s, self._everyone["user"], progress, cancelled)
+        return self._told
 
     def _places(self, s: Session, where: str | None, part: str | None, order: str) -> pl.Series:
         """Where those who are asked for stand among everyone, in the order asked for."""
@@ -58,12 +82,11 @@ class Listing:
         if shown == [where, part, order]:
             return places
         places = self._sorted(s, order)
-        for kept in (
-            self._asked.holds(s, where) if where else None,
-            like(self._told(s), part) if part else None,
-        ):
-            if kept is not None:
-                places = places.filter(kept.gather(places))
+        asked = [self._asked.holds(s, where)] if where else []
+        asked += [like(self.ids(s), part)] if part else []
+        if asked:
+            kept = asked[0] if len(asked) == 1 else asked[0] & asked[1]
+            places = places.filter(kept if order == "user" else kept.gather(places))
         self._shown = (where, part, order, places)
         return places
 
@@ -80,9 +103,3 @@ class Listing:
             ]
             self._order = (order, places)
         return places
-
-    def _told(self, s: Session) -> pl.Series:
-        """Everyone's id, told once."""
-        if self._ids is None:
-            self._ids = ids_of(s, self._everyone["user"])
-        return self._ids

@@ -100,9 +100,8 @@ def _page(
             s.store, number, code, order=field, descending=descending, limit=limit, offset=offset
         )
     count = max(0, min(limit, total - offset))
-    return lookups.member_page(
-        s.store, number, code, descending=not descending, limit=count, offset=after
-    ).reverse()
+    page = lookups.member_page(s.store, number, code, descending=not descending, limit=count, offset=after)
+    return pl.DataFrame(page.rows()[::-1], schema=page.schema, orient="row")
 
 
 def _ahead(

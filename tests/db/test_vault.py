@@ -43,6 +43,12 @@ def test_the_number_of_a_forgotten_user_is_not_given_again(known: Store) -> None
         assert tx.surrogates(pl.Series(["someone else"])).item() == 4
 
 
+def test_of_very_many_users_each_is_told(known: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.identities.CHUNK", 1)
+    assert known.vault.external_ids([1, 99, -1]) == {1: IDS[0]}
+    assert pl.concat(known.vault.named([3, 2])).sort("user").rows() == [(2, "id", IDS[1]), (3, "id", IDS[2])]
+
+
 def test_the_id_comes_before_other_names(known: Store) -> None:
     known.connection.executemany(
         "INSERT INTO vault VALUES (?, 2, ?, ?)",

@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_series_equal
 
 from engine.errors import EngineError
-from engine.rules import compile_rule, parse_rule
+from engine.rules import compile_rule, parse_rule, truth
 
 COLUMNS = {
     "recency_days": pl.Int64(),
@@ -45,6 +46,7 @@ def holding(text):
     assert flags.dtype == pl.Boolean
     assert len(flags) == len(FRAME)
     assert flags.null_count() == 0
+    assert_series_equal(truth(parse_rule(text, COLUMNS), FRAME), flags, check_names=False)
     return flags.arg_true().to_list()
 
 

@@ -1,13 +1,19 @@
 """A listing tells what `members` tells, page by page, whatever is asked about it in turn."""
 
 import itertools
+import threading
+import time
 
+import polars as pl
 import pytest
 
 from engine.errors import EngineError
+from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
+from segtui.operations.like import Ids
 from segtui.operations.listing import Listing
 from segtui.operations.members import members
+from segtui.operations.progress import Stopped
 from segtui.operations.segment import define
 
 WHERES = (
@@ -104,3 +110,45 @@ def test_a_fault_that_no_name_could_mend_is_told_without_reading_the_log(lived, 
             with pytest.raises(EngineError):
                 listing.page(s, where, None, 0, 9)
         assert listing.page(s, "margin < 2", None, 0, 9)["total"] > 0
+
+
+def test_ids_are_told_once_for_all_listings_until_somebody_is_forgotten(lived, monkeypatch):
+    ids = Ids()
+    with lived.open() as s:
+        segments = [f"value={name}" for name in ("high", "medium", "low")]
+        pages = [Listing(s, segment, None, ids).page(s, None, None, 0, 99, "U0") for segment in segments]
+        named = [row["user"] for page in pages for row in page["members"]]
+        assert sorted(named) == [f"u0{n}" for n in range(10)]
+        with monkeypatch.context() as patch:
+            patch.setattr(s.store.vault, "named", lambda _: pytest.fail("the vault was read"))
+            users = pl.Series([s.user("u07"), s.user("u03"), s.user("u07")])
+            assert ids.of(s, users).tolist() == ["u07", "u03", "u07"]
+        erase(s, ["u07"])
+        assert ids.of(s, users).tolist() == [f"#{users[0]}", "u03", f"#{users[0]}"]
+        assert "u07" not in str(ids._known["external"].to_list())
+
+
+def test_ids_are_read_on_for_whoever_still_asks(lived, monkeypatch):
+    monkeypatch.setattr("db.store.FETCHED_ROWS", 5)
+    ids, given_up, later = Ids(), threading.Event(), []
+
+    def ask():
+        with lived.open() as s:
+            later.append(ids.of(s, everyone).tolist())
+
+    second = threading.Thread(target=ask)
+
+    def progress(_what, share):
+        if share > 0.5 and not second.ident:
+            second.start()
+            while len(ids._asking) < 2:
+                time.sleep(0.001)
+            given_up.set()
+
+    with lived.open() as s:
+        everyone = pl.Series(sorted(s.vault_numbers([f"u{n:02}" for n in range(24)]).values()))
+        first = ids.of(s, everyone, progress, given_up.is_set).tolist()
+        second.join()
+        assert later == [first]
+        with pytest.raises(Stopped):
+            Ids().of(s, everyone, cancelled=lambda: True)
