@@ -16,6 +16,7 @@ from textual.worker import Worker
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.tui.screens.dialogs import Confirm
 from segtui.tui.screens.page import Page
+from segtui.tui.standing_back import standing_back
 
 Result = dict[str, Any]
 Work = Callable[[Progress, Cancelled], Result]
@@ -141,7 +142,7 @@ class Jobs(App[None]):
             self.post_message(self.JobMoved(what, share))
 
         try:
-            result = work(progress, self._job_cancelled.is_set)
+            result = standing_back(lambda: work(progress, self._job_cancelled.is_set))
         except Stopped:
             self.post_message(self.JobEnded(None, "Called off: nothing was written.", "warning"))
         except told_errors() as error:

@@ -285,6 +285,8 @@ class Operator:
 
     def beside(self, what):
         """Has a replay be folded over and over, or a model trained, while keys are pressed."""
+        from segtui.tui.standing_back import standing_back
+
         app = self.app
         if what == "training":
             wanted = {"kind": "mlp", "epochs": LONG}
@@ -296,7 +298,7 @@ class Operator:
                     for _ in app.data.replay(app._leaving.is_set):
                         pass
 
-            app.run_worker(fold, group=what, thread=True)
+            app.run_worker(lambda: standing_back(fold), group=what, thread=True)
 
 
 def operate(told, terminal, act):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from db.errors import StoreLocked
 from segtui.operations.progress import Stopped
 from segtui.tui.data import Data
+from segtui.tui.standing_back import NICE, standing_back
 
 RESULT = {"as_of": "2026-03-01T00:00:00+01:00", "evaluated": 48, "changed": 3, "seconds": 0.4}
 FLOWS = [["value", "high", "low", 2], ["value", None, "low", 1]]
@@ -165,3 +168,26 @@ async def test_an_export_keeps_the_filter(shop, app_of, settle, press, tmp_path,
         await press(pilot, "enter", "slash", "'margin < 0.3", "enter", "x", "enter")
         lines = (tmp_path / "value-high.csv").read_text().splitlines()
         assert len(lines) == 1 + pilot.app.page.total < 13
+
+
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_a_job_lets_keys_and_questions_go_first(shop, app_of, settle):
+    app = app_of(shop)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        told = []
+        app.start("count", lambda *_: {"nice": niceness()}, lambda result: told.append(result["nice"]) or "")
+        await settle(pilot)
+        app.page.ask("own", lambda _: niceness(), told.append)
+        await settle(pilot)
+        assert told == [niceness() + NICE, niceness()]
+
+
+def test_what_stands_back_gives_its_result_or_its_error():
+    assert standing_back(lambda: 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        standing_back(lambda: 1 / 0)

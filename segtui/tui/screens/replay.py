@@ -23,6 +23,7 @@ from segtui.tui.questions import Moves
 from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.replay_modes import DIFFERING, Modes
 from segtui.tui.screens.replay_panes import both_sizes, by_cause, differing, flow_matrix, sizes
+from segtui.tui.standing_back import standing_back
 from segtui.tui.widgets.charts import size_chart
 from segtui.tui.widgets.timeline import Timeline, marker
 from segtui.tui.widgets.virtual_list import PAGE, Column, VirtualList
@@ -124,7 +125,7 @@ class ReplayPage(Modes):
             self._target = self.frame["as_of"]
         self.complete = False
         self._feed_of = None
-        self.ask("frames", self._fold, self._folded)
+        self.ask("frames", lambda cancelled: standing_back(lambda: self._fold(cancelled)), self._folded)
 
     def _fold(self, cancelled: Cancelled) -> int:
         """Folds all frames, sending them on in batches; returns how many there are."""
