@@ -9,7 +9,7 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.worker import Worker, get_current_worker
 
-from segtui.operations.progress import Cancelled
+from segtui.operations.progress import Cancelled, Stopped
 
 T = TypeVar("T")
 
@@ -47,7 +47,10 @@ class Asking(DOMNode):
         deliver: Callable[[T], None],
         refused: Callable[[str], None] | None = None,
     ) -> None:
-        """Runs `question` in a thread and `deliver`s its answer, unless the group asks anew meanwhile."""
+        """Runs `question` in a thread and `deliver`s its answer, unless the group asks anew meanwhile.
+
+        A question that finds out that it was given up may end by Stopped.
+        """
 
         def work() -> None:
             worker = get_current_worker()
@@ -58,6 +61,8 @@ class Asking(DOMNode):
 
             try:
                 answer = question(lambda: worker.is_cancelled)
+            except Stopped:
+                return
             except told_errors() as error:
                 self.post_message(Refused(worker, refused or self.refused, str(error)))
             else:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from segtui.operations import words as numbers
 from segtui.operations.errors import OperationError
+from segtui.operations.progress import Cancelled, Progress, Stopped, never
 from segtui.operations.session import Session, open_session
 from segtui.tui.filtering import is_expression
 
 if TYPE_CHECKING:
     from segtui.operations.facts import Facts
+    from segtui.operations.like import Ids
     from segtui.operations.listing import Listing
 
 AHEAD_OF = 5_000
@@ -28,17 +30,28 @@ class MemberReads:
     path: Path
 
     def __init__(self) -> None:
+        self.reading = ""
+        """What members are waited for, in words; nothing while nothing takes long."""
         self._listing: Listing | None = None
         self._one_reader = Lock()
+        self._ids: Ids | None = None
         self._facts: Facts | None = None
         self._leaving: tuple[object, dict[str, Any]] = (None, {})
 
     def members(
-        self, segment: str, asked: str | None, order: str | None, at: int | None, offset: int, limit: int
+        self,
+        segment: str,
+        asked: str | None,
+        order: str | None,
+        at: int | None,
+        offset: int,
+        limit: int,
+        cancelled: Cancelled = never,
     ) -> dict[str, Any]:
         """One page of a segment's members, of those `asked` for: by an expression, or a part of their id.
 
-        By arrival the store has them in order; for all else everyone is read once.
+        By arrival the store has them in order; for all else everyone is read once. Raises Stopped where that
+        took so long that something else is asked by now.
         """
         from segtui.operations.members import members
 
@@ -50,8 +63,33 @@ class MemberReads:
                 return found | {"members": found["members"][offset : offset + limit]}
             if not asked and at is None and order in (None, "user", "-user"):
                 return members(s, segment, order=order, offset=offset, limit=limit)
-            with self._listing_of(s, segment, at) as listing:
+            if part:
+                self._read_ids(s, segment, at, cancelled)
+            with (
+                self._listing_of(s, segment, at, cancelled) as listing,
+                self._says(f"Reading what {numbers.plural(listing.total, 'member')} did"),
+            ):
                 return listing.page(s, where, order, offset, limit, part)
+
+    def _read_ids(self, s: Session, segment: str, at: int | None, cancelled: Cancelled) -> None:
+        """Has the ids told, of a million in seconds: an expression that is typed instead need not wait."""
+        with self._listing_of(s, segment, at, cancelled) as listing:
+            known = listing
+        with self._says(f"Reading the ids of {numbers.plural(known.total, 'member')}") as progress:
+            known.ids(s, progress, cancelled)
+
+    @contextmanager
+    def _says(self, what: str) -> Iterator[Progress]:
+        """Tells what is read, and how much of it is, for as long as it takes."""
+
+        def told(_: str, share: float | None) -> None:
+            self.reading = what if share is None else f"{what}: {share:.0%}"
+
+        told(what, None)
+        try:
+            yield told
+        finally:
+            self.reading = ""
 
     def _by_leaving(
         self, s: Session, segment: str, where: str | None, part: str | None, order: str, at: int | None
@@ -72,20 +110,32 @@ class MemberReads:
             self._leaving = (key, found)
         return self._leaving[1]
 
-    def read_members(self, segment: str, at: int | None) -> None:
-        """Reads everyone of a segment, so that what is then asked about them is answered at once."""
-        with open_session(self.path) as s, self._listing_of(s, segment, at):
-            pass
+    def read_members(self, segment: str, at: int | None, cancelled: Cancelled = never) -> list[str]:
+        """Reads everyone of a segment, so that what is then asked about them is answered at once.
+
+        Returns names that expressions begin with, as far as they are known without reading the log.
+        """
+        from segtui.operations.asked import likely_names
+
+        with open_session(self.path) as s, self._listing_of(s, segment, at, cancelled):
+            return likely_names(s)
 
     @contextmanager
-    def _listing_of(self, s: Session, segment: str, at: int | None) -> Iterator[Listing]:
-        """The listing of a segment, one thread's at a time."""
+    def _listing_of(
+        self, s: Session, segment: str, at: int | None, cancelled: Cancelled = never
+    ) -> Iterator[Listing]:
+        """The listing of a segment, one thread's at a time; Stopped for who came too late."""
+        from segtui.operations.like import Ids
         from segtui.operations.listing import Listing
 
         with self._one_reader:
+            if cancelled():
+                raise Stopped
             if self._listing is None or not self._listing.current(s, segment, at):
                 self._listing = None  # gives its memory back before another is read
-                self._listing = Listing(s, segment, at)
+                self._ids = self._ids or Ids()
+                with self._says(f"Reading the members of {segment}"):
+                    self._listing = Listing(s, segment, at, self._ids)
             yield self._listing
 
     def facts(

@@ -320,6 +320,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(members, "REST_SECONDS", 0.01)
     monkeypatch.setattr(rule_editor, "REST_SECONDS", 0.01)
     monkeypatch.setattr(filter_line, "REST_SECONDS", 0.01)
+    monkeypatch.setattr(filter_line, "SOON", 0.01)
     monkeypatch.setattr(columns, "REST_SECONDS", 0.01)
     # Turning its blinking off may come between a tick of its timer and what the tick does: off for good then.
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _self: None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import time
+import threading
 
 import pytest
 
 from segtui.operations.export import export
 from segtui.operations.members import members
+from segtui.operations.progress import Stopped
 from segtui.operations.session import open_session
 from segtui.tui import preferences
 from segtui.tui.data import Data
@@ -90,25 +91,92 @@ async def test_a_wrong_expression_is_told_in_the_line_and_the_list_stays(pilot, 
 
 
 class SlowData(Data):
-    """A store that takes its time to filter."""
+    """A store that filters when it may, and says what it waits for."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.go_on = threading.Event()
+        self.asked = []
 
     def members(self, segment, asked, *more):
         if asked:
-            time.sleep(0.5)
+            self.asked.append(asked)
+            self.reading = "Reading slowly: 12%"
+            assert self.go_on.wait(10)
+            self.reading = ""
         return super().members(segment, asked, *more)
 
 
-async def test_typing_goes_on_while_the_store_answers(shop, app_of, settle, press):
-    async with app_of(shop, data=SlowData(shop)).run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "enter")
-        await pilot.press("slash", "1")
-        started = time.monotonic()
-        await pilot.press("1", "6")
-        assert time.monotonic() - started < 0.4
-        assert pilot.app.screen.query_one(FilterLine).line.value == "116"
-        await settle(pilot)
-        assert all("116" in user for user in ids(pilot.app.page))
+@pytest.fixture
+async def slow(shop, app_of, settle, press):
+    async with app_of(shop, data=SlowData(shop)).run_test(size=(80, 24)) as running:
+        await settle(running)
+        await press(running, "enter")
+        yield running
+        running.app.data.go_on.set()
+
+
+async def test_typing_goes_on_while_the_store_answers(slow, settle):
+    await slow.press("slash", "1", "1", "6")
+    assert slow.app.screen.query_one(FilterLine).line.value == "116"
+    while not said(slow):
+        await slow.pause(0.01)
+    assert said(slow) == "Reading slowly: 12%"
+    slow.app.data.go_on.set()
+    await settle(slow)
+    assert said(slow) == ""
+    assert all("116" in user for user in ids(slow.app.page))
+
+
+async def test_what_is_searched_for_is_found_though_the_store_changes_meanwhile(slow, settle):
+    await slow.press("slash", "1", "1", "6", "enter")
+    slow.app.changed()
+    await slow.pause(0.1)
+    slow.app.data.go_on.set()
+    await settle(slow)
+    page = slow.app.page
+    assert page.filter == "116"
+    assert not page.filter_line.is_open
+    assert all("116" in user for user in ids(page))
+
+
+async def test_everyone_is_read_before_a_filter_is_typed(pilot, press):
+    await press(pilot, "enter")
+    data = pilot.app.data
+    first = data._listing
+    assert first.segment == "value=high"
+    pilot.app.changed()
+    await press(pilot, "-", "2", "slash")
+    assert data._listing is first
+
+
+async def test_the_first_word_of_an_expression_is_no_part_of_an_id(slow, press):
+    page = slow.app.page
+    slow.app.data.go_on.set()
+    everyone = ids(page)
+    await press(slow, "slash", "'margin")
+    assert (slow.app.data.asked, ids(page)) == ([], everyone)
+    assert "enter looks for 'margin' in ids" in " ".join(said(slow).split())
+    await press(slow, "'s")
+    assert slow.app.data.asked == ["margins"]
+    await press(slow, "backspace", "enter")
+    assert slow.app.data.asked == ["margins", "margin"]
+    assert ids(page) == []
+
+
+async def test_what_a_filter_finds_is_shown_from_the_top(pilot, press):
+    await press(pilot, "enter", "j", "j", "slash", "'116")
+    page = pilot.app.page
+    assert len(ids(page)) < 3
+    await press(pilot, "backspace", "backspace")
+    assert (page.rows.cursor, page.filter) == (0, "1")
+    await press(pilot, "enter", "S")
+    assert page.rows.cursor == 0
+
+
+def test_a_question_that_was_given_up_is_not_answered(shop):
+    with pytest.raises(Stopped):
+        Data(shop).members("value=high", "margin < 1", None, None, 0, 9, lambda: True)
 
 
 async def test_what_is_filtered_by_a_part_is_exported_and_copied(pilot, press, tmp_path, monkeypatch):

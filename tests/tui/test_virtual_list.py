@@ -125,6 +125,16 @@ async def test_the_cursor_stays_on_its_row_when_rows_come_before_it(pilot):
     assert listed.cursor == 2
 
 
+async def test_rows_that_answer_another_question_are_shown_from_the_top(pilot):
+    numbers = pilot.app.list
+    numbers.cursor, numbers.range_from = 5, 3
+    numbers.to_top()
+    numbers.show_page(MILLION, 0, [{"n": n} for n in (7, 5, 0)])
+    assert (numbers.cursor, numbers.range_from) == (0, None)
+    numbers.show_page(MILLION, 0, [{"n": n} for n in (1, 7)])
+    assert numbers.cursor == 1, "and stays on its row from then on"
+
+
 async def test_the_cursor_stays_inside_when_its_row_is_gone(pilot):
     listed = pilot.app.list
     listed.cursor = 50

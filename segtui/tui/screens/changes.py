@@ -261,7 +261,7 @@ class ChangesPage(FilteringPage, MarkingPage):
 
     def _filter(self, **changes: Any) -> None:
         self.wanted = replace(self.wanted, **changes)
-        self.rows.cursor, self.rows.range_from = 0, None
+        self.rows.to_top()
         self.reload()
 
     def action_copy_command(self) -> None:

@@ -24,6 +24,8 @@ class FilteringPage(Page):
         super().__init__()
         self.filter = ""
         """What holds, as it was typed."""
+        self.applying: str | None = None
+        """What will hold as soon as the list shows it."""
         self._keeping = False
 
     @property
@@ -43,11 +45,18 @@ class FilteringPage(Page):
         """Shows what the text keeps, then calls `filter_applied`, or `filter_refused` with a sentence."""
         raise NotImplementedError
 
+    def waits_for(self) -> str:
+        """What keeps the list from showing what was typed."""
+        return ""
+
+    def unfinished(self, text: str) -> bool:  # noqa: ARG002
+        """Whether the list shall wait for more to be typed."""
+        return False
+
     def filter_applied(self, text: str) -> None:
         """The list shows what the text keeps."""
-        self.filter = text
-        if self.filter_line.is_open:
-            self.filter_line.say("")
+        self.filter, self.applying = text, None
+        self.filter_line.say("")
         if self._keeping:
             self._keeping = False
             self.filter_line.close()
@@ -55,12 +64,20 @@ class FilteringPage(Page):
 
     def filter_refused(self, sentence: str) -> None:
         """The text cannot be applied: the line says why, the list stays as it was."""
-        self._keeping = False
-        self.filter_line.say(sentence)
+        self.applying = None
+        if self._keeping:
+            self._keeping = False
+            self.filter_line.say(sentence)
+        else:
+            # Most expressions cannot be read before their last letter.
+            self.filter_line.say_later(lambda: sentence, wrong=True)
 
     def on_filter_line_typed(self, message: FilterLine.Typed) -> None:
         self._keeping = message.kept
-        self.apply_filter(message.text)
+        self.filter_line.say_later(self.waits_for)
+        if message.kept or not self.unfinished(message.text):
+            self.applying = message.text
+            self.apply_filter(message.text)
 
     def action_filter(self) -> None:
         self.filter_line.open(self.filter)

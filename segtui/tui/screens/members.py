@@ -16,7 +16,7 @@ from segtui.operations.progress import Cancelled
 from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.exporting import ask_for_export
-from segtui.tui.filtering import is_expression
+from segtui.tui.filtering import begins, is_expression
 from segtui.tui.questions import Filter
 from segtui.tui.screens.columns import ColumnsPage
 from segtui.tui.screens.filtering import FilteringPage
@@ -49,6 +49,9 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         super().__init__()
         self.order = "user"
         self.total = 0
+        self._names: list[str] = []
+        """With what an expression may begin."""
+        self._read_of: object = None
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
@@ -94,7 +97,8 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
             at = self.segtui.at
             self.ask("segments", lambda _cancelled: self.segtui.data.segments(at), self._first_segment)
             return
-        self._load(self.filter, self.filter_refused if self.filter_line.is_open else self._unread)
+        asked = self.filter if self.applying is None else self.applying
+        self._load(asked, self.filter_refused if self.filter_line.is_open else self._unread)
 
     def _load(self, asked: str, refused: Callable[[str], None]) -> None:
         first = self.rows.page_start if self.rows.total else 0
@@ -111,7 +115,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
 
     def apply_filter(self, text: str) -> None:
         if text != self.filter:
-            self.rows.cursor, self.rows.range_from = 0, None
+            self.rows.to_top()
         self._load(text, self.filter_refused)
 
     def _first_segment(self, found: dict[str, Any]) -> None:
@@ -125,7 +129,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     def _question(self, first: int, asked: str) -> Callable[[Cancelled], dict[str, Any]]:
         app, at = self.segtui, self.segtui.at
         segment, order = self.segment or "", self.sorting
-        return lambda _cancelled: app.data.members(segment, asked or None, order, at, first, PAGE)
+        return lambda cancelled: app.data.members(segment, asked or None, order, at, first, PAGE, cancelled)
 
     def _loaded(self, first: int, asked: str, page: dict[str, Any]) -> None:
         self.filter_applied(asked)
@@ -143,6 +147,8 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self._show_filters()
         if not page["total"]:
             self._show_nobody()
+        if self._read_of != (self.segment, self.segtui.at):
+            self._read_ahead()
 
     def subject(self) -> Content:
         marking = self.marked or self.rows.range_from is not None
@@ -245,18 +251,34 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
             ask_for_export(self.segtui, self.segment, self.filter or None, sorted(self.marked))
 
     def action_filter(self) -> None:
-        segment, at = self.segment or "", self.segtui.at
+        self._read_ahead()
+        super().action_filter()
+
+    def _read_ahead(self) -> None:
+        """Has everyone read before a filter is typed, but not anew at every change of the log."""
+        self._read_of = segment, at = self.segment or "", self.segtui.at
         self.ask(
             "reading",
-            lambda _cancelled: self.segtui.data.read_members(segment, at),
-            lambda _: None,
+            lambda cancelled: self.segtui.data.read_members(segment, at, cancelled),
+            self._names_known,
             lambda _: None,
         )
-        super().action_filter()
+
+    def _names_known(self, names: list[str]) -> None:
+        self._names = names
+
+    def unfinished(self, text: str) -> bool:
+        return begins(text, self._names)
+
+    def waits_for(self) -> str:
+        typed = self.filter_line.line.value.strip()
+        if self.applying is None and self.unfinished(typed):
+            return f"An operator makes this an expression, such as < or =; enter looks for {typed!r} in ids."
+        return self.segtui.data.reading
 
     def _anew(self) -> None:
         """Other rows, or another order: from the top; nothing else is asked for again."""
-        self.rows.cursor, self.rows.range_from = 0, None
+        self.rows.to_top()
         self._stamp = self.stamp()
         self.load()
 

@@ -1,6 +1,8 @@
-"""The line a filter is typed in: told when the typing rests, so that a list can follow it."""
+"""The line a filter is typed in, which a list follows letter by letter."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -11,7 +13,10 @@ from textual.widgets import Input, Static
 
 from segtui.tui.actions import bindings
 
-REST_SECONDS = 0.12
+REST_SECONDS = 0.02
+"""Letters that come closer together are one question."""
+SOON = 0.3
+"""Seconds after which one wonders what is the matter."""
 
 
 class FilterInput(Input):
@@ -45,6 +50,7 @@ class FilterLine(Widget):
         self.before = ""
         self._typed = ""
         self._rest: Timer | None = None
+        self._later: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -74,12 +80,27 @@ class FilterLine(Widget):
     def close(self) -> None:
         """Takes the line away."""
         self._stop()
+        self.say("")
         self.remove_class("-open")
 
-    def say(self, sentence: str) -> None:
-        """What is wrong with the filter; nothing where nothing is."""
-        self.query_one("#filter-said", Static).update(sentence)
-        self.set_class(bool(sentence), "-wrong")
+    def say(self, sentence: str, *, wrong: bool = True) -> None:
+        """What is wrong with the filter, or else about it; nothing where nothing is."""
+        if self._later is not None:
+            self._later.stop()
+            self._later = None
+        self._show(sentence, wrong=wrong)
+
+    def say_later(self, told: Callable[[], str], *, wrong: bool = False) -> None:
+        """Says it soon, and again whenever it changes, unless something else is said; nothing until then."""
+        self.say("")
+        self._later = self.set_interval(SOON, lambda: self._show(told(), wrong=wrong))
+
+    def _show(self, sentence: str, *, wrong: bool) -> None:
+        said = self.query_one("#filter-said", Static)
+        if str(said.content) != sentence:
+            said.update(sentence)
+        said.display = bool(sentence)
+        said.set_class(wrong, "-wrong")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

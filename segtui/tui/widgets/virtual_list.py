@@ -140,6 +140,7 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         self._pages: OrderedDict[int, list[Item]] = OrderedDict()
         self._asked: set[int] = set()
         self._whole = True
+        self._holds = True
 
     # Rows
 
@@ -169,8 +170,13 @@ class VirtualList(ScrollView, can_focus=True, inherit_bindings=False):
         if first <= self.cursor < first + PAGE:
             self.post_message(self.Moved(self))
 
+    def to_top(self) -> None:
+        """To the first row, and to the first of the rows that come next: they answer another question."""
+        self.cursor, self.range_from, self._holds = 0, None, False
+
     def _replace(self, total: int, *, whole: bool) -> None:
-        held = self.item
+        held = self.item if self._holds else None
+        self._holds = True
         self._held_key = None if held is None else self.key(held)
         self.total = total
         self.generation += 1
