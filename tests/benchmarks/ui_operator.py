@@ -185,8 +185,11 @@ class Operator:
             top.append(await self.move(b"g", 0))
         return last, top
 
-    async def search(self, where):
-        """Seconds of each letter of an expression, and from the last one, with enter, to what it finds."""
+    async def search(self, where, kept=b"\r"):
+        """Seconds of each letter that is typed, and from the last one, with enter, to what it finds.
+
+        Without enter the line stays open, and is left when what it finds is there.
+        """
         from textual.widgets import Input
 
         os.write(self.terminal, b"/")
@@ -200,29 +203,49 @@ class Operator:
         ]
         page = self.app.page
         found = await self.press(
-            where[-1].encode() + b"\r",
-            lambda: page.filter == where and self.rows.drawn == (self.rows.generation, 0),
+            where[-1].encode() + kept,
+            lambda: (
+                page.filter == where
+                and page.filter_line.is_open is not bool(kept)
+                and self.rows.drawn == (self.rows.generation, 0)
+            ),
         )
+        if not kept:
+            await self.press(b"\x1b", lambda: page.filter == "" and not page.filter_line.is_open)
+        page.filter = ""
+        return letters, found
+
+    async def searches(self, texts, kept=b"\r"):
+        """All letters of some searches, and what each took to find."""
+        letters, found = [], []
+        for text in texts:
+            typed, seconds = await self.search(text, kept)
+            letters += typed
+            found.append(seconds)
         return letters, found
 
     async def keys(self, count):
         """What a walk through the members costs, key by key."""
         lines, pages = await self.scroll(count)
         last, top = await self.ends(count // 2)
-        letters, found = [], []
-        for bound in range(count // 2 + 1):
-            typed, seconds = await self.search(f"margin < 0.{bound + 30}")
-            letters += typed
-            found.append(seconds)
-            self.app.page.filter = ""
+        bounds = [f"margin < 0.{bound + 30}" for bound in range(count // 2 + 1)]
+        letters, found = await self.searches(bounds)
+        typed, followed = await self.searches(bounds[1:], kept=b"")
+        ids = [row["user"][:4] for row in self.rows._pages[0][: count // 2 + 1]]
+        meanwhile, first = await self.search(ids[0], kept=b"")
+        parts, named = await self.searches(ids[1:], kept=b"")
         return {
             "line": lines,
             "half a page": pages,
             "last row": last,
             "first row": top,
-            "letter of a search": letters,
-            "what the first finds, everyone being read": found[:1],
+            "letter of a search": letters + typed + parts,
+            "what the first finds": found[:1],
             "what a later one finds": found[1:],
+            "what one finds before enter": followed,
+            "letter while every id is opened": meanwhile,
+            "what the first by id finds, every id being opened": [first],
+            "what a later one by id finds": named,
         }
 
     async def film(self, seconds, count):
