@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from importlib import import_module
@@ -43,6 +44,8 @@ HEIGHTS = [(0, "-low"), (32, "-tall")]
 HISTORY = 50
 TURN = 0.001
 """Seconds a working thread keeps the interpreter while a key waits for it."""
+THREADS = 32
+"""A question must not wait for those that nobody waits for any more: by default there are few threads."""
 UNTIL_READ = 86_400.0
 """Seconds that an error stays on the screen; it is read long before."""
 
@@ -174,6 +177,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
 
     def on_mount(self) -> None:
         sys.setswitchinterval(TURN)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         if not self.is_headless and not self.is_web:
             # Else the shell would get the terminal back in the state the screens left it in.
             for number in (signal.SIGTERM, signal.SIGHUP):

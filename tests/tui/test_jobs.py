@@ -191,3 +191,17 @@ def test_what_stands_back_gives_its_result_or_its_error():
     assert standing_back(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         standing_back(lambda: 1 / 0)
+
+
+async def test_a_question_does_not_wait_for_those_given_up(shop, app_of, settle):
+    app = app_of(shop)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        told, go_on = [], threading.Event()
+        for _ in range(20):
+            app.page.ask("own", lambda _: go_on.wait(5), told.append)
+            await pilot.pause(0.01)
+        app.page.ask("own", lambda _: "newest", told.append)
+        await pilot.pause(0.5)
+        assert told == ["newest"]
+        go_on.set()
