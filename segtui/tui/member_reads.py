@@ -110,14 +110,16 @@ class MemberReads:
             self._leaving = (key, found)
         return self._leaving[1]
 
-    def read_members(self, segment: str, at: int | None, cancelled: Cancelled = never) -> list[str]:
-        """Reads everyone of a segment, so that what is then asked about them is answered at once.
+    def read_members(self, segment: str, at: int | None, cancelled: Cancelled = never) -> None:
+        """Reads everyone of a segment, so that what is then asked about them is answered at once."""
+        with open_session(self.path) as s, self._listing_of(s, segment, at, cancelled):
+            pass
 
-        Returns names that expressions begin with, as far as they are known without reading the log.
-        """
+    def likely_names(self) -> list[str]:
+        """Names that expressions begin with, as far as they are known without reading the log."""
         from segtui.operations.asked import likely_names
 
-        with open_session(self.path) as s, self._listing_of(s, segment, at, cancelled):
+        with open_session(self.path) as s:
             return likely_names(s)
 
     @contextmanager

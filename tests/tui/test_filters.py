@@ -140,6 +140,27 @@ async def test_what_is_searched_for_is_found_though_the_store_changes_meanwhile(
     assert all("116" in user for user in ids(page))
 
 
+async def test_enter_on_what_is_found_goes_to_the_list_at_once(slow, press):
+    data = slow.app.data
+    data.go_on.set()
+    await press(slow, "slash", "'116")
+    found = list(data.asked)
+    await press(slow, "enter")
+    assert found[-1] == "116"
+    assert data.asked == found
+    assert not slow.app.page.filter_line.is_open
+
+
+async def test_no_key_falls_between_the_line_and_the_list(pilot, press):
+    await press(pilot, "enter")
+    page = pilot.app.page
+    page.action_filter()
+    assert pilot.app.focused is page.filter_line.line
+    page.on_filter_line_typed(FilterLine.Typed("", kept=True, left=True))
+    assert pilot.app.focused is page.rows
+    assert not page.filter_line.is_open
+
+
 async def test_everyone_is_read_before_a_filter_is_typed(pilot, press):
     await press(pilot, "enter")
     data = pilot.app.data

@@ -59,8 +59,7 @@ class FilteringPage(Page):
         self.filter_line.say("")
         if self._keeping:
             self._keeping = False
-            self.filter_line.close()
-            self.rows.focus()
+            self._to_list()
 
     def filter_refused(self, sentence: str) -> None:
         """The text cannot be applied: the line says why, the list stays as it was."""
@@ -72,8 +71,18 @@ class FilteringPage(Page):
             # Most expressions cannot be read before their last letter.
             self.filter_line.say_later(lambda: sentence, wrong=True)
 
+    def _to_list(self) -> None:
+        # At once: `focus` waits for a turn, and the next key would still be typed.
+        self.set_focus(self.rows)
+        self.filter_line.close()
+
     def on_filter_line_typed(self, message: FilterLine.Typed) -> None:
         self._keeping = message.kept
+        if message.left:
+            self._to_list()
+        if message.kept and message.text == self.filter and self.applying is None:
+            self.filter_applied(message.text)
+            return
         self.filter_line.say_later(self.waits_for)
         if message.kept or not self.unfinished(message.text):
             self.applying = message.text

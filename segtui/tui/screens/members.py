@@ -257,10 +257,12 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     def _read_ahead(self) -> None:
         """Has everyone read before a filter is typed, but not anew at every change of the log."""
         self._read_of = segment, at = self.segment or "", self.segtui.at
+        data = self.segtui.data
+        self.ask("names", lambda _cancelled: data.likely_names(), self._names_known, lambda _: None)
         self.ask(
             "reading",
-            lambda cancelled: self.segtui.data.read_members(segment, at, cancelled),
-            self._names_known,
+            lambda cancelled: data.read_members(segment, at, cancelled),
+            lambda _: None,
             lambda _: None,
         )
 

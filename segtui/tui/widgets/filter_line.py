@@ -38,11 +38,11 @@ class FilterLine(Widget):
     """Not there until `open`ed; stays open while what was typed cannot be read."""
 
     class Typed(Message):
-        """The filter is this now; `kept` where the operator goes on to the list."""
+        """The filter is this now; `kept` where the operator goes on to the list, `left` by giving it up."""
 
-        def __init__(self, text: str, *, kept: bool) -> None:
+        def __init__(self, text: str, *, kept: bool, left: bool) -> None:
             super().__init__()
-            self.text, self.kept = text, kept
+            self.text, self.kept, self.left = text, kept, left
 
     def __init__(self, hint: str) -> None:
         super().__init__()
@@ -75,7 +75,8 @@ class FilterLine(Widget):
         self.line.value = text
         self.line.cursor_position = len(text)
         self.add_class("-open")
-        self.line.focus()
+        # At once: `focus` waits for a turn, and the first letter would still be a command.
+        self.screen.set_focus(self.line)
 
     def close(self) -> None:
         """Takes the line away."""
@@ -116,13 +117,12 @@ class FilterLine(Widget):
         self._tell(event.value.strip(), kept=True)
 
     def on_filter_input_left(self) -> None:
-        self.close()
-        self._tell(self.before, kept=True)
+        self._tell(self.before, kept=True, left=True)
 
-    def _tell(self, text: str, *, kept: bool) -> None:
+    def _tell(self, text: str, *, kept: bool, left: bool = False) -> None:
         self._stop()
         self._typed = text
-        self.post_message(self.Typed(text, kept=kept))
+        self.post_message(self.Typed(text, kept=kept, left=left))
 
     def _stop(self) -> None:
         if self._rest is not None:
