@@ -87,6 +87,17 @@ async def test_esc_gives_up_the_range_and_stays(pilot, press, shown):
     assert pilot.app.page.PAGE == "segments"
 
 
+async def test_a_list_takes_the_range_that_is_being_chosen(pilot, press, shown):
+    page = pilot.app.page
+    users = users_of(page)
+    await press(pilot, "space", "j", "v", "j", "j", "a")
+    assert page.marked == {users[0], *users[2:5]}
+    assert page.rows.range_from is None
+    assert "Add 4 users to a list" in shown(pilot.app)
+    await press(pilot, "escape", "g", "v", "a")
+    assert page.marked == {users[0], *users[2:5]}, "who is in the list already stays marked"
+
+
 async def test_a_range_of_very_many_is_refused(pilot, press, monkeypatch):
     monkeypatch.setattr("segtui.tui.screens.marking.LONGEST", 5)
     await press(pilot, "v", "G", "v")

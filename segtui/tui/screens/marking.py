@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from textual.content import Content
@@ -25,6 +25,11 @@ SHOWN_LISTS = 5
 def user_of(row: Item) -> str:
     """Whom a row is about."""
     return str(row["user"])
+
+
+def users_of(rows: Sequence[Item]) -> set[str]:
+    """Everybody whom rows are about and who was not erased."""
+    return {user_of(row) for row in rows if not row.get("erased")}
 
 
 class MarkingPage(Page):
@@ -52,7 +57,7 @@ class MarkingPage(Page):
     def with_marks(self, text: str) -> str:
         """`2 marked, 774 changes`, and what ends a range while one is chosen."""
         if self.rows.range_from is not None:
-            return "v marks the range"
+            return f"{self.key('mark_range')} marks the range"
         return f"{numbers.count(len(self.marked))} marked, {text}" if self.marked else text
 
     def is_marked(self, row: Item) -> bool:
@@ -110,18 +115,24 @@ class MarkingPage(Page):
             self._marks_changed()
 
     def action_mark_range(self) -> None:
-        span = self.rows.span
         if self.rows.range_from is None:
             self.rows.range_from = self.rows.cursor
-        elif len(span) > LONGEST:
+            self._marks_changed()
+        else:
+            self._end_range(self._mark_all)
+
+    def _end_range(self, then: Callable[[Sequence[Item]], None]) -> None:
+        """Goes on with the rows of the range that is being chosen, which is over."""
+        span = self.rows.span
+        if len(span) > LONGEST:
             self.segtui.tell(
                 f"{numbers.count(len(span))} rows are too many to mark (at most {numbers.count(LONGEST)}): "
-                "a rule holds as many as it likes, R writes one.",
+                f"a rule holds as many as it likes, {self.key('go_rules')} writes one.",
                 "warning",
             )
         else:
             self.rows.range_from = None
-            self.ask("range", partial(self._between, span), self._mark_all, self.complain)
+            self.ask("range", partial(self._between, span), then, self.complain)
         self._marks_changed()
 
     def _between(self, span: range, _cancelled: Cancelled) -> Sequence[Item]:
@@ -129,7 +140,7 @@ class MarkingPage(Page):
 
     def _mark_all(self, rows: Sequence[Item]) -> None:
         """Marks them all; where all are marked already, takes their marks away."""
-        users = {str(row["user"]) for row in rows if not row.get("erased")}
+        users = users_of(rows)
         self.marked = self.marked - users if users <= self.marked else self.marked | users
         self._marks_changed()
 
@@ -137,8 +148,20 @@ class MarkingPage(Page):
         self.drop_marks()
 
     def action_add(self) -> None:
+        if self.rows.range_from is None:
+            self._ask_which_list()
+        else:
+            self._end_range(self._add_range)
+
+    def _add_range(self, rows: Sequence[Item]) -> None:
+        self.marked |= users_of(rows)
+        self._marks_changed()
+        self._ask_which_list()
+
+    def _ask_which_list(self) -> None:
         if not self.chosen:
-            self.segtui.tell("Nobody is chosen: move to a user, or mark some with space.", "warning")
+            told = f"Nobody is chosen: move to a user, or mark some with {self.key('mark')}."
+            self.segtui.tell(told, "warning")
             return
         self.ask(
             "lists",
