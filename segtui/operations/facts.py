@@ -37,7 +37,7 @@ class Facts:
         known = {*feature_names(self._spec), *text_columns(self._spec)}
         unknown = [name for name in names if name not in known]
         if unknown:
-            raise OperationError(f"There is no feature {unknown[0]!r} in this store: C chooses others.")
+            raise OperationError(f"There is no feature {unknown[0]!r} in this store: choose other columns.")
         when = _when(s, segment, at)
         persons = s.identity()
         asked = s.vault_numbers(users)

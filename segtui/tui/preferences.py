@@ -28,7 +28,7 @@ MEANINGS = {
     "refresh": "seconds between looks at what other processes wrote",
     "ascii": "only ASCII for lines, bars and arrows",
     "resume": "start where the last run ended",
-    "columns": "what the list of members shows; C chooses there",
+    "columns": "what the list of members shows; chosen there",
 }
 
 

@@ -74,6 +74,37 @@ async def test_the_keys_of_the_file_work_and_are_shown(shop, app_of, settle, pre
         assert "f6 sorted by" in shown(pilot.app)
 
 
+async def test_hints_and_notices_name_the_keys_of_the_file(shop, unscored, app_of, settle, press, shown):
+    given = {
+        "rescore": "f2", "back": "f3", "notices": "f4", "filter": "f5", "mark_range": "f6", "mark": "f7",
+        "period": "f8", "go_members": "f9", "palette": "f10", "totals": "f11", "new": "f12",
+    }  # fmt: skip
+    written("[keys]\n" + "".join(f'{name} = "{key}"\n' for name, key in given.items()))
+    async with app_of(unscored).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        assert "press f2 " in shown(pilot.app)
+        pilot.app.page.refused("No.")
+        await settle(pilot)
+        assert "f3 goes back, f4 lists notices" in shown(pilot.app)
+    async with app_of(shop).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "3")
+        assert "on page f9 (members) or 5 (changes)" in shown(pilot.app)
+        assert "or press f10 and" in shown(pilot.app)
+        await press(pilot, "R")
+        assert "f12 writes a rule" in shown(pilot.app)
+        await press(pilot, "5", "o")
+        assert "Press f5 and name one" in pilot.app.notices[-1].text
+        assert "(f11)" in shown(pilot.app)
+        await press(pilot, "f5", "'nobody", "enter")
+        assert "f8 widens the period   f5 o f change the filter" in shown(pilot.app)
+        await press(pilot, "f9", "f6")
+        assert "f6 marks the range" in shown(pilot.app)
+        await press(pilot, "f3", "f5", "'zzz", "enter", "a")
+        assert "press f5 and change the filter" in shown(pilot.app)
+        assert "mark some with f7" in pilot.app.notices[-1].text
+
+
 async def test_models_are_found_by_name(shop, app_of, settle, press):
     async with app_of(shop).run_test(size=(100, 30)) as pilot:
         await settle(pilot)

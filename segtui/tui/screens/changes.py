@@ -28,8 +28,8 @@ COUNTS = ("reason", "cause", "move")
 BAR = 14
 NOTHING = """Nobody moved like that from $from to $to.
 
-[$accent]T[/] widens the period   [$accent]/ o f[/] change the filter
-[$accent]A[/] shows first assignments   [$accent]r[/] rescores"""
+[$accent]$period[/] widens the period   [$accent]$filter $way $cause[/] change the filter
+[$accent]$first_time[/] shows first assignments   [$accent]$rescore[/] rescores"""
 
 
 def from_cell(row: Item, _width: int) -> Content:
@@ -171,9 +171,10 @@ class ChangesPage(FilteringPage, MarkingPage):
             text = Content.from_markup(
                 NOTHING,
                 **{"from": words.day(self._moves.from_ or "the first day"), "to": words.day(self._moves.to)},
+                **self.keys("period", "filter", "way", "cause", "first_time", "rescore"),
             )
         elif self.pane == "why" and row is not None:
-            pane.border_title = f"why {row['user']} moved (b: totals)"
+            pane.border_title = f"why {row['user']} moved ({self.key('totals')}: totals)"
             text = _why(row, None)
             self.ask(
                 "event",
@@ -182,7 +183,7 @@ class ChangesPage(FilteringPage, MarkingPage):
                 self.complain,
             )
         else:
-            pane.border_title = f"totals by {self.counts} (b)"
+            pane.border_title = f"totals by {self.counts} ({self.key('totals')})"
             text = _totals(self._moves, self.counts)
         self.query_one("#totals-text", Static).update(text)
 
@@ -222,7 +223,8 @@ class ChangesPage(FilteringPage, MarkingPage):
     def action_way(self) -> None:
         if self.wanted.label is None:
             self.segtui.tell(
-                "In or out of which segment? Press / and name one, such as value=high.", "warning"
+                f"In or out of which segment? Press {self.key('filter')} and name one, such as value=high.",
+                "warning",
             )
             return
         self._filter(way=WAYS[(WAYS.index(self.wanted.way) + 1) % len(WAYS)])

@@ -65,7 +65,7 @@ def _read_add(text: str, marked: set[str]) -> LabelEdit:
     if len(words_) != 2 or words_[1] != "marked":
         raise OperationError(f"Write: {FORMS['add']}.")
     if not marked:
-        raise OperationError("Nobody is marked: mark users on Members with space, then come back.")
+        raise OperationError("Nobody is marked: mark users on Members, then come back.")
     return LabelEdit("add", (words_[0],), users=tuple(sorted(marked)))
 
 

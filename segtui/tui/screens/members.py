@@ -188,7 +188,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
 
     def _show_nobody(self) -> None:
         text = (
-            "Nobody here matches: press / and change the filter, or empty it."
+            f"Nobody here matches: press {self.key('filter')} and change the filter, or empty it."
             if self.filter
             else ("Nobody is in this segment at this moment.")
         )

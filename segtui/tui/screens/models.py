@@ -23,7 +23,7 @@ from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 KINDS = ("mlp", "logistic", "cnn", "gru", "fused")
 NONE = """No model yet: a starter rule decides by recency and spend.
 
-[$accent]n[/] trains one on what happened since, and judges it beside simpler ones"""
+[$accent]$train[/] trains one on what happened since, and judges it beside simpler ones"""
 
 
 def metric_cell(name: str) -> Any:
@@ -96,7 +96,7 @@ class ModelsPage(ListedPage):
             )
             self._wanted = None
         if not found["models"]:
-            self.query_one("#metrics-text", Static).update(Content.from_markup(NONE))
+            self.query_one("#metrics-text", Static).update(Content.from_markup(NONE, **self.keys("train")))
 
     def show_rows(self) -> None:
         count = Content.styled(numbers.plural(len(self._all), "model"), "bold")

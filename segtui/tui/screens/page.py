@@ -36,7 +36,7 @@ This page shows it as soon as it is there."""
 
 NO_MEMBERS = """[bold]$users, but nobody is in a segment yet.[/]
 
-  press [$accent]r[/]             evaluates everyone by recency and spend
+  press [$accent]$rescore[/]             evaluates everyone by recency and spend
   [$accent]segtui train[/]        in another terminal: learns who will buy
 
 This page shows it as soon as it is there."""
@@ -74,11 +74,15 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         yield JobBar()
         yield KeyBar(self.PAGE)
 
-    def key(self, setting: str) -> str:
-        """The key that an action of the page has now, as it is written."""
+    def key(self, setting: str, page: str | None = None) -> str:
+        """The key that an action of the page, or of another, has now, as it is written."""
         keymap = self.segtui.preferences.keys
-        own = remapped(in_scope(*effective(self.PAGE)), keymap)
+        own = remapped(in_scope(*effective(page or self.PAGE)), keymap)
         return next(shown(action.keys[0]) for action in own if action.setting == setting)
+
+    def keys(self, *settings: str) -> dict[str, str]:
+        """Several of them by their settings, to be put into a text."""
+        return {setting: self.key(setting) for setting in settings}
 
     def above(self) -> ComposeResult:
         """A line over the content, where the page has one."""
@@ -148,7 +152,7 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         elif self.needs == "members" and status["last_rescore"] is None:
             line.as_of = words.moment(status["as_of"], status["timezone"])
             users = numbers.plural(status["users"], "user")
-            self.say_instead(Content.from_markup(NO_MEMBERS, users=users))
+            self.say_instead(Content.from_markup(NO_MEMBERS, users=users, **self.keys("rescore")))
         else:
             self.load()
 
@@ -188,8 +192,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         self.segtui.tell(sentence, "error", quiet=True)
         self.say_instead(
             Content.from_markup(
-                "[bold $error]That did not work.[/]\n\n$why\n\n[$muted]esc goes back, ! lists notices[/]",
+                "[bold $error]That did not work.[/]\n\n$why\n\n"
+                "[$muted]$back goes back, $notices lists notices[/]",
                 why=sentence,
+                **self.keys("back", "notices"),
             )
         )
 

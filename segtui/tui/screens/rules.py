@@ -23,9 +23,10 @@ from segtui.tui.widgets.bars import sparkline
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
 TREND = 30
+EXAMPLE = "orders_90d >= 3 AND recency_days < 30"
 NONE = """No segment of your own yet.
 
-[$accent]n[/] writes a rule: a name, then who is in, as in [$accent]orders_90d >= 3 AND recency_days < 30[/]
+[$accent]$new[/] writes a rule: a name, then who is in, as in [$accent]$example[/]
 [$accent]segtui segment from-file NAME FILE[/], in another terminal, makes one of a list of users"""
 
 COLUMNS = (
@@ -93,7 +94,9 @@ class RulesPage(Page):
             self.rows.cursor = names.index(self._wanted)
         if not own:
             self.query_one("#rule").border_title = "rules"
-            self.query_one("#rule-text", Static).update(Content.from_markup(NONE))
+            self.query_one("#rule-text", Static).update(
+                Content.from_markup(NONE, example=EXAMPLE, **self.keys("new"))
+            )
         if self._edit_when_loaded:
             self._edit_when_loaded = False
             self._open_editor(self.rows.item if self._wanted else None)

@@ -28,10 +28,12 @@ BAR = 16
 GROUP = 24
 CHART = 8
 MOST_BARS = 10
-NOBODY = """[bold]No user chosen.[/]
-
-Choose one on page [$accent]2[/] (members) or [$accent]5[/] (changes) and press [$accent]enter[/],
-or press [$accent]:[/] and type an id, such as $example."""
+NOBODY = (
+    "[bold]No user chosen.[/]\n\n"
+    "Choose one on page [$accent]$members[/] (members) or [$accent]$changes[/] (changes) "
+    "and press [$accent]$open[/],\n"
+    "or press [$accent]$palette[/] and type an id, such as $example."
+)
 
 
 def when_cell(row: Item, _width: int) -> Content:
@@ -92,7 +94,16 @@ class UserPage(Page):
 
     def load(self) -> None:
         if self.user is None:
-            self.say_instead(Content.from_markup(NOBODY, example="c-10442"))
+            self.say_instead(
+                Content.from_markup(
+                    NOBODY,
+                    example="c-10442",
+                    members=self.key("go_members"),
+                    changes=self.key("go_changes"),
+                    open=self.key("open", "members"),
+                    palette=self.key("palette"),
+                )
+            )
             return
         user, at = self.user, self.segtui.at
         if self._known is None or self._known["user"] != user:
