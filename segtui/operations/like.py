@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import polars as pl
     import pyarrow as pa
 
@@ -82,13 +84,35 @@ def ids_of(s: Session, users: pl.Series) -> pa.LargeStringArray:
 
 
 def like(ids: pa.LargeStringArray, text: str) -> pl.Series:
-    """Which of these ids the text keeps, a Boolean each.
+    """Which of these ids the text keeps, a Boolean each."""
+    return Narrowing(ids).like(text)
+
+
+class Narrowing:
+    """Ids that are asked for one text after another: what has a longer one in it had the shorter one.
 
     Asked of Arrow: Polars has one pool of threads, in which a key would wait for what a training computes.
     """
-    import polars as pl
-    import pyarrow.compute as pc
 
-    part, absent = parts(text)
-    found = pl.Series(pc.match_substring(ids, part), dtype=pl.Boolean)
-    return ~found if absent else found
+    def __init__(self, ids: pa.LargeStringArray) -> None:
+        self._ids = ids
+        self._part = ""
+        self._places: npt.NDArray[np.intp] | None = None
+        """Where those stand that have the part; None for all."""
+
+    def like(self, text: str) -> pl.Series:
+        """Which of the ids the text keeps, a Boolean each."""
+        import numpy as np
+        import polars as pl
+        import pyarrow.compute as pc
+
+        part, absent = parts(text)
+        if self._part not in part:
+            self._places = None
+        among = self._ids if self._places is None else self._ids.take(self._places)
+        found = np.flatnonzero(pc.match_substring(among, part).to_numpy(zero_copy_only=False))
+        self._places = found if self._places is None else self._places[found]
+        self._part = part
+        kept = np.full(len(self._ids), absent)
+        kept[self._places] = not absent
+        return pl.Series(kept)

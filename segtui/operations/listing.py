@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from segtui.operations.asked import Asked
-from segtui.operations.like import Ids, like
+from segtui.operations.like import Ids, Narrowing
 from segtui.operations.members import field_of, member_frame, rows
 from segtui.operations.moment import refuse_unrecorded
 from segtui.operations.progress import Cancelled, Progress, never, quiet
 from segtui.operations.session import Session
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 COLUMNS = {"cause": "seq"}
 
@@ -30,7 +27,7 @@ class Listing:
         self._everyone, self.when = member_frame(s, segment, at=at)
         self._asked = Asked(s, self.when, self._everyone)
         self._ids = ids or Ids()
-        self._told: pa.LargeStringArray | None = None
+        self._told: Narrowing | None = None
         self._order = ("user", pl.int_range(self._everyone.height, dtype=pl.UInt32, eager=True))
         self._shown: tuple[str | None, str | None, str, pl.Series] = (None, None, *self._order)
 
@@ -63,17 +60,15 @@ class Listing:
         }
 
     def _page(self, places: pl.Series) -> pl.DataFrame:
-        """Some of everyone, row by row: see `like` about what is left to Polars."""
+        """Some of everyone, row by row: see Narrowing about what is left to Polars."""
         return pl.DataFrame(
             [self._everyone.row(place) for place in places], schema=self._everyone.schema, orient="row"
         )
 
-    def ids(
-        self, s: Session, progress: Progress = quiet, cancelled: Cancelled = never
-    ) -> pa.LargeStringArray:
+    def ids(self, s: Session, progress: Progress = quiet, cancelled: Cancelled = never) -> Narrowing:
         """Everyone's id, see Ids.of; asked for once."""
         if self._told is None:
-            self._told = self._ids.of(s, self._everyone["user"], progress, cancelled)
+            self._told = Narrowing(self._ids.of(s, self._everyone["user"], progress, cancelled))
         return self._told
 
     def _places(self, s: Session, where: str | None, part: str | None, order: str) -> pl.Series:
@@ -83,7 +78,7 @@ class Listing:
             return places
         places = self._sorted(s, order)
         asked = [self._asked.holds(s, where)] if where else []
-        asked += [like(self.ids(s), part)] if part else []
+        asked += [self.ids(s).like(part)] if part else []
         if asked:
             kept = asked[0] if len(asked) == 1 else asked[0] & asked[1]
             places = places.filter(kept if order == "user" else kept.gather(places))

@@ -5,12 +5,13 @@ import threading
 import time
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from engine.errors import EngineError
 from segtui.operations.erase import erase
 from segtui.operations.errors import OperationError
-from segtui.operations.like import Ids
+from segtui.operations.like import Ids, Narrowing
 from segtui.operations.listing import Listing
 from segtui.operations.members import members
 from segtui.operations.progress import Stopped
@@ -110,6 +111,18 @@ def test_a_fault_that_no_name_could_mend_is_told_without_reading_the_log(lived, 
             with pytest.raises(EngineError):
                 listing.page(s, where, None, 0, 9)
         assert listing.page(s, "margin < 2", None, 0, 9)["total"] > 0
+
+
+@pytest.mark.parametrize(
+    "texts", [("u", "u0", "!u0", "u01", "1", "!1", "u", ""), ("3", "!x", "x", "3", "13")]
+)
+def test_what_a_text_keeps_does_not_depend_on_those_before(texts):
+    told = [f"u{n:02}" for n in range(24)]
+    ids = Narrowing(pa.array(told, pa.large_string()))
+    for text in texts:
+        part = text.removeprefix("!")
+        expected = [(part in each) is not text.startswith("!") for each in told]
+        assert ids.like(text).to_list() == expected, text
 
 
 def test_ids_are_told_once_for_all_listings_until_somebody_is_forgotten(lived, monkeypatch):
