@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shlex
 import signal
 import sys
@@ -46,6 +47,8 @@ TURN = 0.001
 """Seconds a working thread keeps the interpreter while a key waits for it."""
 THREADS = 32
 """A question must not wait for those that nobody waits for any more: by default there are few threads."""
+LOADED = 2.0
+"""Seconds after the first paint in which what its page needs is loaded."""
 UNTIL_READ = 86_400.0
 """Seconds that an error stays on the screen; it is read long before."""
 
@@ -190,7 +193,14 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             self.call_after_refresh(self.tell, complaint, "warning")
         self.call_after_refresh(self._begin_watching)
 
+    def hold_loaded(self) -> None:
+        """Takes what is loaded by now for what stays: to look through it for garbage, again and again, takes
+        a sixth of a second each time, in which no key is answered."""
+        if not self.is_headless:
+            gc.freeze()
+
     def _begin_watching(self) -> None:
+        self.set_timer(LOADED, self.hold_loaded)
         self.run_worker(self._watch, group="watch", thread=True)
 
     def _keep_place(self) -> None:

@@ -52,6 +52,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self._names: list[str] = []
         """With what an expression may begin."""
         self._read_of: object = None
+        self._held = False
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
@@ -262,9 +263,14 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self.ask(
             "reading",
             lambda cancelled: data.read_members(segment, at, cancelled),
-            lambda _: None,
+            self._all_read,
             lambda _: None,
         )
+
+    def _all_read(self, _: None) -> None:
+        if not self._held:
+            self._held = True
+            self.segtui.hold_loaded()
 
     def _names_known(self, names: list[str]) -> None:
         self._names = names
