@@ -14,7 +14,8 @@ SEQUENCE_TILE = 256
 FEATURE_TILE = 65_536
 
 Batch = tuple[Any, Any, Any, Any]
-"""Features, sequences, labels, and how much each user counts; 0 where a batch is padded."""
+"""Features, sequences, labels, and how much each user counts for each member, the members last; 0 where a
+batch is padded. What judges has the members first instead, as each has rows of its own."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,30 +64,44 @@ def gather(
     labels: np.ndarray,
     weights: np.ndarray,
     rows: np.ndarray,
+    counts: np.ndarray | None = None,
 ) -> Batch:
-    """These rows of arrays over all users, as one batch; `weights` float32[labels] are by label."""
+    """These rows of arrays over all users, as one batch; `weights` float32[labels] are by label, `counts`
+    bool[rows, members] says for whom a row counts at all."""
     own = labels[rows].astype(np.int32)
     return (
         None if features is None else features[rows],
         None if sequences is None else sequences[rows],
         own,
-        weights[own],
+        weights[own] if counts is None else weights[own][:, None] * counts,
     )
+
+
+def stacked(batches: list[Batch]) -> Batch:
+    """Batches side by side, as one with an axis more in front; the shorter ones end in rows of weight 0."""
+    longest = max(len(batch[2]) for batch in batches)
+
+    def padded(values: np.ndarray) -> np.ndarray:
+        return np.pad(values, [(0, longest - len(values)), *[(0, 0)] * (values.ndim - 1)])
+
+    whole: Batch = jax.tree.map(lambda *each: np.stack([padded(values) for values in each]), *batches)
+    return whole
 
 
 def _taken(data: Batch, rows: np.ndarray, real: np.ndarray) -> Batch:
     """These rows of the data; those that are not `real` do not count."""
     features, sequences, labels, weights = jax.tree.map(lambda values: values[rows], data)
-    return features, sequences, labels, np.where(real, weights, np.float32(0))
+    return features, sequences, labels, np.where(real[..., None], weights, np.float32(0))
 
 
 def tiles(data: Batch, sequences: bool) -> Iterator[Batch]:
-    """`data` in pieces of one shape, the last padded with its own first rows at weight 0."""
-    n = len(data[2])
+    """What `stacked` gave in pieces of one shape, the last padded with its own first rows at weight 0."""
+    n = data[2].shape[1]
     size = min(n, SEQUENCE_TILE if sequences else FEATURE_TILE)
     for start in range(0, n, size):
         rows = np.arange(start, start + size)
-        yield _taken(data, rows % n, rows < n)
+        *read, weights = jax.tree.map(lambda values, rows=rows: values[:, rows % n], data)
+        yield (*read, np.where(rows < n, weights, np.float32(0)))
 
 
 def class_weights(labels: np.ndarray, n_labels: int, power: float) -> np.ndarray:

@@ -10,13 +10,14 @@ import polars as pl
 from scipy.stats import ks_2samp
 
 from engine.encoding import Encoder
-from engine.encoding_columns import PIECES, Number, Text, codes
+from engine.encoding_columns import Number, Text, codes
 
 FEWEST = 200
 """Fewer users than these move by chance as much as they drift: with twelve bins a population stability
 index of about 0.1 is noise then."""
 AGES = ("tenure_days", "customer_days", "btyd_age_days")
 """Features that grow by a day a day for everyone: that they do is no news, however far they went."""
+BINS = 12
 HALF = 0.5
 """Users thought to stand in each bin besides those counted: an empty one must not make an index infinite."""
 
@@ -35,7 +36,7 @@ def feature_drift(encoder: Encoder, then: pl.DataFrame, now: pl.DataFrame) -> li
     """A Drift per feature the model reads, worst first.
 
     `then`: features of the users known when the model was fitted, `now`: those of today's. Bins are the
-    encoder's own pieces, where it has none the same quantiles of `then`; what lies below, what reaches the
+    encoder's own pieces, where it has none quantiles of `then`; what lies below, what reaches the
     top, and what is missing have bins of their own. Features that were constant in training are left out,
     for no weight of the model speaks of them, and so are AGES.
     """
@@ -61,7 +62,7 @@ def _number(column: Number, then: pl.DataFrame, now: pl.DataFrame) -> Drift:
     first, second = (_values(frame[column.name]) for frame in (then, now))
     cuts = np.array(column.limits)
     if not len(cuts) and len(first[0]):
-        cuts = np.unique(np.quantile(first[0], np.linspace(0, 1, PIECES + 1)))
+        cuts = np.unique(np.quantile(first[0], np.linspace(0, 1, BINS + 1)))
     counted = [
         np.append(np.bincount(np.searchsorted(cuts, known, side="right"), minlength=len(cuts) + 1), missing)
         for known, missing in (first, second)

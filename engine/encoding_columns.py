@@ -18,7 +18,11 @@ CLIP = 5.0
 # trained.
 RAREST = 10
 MOST_CATEGORIES = 32
-PIECES = 12
+FEWEST_PIECES, MOST_PIECES = 8, 32
+ROWS_PER_PIECE = 300
+"""So a piece is learnt from enough users, and where there are many it is narrow enough for a threshold."""
+CAPPED = 6
+"""Capping one value lowers the share of a piece, and so the next cap; after a few it hardly moves."""
 QUARTILES = 1.349
 """Standard deviations of a normal distribution between its quartiles."""
 
@@ -94,10 +98,25 @@ def fit_number(column: pl.Series, kind: str, preparation: Preparation) -> Number
     edges: tuple[float, ...] = ()
     if kind == "piecewise" and deviation > 0:
         z = np.clip((shown - mean) / deviation, -CLIP, CLIP)
-        quantiles = np.unique(np.quantile(z, np.linspace(0, 1, PIECES + 1)))
+        pieces = min(max(len(column) // ROWS_PER_PIECE, FEWEST_PIECES), MOST_PIECES)
+        cuts = _cuts(z, pieces)
         # A piece narrower than a float32 can divide by would be no number.
-        edges = tuple(map(float, quantiles[np.diff(quantiles, prepend=-np.inf) > NARROWEST]))
+        edges = tuple(map(float, cuts[np.diff(cuts, prepend=-np.inf) > NARROWEST]))
     return Number(column.name, unit, mean, deviation, missing, edges, scale, low, high, fill)
+
+
+def _cuts(values: np.ndarray, pieces: int) -> np.ndarray:
+    """Where up to `pieces` pieces begin and end, ascending: the quantiles, but that no one value takes more
+    than a piece's share, or the many zeros of a count would leave no pieces for what is not zero."""
+    known, counts = np.unique(values, return_counts=True)
+    if len(known) <= pieces + 1:
+        return known
+    weights = counts.astype(float)
+    for _ in range(CAPPED):
+        weights = np.minimum(weights, weights.sum() / pieces)
+    reached = np.cumsum(weights) / weights.sum()
+    inner = np.minimum(np.searchsorted(reached, np.arange(1, pieces) / pieces), len(known) - 1)
+    return np.unique(np.concatenate([known[:1], known[inner], known[-1:]]))
 
 
 def _shown(values: np.ndarray, scale: str, unit: float) -> np.ndarray:

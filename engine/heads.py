@@ -23,7 +23,7 @@ from engine.models.parameters import (
     label_of,
     together,
 )
-from engine.training import TRAIN, VALID
+from engine.splits import TRAIN, VALID
 
 PENALTY = 1e-3
 """L2 on the new column, per user."""

@@ -17,12 +17,12 @@ import numpy as np
 import optax
 from flax import nnx
 
-from engine.batches import Batch, Batches, class_weights, epochs_of, gather, tiles
+from engine.batches import Batch, Batches, class_weights, epochs_of, gather, stacked, tiles
 from engine.calibration import METHODS, calibrate
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of, skeleton
 from engine.models.dropout import fold, stream
-from engine.models.ensemble import each_logits
+from engine.models.ensemble import each_logits, own_logits
 from engine.models.parameters import (
     CHANNEL_SCALE,
     LOGIT_BIAS,
@@ -32,21 +32,22 @@ from engine.models.parameters import (
     scale_sequences,
     unflatten,
 )
-
-TRAIN, VALID, TEST = 0, 1, 2
+from engine.splits import TRAIN, VALID, held_out
 
 OPTIMIZERS = {"adam": 0.001, "adamw": 0.001, "sgd": 0.02}
 SCHEDULES = ("constant", "cosine")
 MOMENTUM = 0.9
+PRIOR = 0.03
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSpec:
-    """How to train. `learning_rate=None` means the optimizer's default; the schedule `cosine` lets it fall to
-    nothing over all `epochs`. `patience` counts epochs without a better validation loss. `class_weight` from
-    0 (every user counts the same) to 1 (every label does); `label_smoothing` is the share of a label's weight
-    that is spread over all labels. `calibration` is
-    fitted on the validation users at the end. Raises EngineError for a setting out of range."""
+    """How to train. `learning_rate=None` means the optimizer's default, `weight_decay=None` PRIOR times
+    the inputs over the rows, as the best ridge is the larger the more there is to fit with less; the schedule `cosine` lets the
+    rate fall to nothing over all `epochs`. `patience` counts epochs without a better validation loss.
+    `class_weight` from 0 (every user counts the same) to 1 (every label does); `label_smoothing` is the share
+    of a label's weight that is spread over all labels. `calibration` is fitted at the end, on who judges
+    (engine.splits). Raises EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -54,7 +55,7 @@ class TrainingSpec:
     batch_size: int = 256
     patience: int = 15
     seed: int = 0
-    weight_decay: float = 1e-3
+    weight_decay: float | None = 1e-3
     schedule: str = "constant"
     label_smoothing: float = 0.0
     class_weight: float = 0.0
@@ -77,7 +78,8 @@ class TrainingSpec:
         _within("batch_size", self.batch_size, int, 1, 1_000_000)
         _within("patience", self.patience, int, 1, 100_000)
         _within("seed", self.seed, int, 0, 2**32 - 1)
-        _within("weight_decay", self.weight_decay, float, 0, 1)
+        if self.weight_decay is not None:
+            _within("weight_decay", self.weight_decay, float, 0, 1)
         _within("label_smoothing", self.label_smoothing, float, 0, 0.5)
         _within("class_weight", self.class_weight, float, 0, 1)
 
@@ -85,6 +87,10 @@ class TrainingSpec:
     def rate(self) -> float:
         """The learning rate in force."""
         return OPTIMIZERS[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    def decay(self, rows: int, inputs: int) -> float:
+        """The weight decay in force where so many rows with so many encoded inputs are learnt from."""
+        return min(1.0, PRIOR * inputs / rows) if self.weight_decay is None else self.weight_decay
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,22 +123,6 @@ class Trained:
     cancelled: bool
 
 
-def split(
-    users: np.ndarray, seed: int, shares: tuple[float, float, float] = (0.70, 0.15, 0.15)
-) -> np.ndarray:
-    """Which part (0 train, 1 validation, 2 test) each user is in: int8[n].
-
-    By a hash of user and seed, so that a user's part can be computed again, whoever else is there.
-    """
-    if min(shares) < 0 or not math.isclose(sum(shares), 1):
-        raise EngineError(f"The shares of training, validation and test must add up to 1; they are {shares}.")
-    drawn = _hash(users.astype(np.int64).view(np.uint64) ^ _hash(np.array([seed], np.uint64)))
-    # The upper 53 bits make an exact double in [0, 1).
-    share = (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    parts: np.ndarray = np.digitize(share, np.cumsum(shares)[:2]).astype(np.int8)
-    return parts
-
-
 def train(
     kind: str,
     inputs: Inputs,
@@ -144,42 +134,45 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     start: Mapping[str, np.ndarray] | None = None,
+    users: np.ndarray | None = None,
 ) -> Trained:
     """Train a model of `kind` on users with a label (>= 0), and keep the parameters of its best epoch.
 
-    `labels` int[n] (-1 for none), `parts` int8[n] as `split` gives. `cancelled` is asked after every epoch;
+    `labels` int[n] (-1 for none), `parts` int8[n] as `split` gives, EARLIER added for rows of an earlier
+    cutoff; `users` int[n] says whose rows they are (by default each is somebody else), as the members of an
+    ensemble leave out other users each (engine.splits). `cancelled` is asked after every epoch;
     the best epoch so far is then the result. `start` are parameters to go on from, by name as a model holds
     them; they count as epoch 0, so that going on never makes validation worse. Raises EngineError for inputs
     that do not fit each other or leave nothing to learn from.
     """
     began = time.perf_counter()
     model = kind_of(kind)
-    rows = {part: np.flatnonzero((parts == part) & (labels >= 0)) for part in (TRAIN, VALID)}
-    _check(model, inputs, labels, rows, n_labels)
+    _check(model, inputs, labels, parts, n_labels)
     complete = complete_options(kind, options)
-    sequences, scale = _scaled(model, inputs, rows[TRAIN], start)
+    known = np.arange(len(labels)) if users is None else users
+    held = held_out(parts, labels >= 0, known, spec.seed, complete.get("members", 1))
+    sequences, scale = _scaled(model, inputs, held.learners, start)
     features = inputs.features if model.reads_features else None
     width = 0 if features is None else features.shape[1]
     bins, channels = (0, 0) if sequences is None else sequences.shape[1:]
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
     graph, abstract = skeleton(kind, **shape, options=complete)
-    per_epoch = -(-len(rows[TRAIN]) // spec.batch_size)
+    per_epoch = -(-len(held.learners) // spec.batch_size)
     steps = _steps(
         graph,
         spec.optimizer,
         spec.rate,
-        spec.weight_decay,
+        spec.decay(len(held.learners), width),
         spec.label_smoothing,
         spec.epochs * per_epoch if spec.schedule == "cosine" else None,
     )
     key = stream(spec.seed)
-    weights = class_weights(labels[rows[TRAIN]], n_labels, spec.class_weight)
-    train_set, held_out = (
-        gather(features, sequences, labels, weights, rows[part]) for part in (TRAIN, VALID)
-    )
+    weights = class_weights(labels[held.learners], n_labels, spec.class_weight)
+    train_set = gather(features, sequences, labels, weights, held.learners, held.counts)
+    judging = stacked([gather(features, sequences, labels, weights, rows) for rows in held.judges])
     epochs = epochs_of(train_set, spec.batch_size, spec.seed, scanned=model.scanned)
-    valid_set = jax.device_put(list(tiles(held_out, sequences is not None)))
-    valid_weight = float(held_out[3].sum())
+    valid_set = jax.device_put(list(tiles(judging, sequences is not None)))
+    train_weight, valid_weight = float(train_set[3].sum()), float(judging[3].sum())
     batches = next(epochs)
     with steps.compiling(abstract, batches, valid_set, key):
         if start is None:
@@ -197,7 +190,7 @@ def train(
         validated = steps.losses(state[0], valid_set)
         # The next epoch is shuffled while XLA still computes this one.
         batches = next(epochs)
-        loss = sum(map(float, losses)) / float(train_set[3].sum())
+        loss = sum(map(float, losses)) / train_weight
         history.append(Epoch(epoch, loss, sum(map(float, validated)) / valid_weight))
         if on_epoch is not None:
             on_epoch(history[-1])
@@ -212,8 +205,9 @@ def train(
         raise EngineError(
             f"The loss was not a number at learning rate {spec.rate:g}: choose a smaller learning_rate."
         )
-    given = steps.logits(unflatten(parameters, best), valid_set)[: len(rows[VALID])]
-    fitted = calibrate(given, labels[rows[VALID]], spec.calibration)
+    said = steps.logits(unflatten(parameters, best), valid_set)
+    given = np.concatenate([own[: len(rows)] for own, rows in zip(said, held.judges, strict=True)])
+    fitted = calibrate(given, labels[np.concatenate(held.judges)], spec.calibration)
     best |= {LOGIT_SCALE: np.array([fitted.scale]), LOGIT_BIAS: fitted.bias}
     if scale is not None:
         best[CHANNEL_SCALE] = scale
@@ -233,11 +227,13 @@ class _Steps:
             features, sequences, labels, weights = batch
             said = each_logits(nnx.merge(graph, parameters), features, sequences, key)
             wanted = optax.smooth_labels(jax.nn.one_hot(labels, said.shape[-1]), smoothing)
-            losses = optax.softmax_cross_entropy(said, wanted[None])
-            return jnp.sum(jnp.mean(losses, axis=0) * weights) / jnp.sum(weights)
+            lost = jnp.sum(optax.softmax_cross_entropy(said, wanted[None]) * weights.T, axis=1)
+            # A small batch may hold nobody that a member learns from.
+            counted = jnp.maximum(jnp.sum(weights, axis=0), np.finfo(np.float32).tiny)
+            return jnp.mean(lost / counted), jnp.sum(lost)
 
         def logits(parameters: Any, batch: Batch) -> Any:
-            return nnx.merge(graph, parameters)(batch[0], batch[1], None)
+            return own_logits(nnx.merge(graph, parameters), batch[0], batch[1])
 
         def total(parameters: Any, batch: Batch) -> Any:
             lost = optax.softmax_cross_entropy_with_integer_labels(logits(parameters, batch), batch[2])
@@ -246,9 +242,9 @@ class _Steps:
         def step(state: State, batch: Batch, key: Any, number: Any) -> tuple[State, Any]:
             parameters, moments = state
             key = fold(key, number)
-            loss, gradients = jax.value_and_grad(mean)(parameters, batch, key)
+            gradients, lost = jax.grad(mean, has_aux=True)(parameters, batch, key)
             updates, moments = optimizer.update(gradients, moments, parameters)
-            return (optax.apply_updates(parameters, updates), moments), loss * jnp.sum(batch[3])
+            return (optax.apply_updates(parameters, updates), moments), lost
 
         def scan(state: State, batches: Batch, key: Any, epoch: Any) -> tuple[State, Any]:
             drawn = fold(key, epoch)
@@ -303,8 +299,8 @@ class _Steps:
         return state, losses
 
     def logits(self, parameters: Any, tiles: list[Batch]) -> np.ndarray:
-        """The logits float32[users, labels] over all tiles, padding included."""
-        return np.concatenate([np.asarray(self._logits(parameters, batch)) for batch in tiles])
+        """What each member says of its own rows, float32[members, rows, labels], padding included."""
+        return np.concatenate([np.asarray(self._logits(parameters, batch)) for batch in tiles], axis=1)
 
     def losses(self, parameters: Any, tiles: list[Batch]) -> list[Any]:
         """The sum of the users' losses in each tile, perhaps not ready yet."""
@@ -344,9 +340,7 @@ def _scaled(
     return scale_sequences(inputs.sequences, scale), scale
 
 
-def _check(
-    model: Kind, inputs: Inputs, labels: np.ndarray, rows: dict[int, np.ndarray], n_labels: int
-) -> None:
+def _check(model: Kind, inputs: Inputs, labels: np.ndarray, parts: np.ndarray, n_labels: int) -> None:
     n = len(labels)
     read = {
         "features": (model.reads_features, 2, inputs.features),
@@ -363,9 +357,9 @@ def _check(
     if n_labels < 2 or (n and labels.max() >= n_labels):
         raise EngineError(f"There must be two labels or more, and every label below {n_labels}.")
     for part, name in ((TRAIN, "training"), (VALID, "validation")):
-        if not len(rows[part]):
+        if not ((parts == part) & (labels >= 0)).any():
             raise EngineError(f"There is no labelled user to use for {name}: more users are needed.")
-    if len(np.unique(labels[rows[TRAIN]])) < 2:
+    if len(np.unique(labels[(parts == TRAIN) & (labels >= 0)])) < 2:
         raise EngineError(
             "All training users hold the same label, there is nothing to learn: change label or cutoff."
         )
@@ -378,11 +372,3 @@ def _within(name: str, value: Any, kind: type, least: float, most: float) -> Non
         raise EngineError(
             f"The training setting {name} must be {whole}from {least:g} to {most:g}; it is {value!r}."
         )
-
-
-def _hash(values: np.ndarray) -> np.ndarray:
-    """SplitMix64's finaliser over uint64 (Steele, Lea, Flood 2014)."""
-    mixed = values + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))

@@ -46,7 +46,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             False,
             4096,
             {"hidden": (64, 32), "dropout": 0.4, "members": 4},
-            {"learning_rate": 5e-4},
+            {"learning_rate": 5e-4, "weight_decay": None},
             "piecewise",
         ),
         "cnn": Kind(
@@ -73,7 +73,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             True,
             1024,
             {"hidden": (64, 32), "filters": (16, 32), "width": 4, "dropout": 0.4, "members": 4},
-            {"patience": 8},
+            {"patience": 8, "weight_decay": None},
             "piecewise",
         ),
     }

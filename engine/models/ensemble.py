@@ -15,7 +15,8 @@ from engine.models.dropout import fold
 class Ensemble(nnx.Module):
     """Networks that differ in their first parameters and their dropout (Lakshminarayanan et al. 2017).
 
-    They meet the same batches and stop together, at the epoch that is best for their mean.
+    They meet the same batches, each but its own fold's users (engine.splits), and stop together, at the epoch
+    that is best by what each says of those.
     """
 
     def __init__(self, members: Sequence[nnx.Module]) -> None:
@@ -37,6 +38,14 @@ class Ensemble(nnx.Module):
         logits: jax.Array = jax.vmap(one)(stacked, keys)
         return logits
 
+    def own(self, features: jax.Array | None, sequences: jax.Array | None) -> jax.Array:
+        """As `each`, but every member reads rows of its own: [members, n, ...]."""
+        graph, stacked = nnx.split(self.members)
+        logits: jax.Array = jax.vmap(lambda state, *read: nnx.merge(graph, state)(*read, None))(
+            stacked, features, sequences
+        )
+        return logits
+
     def __call__(
         self, features: jax.Array | None, sequences: jax.Array | None = None, key: jax.Array | None = None
     ) -> jax.Array:
@@ -52,4 +61,13 @@ def each_logits(
     if isinstance(network, Ensemble):
         return network.each(features, sequences, key)
     alone: jax.Array = network(features, sequences, key)
+    return alone[None]
+
+
+def own_logits(network: nnx.Module, features: jax.Array | None, sequences: jax.Array | None) -> jax.Array:
+    """What each member of a network says of its own rows, float32[members, n, labels], of arrays
+    [members, n, ...]."""
+    if isinstance(network, Ensemble):
+        return network.own(features, sequences)
+    alone: jax.Array = network(*(None if read is None else read[0] for read in (features, sequences)), None)
     return alone[None]

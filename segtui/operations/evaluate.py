@@ -13,13 +13,14 @@ import polars as pl
 from db import log
 from engine.labels import apply_outcome, future_value
 from engine.schema import canonical
+from engine.splits import TEST, split
 from segtui.operations.compilation import use_cache
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
-from segtui.operations.tasks import TEST, TRAIN, latest_cutoff
+from segtui.operations.tasks import latest_cutoff
 from segtui.operations.times import day
 
 if TYPE_CHECKING:
@@ -221,12 +222,10 @@ def _learnt(
     s: Session, body: dict[str, Any], model: Model, evidence: Evidence
 ) -> tuple[Sample, np.ndarray, np.ndarray]:
     """What the model was fitted on, the users its training saw, and all that were known at its cutoff."""
-    from engine.training import split
-
     known = _sample(s, model, _upto(evidence, body["position"]), int(model.policy["cutoff"]))
     users = known.frame["user"].to_numpy()
     parts = split(users, int(model.policy["seed"]))
-    return known.only(parts == TRAIN), users[parts != TEST], users
+    return known.only(parts != TEST), users[parts != TEST], users
 
 
 def _chosen(found: Definitions, model: str | None) -> dict[str, Any]:

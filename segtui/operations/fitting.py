@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from engine.splits import EARLIER, TRAIN
 from segtui.operations.errors import OperationError
 from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, never, quiet
-from segtui.operations.tasks import TRAIN, Task
+from segtui.operations.tasks import Task
 
 if TYPE_CHECKING:
     from engine.encoding import Encoder
@@ -92,13 +93,14 @@ def fit(task: Task, recipe: Recipe, watch: Watch) -> tuple[Model, Trained, dict[
         kind,
         Inputs(encoder.transform(pl.concat([task.frame, *(each.frame for each in task.earlier)])), binned),
         np.concatenate([task.targets, *(each.targets for each in task.earlier)]),
-        np.concatenate([parts, *(np.full(len(each.users), TRAIN, parts.dtype) for each in task.earlier)]),
+        np.concatenate([parts, *(each.parts + EARLIER for each in task.earlier)]),
         len(task.labels),
         training,
         on_epoch=lambda epoch: watch.epoch(epoch, training.epochs),
         cancelled=watch.cancelled,
         options=recipe.structure,
         start=None if recipe.start is None else recipe.start.parameters,
+        users=np.concatenate([task.users, *(each.users for each in task.earlier)]),
     )
     policy = task.policy | {
         "segmentation": task.segmentation,

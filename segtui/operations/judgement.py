@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from engine.schema import canonical
+from engine.splits import TEST, split
 from segtui.operations.deciders import Evidence, ModelDecider
-from segtui.operations.tasks import TEST, TRAIN, Task
+from segtui.operations.tasks import Task
 
 if TYPE_CHECKING:
     from engine.model import Model
@@ -43,7 +44,7 @@ def judge(model: Model, task: Task) -> dict[str, Any]:
     given = probabilities(model, test.frame, task.evidence, task.as_of)
     return {
         "test": metrics(test.labels, given, test.value, task.labels),
-        "baselines": baselines(everyone.only(task.parts == TRAIN), test, task.labels),
+        "baselines": baselines(everyone.only(task.parts != TEST), test, task.labels),
     }
 
 
@@ -111,8 +112,6 @@ def _another_question(current: Model, called: str, model: Model) -> str | None:
 
 def _unseen(current: Model, task: Task) -> np.ndarray:
     """bool[users]: who is not among those the current model learnt from or was chosen by."""
-    from engine.training import split
-
     held_out: np.ndarray = split(task.users, current.policy["seed"]) == TEST
     cutoff = current.policy.get("cutoff")
     if cutoff is None:

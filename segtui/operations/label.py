@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from db.store import Transaction
+from engine.splits import split
 from segtui.operations.deciders import Evidence, load_model, model_decider
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.edits import EditRun
@@ -251,7 +252,6 @@ def _examples(
 def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> Grown:
     """The model with a label more, learnt from what is known of everyone now."""
     from engine.heads import grow
-    from engine.training import split
 
     decider = model_decider(s.store, digest)
     model, now = decider.artefact, s.require_as_of()

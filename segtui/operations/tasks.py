@@ -13,6 +13,7 @@ import polars as pl
 from engine.features import FeatureSpec, features, latest_attributes
 from engine.labels import OUTCOMES, apply_outcome, future_value, given_labels, outcome_labels
 from engine.schema import canonical
+from engine.splits import TEST, TRAIN, split
 from engine.ticks import Ticks
 from segtui.operations import words
 from segtui.operations.deciders import Evidence
@@ -28,15 +29,16 @@ HORIZONS = (7, 14, 30, 60, 90, 120, 180, 270, 365, 540, 730)
 """Days that a refusal tries, to name one that would do."""
 MOST_NAMED = 8
 LONGEST_NAMED = 30
-TRAIN, VALID, TEST = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """An earlier cutoff to learn from as well: training users known by then, and what they did after it."""
+    """An earlier cutoff to learn from as well: who was known by then, their parts (no test users), and what
+    they did after it."""
 
     as_of: int
     users: np.ndarray
+    parts: np.ndarray
     targets: np.ndarray
     frame: pl.DataFrame
 
@@ -194,8 +196,6 @@ class _History:
 
     def outcomes(self, at: int, horizon: int) -> _Outcomes:
         """Who was known at `at`, and what they did within `horizon` days."""
-        from engine.training import split
-
         until = self.s.ticks.days_before(at, -horizon)
         past = self.events.filter(pl.col("occurred_at") < at)
         who = self.identity.at(at)
@@ -211,17 +211,17 @@ class _History:
         evidence: Evidence,
         spec: FeatureSpec,
     ) -> Iterator[Origin]:
-        """The training users at up to `number` cutoffs before that of `latest`, while anyone was known."""
+        """All but the test users at up to `number` cutoffs before the `latest`, while anyone was known."""
         ticks, step = self.s.ticks, max(1, latest.horizon // 3)
         for back in range(1, number + 1):
             at = ticks.at_or_before(ticks.days_before(latest.at, back * step))
             found = self.outcomes(at, latest.horizon)
-            learners = found.parts == TRAIN
+            learners = found.parts != TEST
             if not learners.any():
                 return
             targets = apply_outcome(self.policy, found.done, thresholds)
-            users = found.users[learners]
-            yield Origin(at, users, targets[learners], evidence.features(at, spec, users))
+            users, parts = found.users[learners], found.parts[learners]
+            yield Origin(at, users, parts, targets[learners], evidence.features(at, spec, users))
 
     def problem(self, found: _Outcomes) -> str | None:
         """Why nothing can be learnt from these, as the beginning of a sentence; None where it can."""
@@ -281,8 +281,6 @@ def given_task(s: Session, label: str, segmentation: str, seed: int, choice: Cho
 
     Raises OperationError where nobody carries it, or its values are too many or too rare.
     """
-    from engine.training import split
-
     with s.store.reading():
         at = s.require_as_of()
         events, identity, position = s.events(before=at), s.identity(), s.store.head()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.labels import OUTCOMES
+from engine.splits import TEST
 from segtui.operations import words
 from segtui.operations.automatic import AUTO, BUDGET, ORDER, choose
 from segtui.operations.compilation import use_cache
@@ -22,7 +23,7 @@ from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
 from segtui.operations.session import Session
-from segtui.operations.tasks import TEST, Task, given_task, outcome_task
+from segtui.operations.tasks import Task, given_task, outcome_task
 from segtui.operations.times import iso_or_none, parse_days
 from segtui.operations.twin import Twin, window
 from segtui.operations.warm import Warm

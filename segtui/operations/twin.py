@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.labels import apply_outcome
+from engine.splits import TEST
 from segtui.operations.fitting import Recipe, Watch, fit
 from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
-from segtui.operations.tasks import TEST, TRAIN, Task, earlier_task
+from segtui.operations.tasks import Task, earlier_task
 from segtui.operations.times import iso_or_none
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Twin:
         labels = apply_outcome(task.policy["label"], task.outcomes, before.thresholds)[new]
         judged = Sample(frame, labels, None if task.value is None else task.value[new])
         given = probabilities(model, frame, task.evidence, task.as_of)
-        learnt = Sample(before.frame, before.targets, before.value).only(before.parts == TRAIN)
+        learnt = Sample(before.frame, before.targets, before.value).only(before.parts != TEST)
         newcomers = int((~np.isin(users, before.users)).sum())
         return {
             "cutoff": iso_or_none(before.cutoff, self._s.ticks.zone),

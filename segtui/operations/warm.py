@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from engine.labels import apply_outcome
+from engine.splits import TEST, TRAIN
 from segtui.operations.deciders import load_model
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
@@ -19,7 +20,7 @@ from segtui.operations.judgement import probabilities
 from segtui.operations.preparing import Choice
 from segtui.operations.session import Session
 from segtui.operations.settings import training_settings
-from segtui.operations.tasks import TEST, TRAIN, Origin, Task, outcome_task
+from segtui.operations.tasks import Origin, Task, outcome_task
 from segtui.operations.times import day
 from segtui.operations.twin import window
 
@@ -89,6 +90,7 @@ class Warm:
         return Origin(
             self.old.as_of,
             self.old.users[rows],
+            self.old.parts[rows],
             self._targets(self.old, thresholds)[rows],
             self.old.frame[rows],
         )

@@ -33,7 +33,8 @@ from engine.model import Model
 from engine.models import KINDS, build
 from engine.replay import CHANGES, frames
 from engine.scoring import Scorer
-from engine.training import TRAIN, VALID, Inputs, TrainingSpec, train
+from engine.splits import TRAIN, VALID
+from engine.training import Inputs, TrainingSpec, train
 
 CONSOLE = Console(width=130)
 BATCH = 256

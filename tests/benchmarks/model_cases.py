@@ -12,8 +12,8 @@ from engine.features import FeatureSpec, features, spec_for
 from engine.labels import apply_outcome, future_value, given_labels, value_labels
 from engine.schema import ATTRIBUTES, EVENTS
 from engine.sequences import SequenceSpec, sequence_spec_for, sequences
+from engine.splits import EARLIER, TEST, TRAIN, split
 from engine.starter import VALUE_LABELS
-from engine.training import TEST, TRAIN, split
 from segtui.simulator import simulate
 from segtui.sources import Options, read
 
@@ -72,8 +72,10 @@ class Case:
             labels, thresholds = value_labels(latest.outcomes, parts == TRAIN)
         earlier = []
         for each in self.learnt[1:]:
-            learners = each.only(split(each.users, seed, self.shares) == TRAIN)
-            earlier.append((learners, apply_outcome("future_value", learners.outcomes, thresholds)))
+            own = split(each.users, seed, self.shares)
+            known = each.only(own != TEST)
+            targets = apply_outcome("future_value", known.outcomes, thresholds)
+            earlier.append((known, targets, own[own != TEST] + EARLIER))
         if self.judged is None:
             test, truth = latest.only(parts == TEST), labels[parts == TEST]
         else:
@@ -85,15 +87,15 @@ class Case:
 
 @dataclass
 class Split:
-    """`parts` and `labels` are of the `latest` users; `earlier` holds training users and labels by cutoff;
-    `truth` are the labels of `test`."""
+    """`parts` and `labels` are of the `latest` users; `earlier` holds by cutoff all but the test users, their
+    labels and parts; `truth` are the labels of `test`."""
 
     case: Case
     seed: int
     latest: Snapshot
     parts: np.ndarray
     labels: np.ndarray
-    earlier: list[tuple[Snapshot, np.ndarray]]
+    earlier: list[tuple[Snapshot, np.ndarray, np.ndarray]]
     test: Snapshot
     truth: np.ndarray
 

@@ -13,7 +13,8 @@ from engine.evaluation import MONETARY, Sample, plain_models
 from engine.model import Model
 from engine.models import KINDS
 from engine.scoring import Scorer
-from engine.training import TRAIN, VALID, Inputs, TrainingSpec, train
+from engine.splits import EARLIER, TEST, TRAIN, VALID
+from engine.training import Inputs, TrainingSpec, train
 
 # LightGBM's small search; the rounds of each are chosen on the validation users, as our epochs are.
 LEAVES = (4, 8, 16)
@@ -22,8 +23,8 @@ LEAST_IN_LEAF = (20, 100)
 
 def plain(split):
     """Majority, recency and frequency, RFM quintiles, logistic: those that `evaluate` shows."""
-    learners = split.parts == TRAIN
-    learnt = Sample(split.latest.frame.filter(pl.Series(learners)), split.labels[learners])
+    known = split.parts != TEST
+    learnt = Sample(split.latest.frame.filter(pl.Series(known)), split.labels[known])
     return plain_models(learnt, Sample(split.test.frame, split.truth), len(split.case.names))
 
 
@@ -33,7 +34,8 @@ def past_spend(split):
     if name is None:
         return None
     learnt, asked = _encoded(split, [name])
-    model = LogisticRegression().fit(learnt[split.parts == TRAIN], split.labels[split.parts == TRAIN])
+    known = split.parts != TEST
+    model = LogisticRegression().fit(learnt[known], split.labels[known])
     return model.predict_proba(asked)
 
 
@@ -43,21 +45,26 @@ def sklearn_mlp(split):
     model = MLPClassifier((64, 32), early_stopping=True, max_iter=200, random_state=split.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(learnt[split.parts == TRAIN], split.labels[split.parts == TRAIN])
+        model.fit(learnt[split.parts != TEST], split.labels[split.parts != TEST])
     return model.predict_proba(asked)
 
 
 def lightgbm(split, earlier=False):
-    """The best on the validation users of a small search, over the features as they are; with the earlier
-    cutoffs' rows too where asked for."""
+    """The best on the validation users of a small search, fitted once more on them too, over the features as
+    they are; with the earlier cutoffs' rows too where asked for."""
     import lightgbm as lgb
 
     learners, valid = split.parts == TRAIN, split.parts == VALID
     x, asked = _raw(split, split.latest.frame), _raw(split, split.test.frame)
     rows, labels = [x[learners]], [split.labels[learners]]
-    for snapshot, targets in split.earlier if earlier else ():
-        rows.append(_raw(split, snapshot.frame))
-        labels.append(targets)
+    others, theirs = [x[valid]], [split.labels[valid]]
+    for snapshot, targets, parts in split.earlier if earlier else ():
+        raw, learnt = _raw(split, snapshot.frame), parts == TRAIN + EARLIER
+        rows.append(raw[learnt])
+        labels.append(targets[learnt])
+        others.append(raw[~learnt])
+        theirs.append(targets[~learnt])
+    everybody = lgb.Dataset(np.concatenate([*rows, *others]), np.concatenate([*labels, *theirs]))
     rows = lgb.Dataset(np.concatenate(rows), np.concatenate(labels), free_raw_data=False)
     held_out = lgb.Dataset(x[valid], split.labels[valid], reference=rows, free_raw_data=False)
     found = []
@@ -80,8 +87,9 @@ def lightgbm(split, earlier=False):
             stop = lgb.early_stopping(30, verbose=False)
             model = lgb.train(settings, rows, 600, valid_sets=[held_out], callbacks=[stop])
             loss = model.best_score["valid_0"]["multi_logloss"]
-            found.append((loss, len(found), model.predict(asked, num_iteration=model.best_iteration)))
-    return min(found)[2]
+            found.append((loss, len(found), settings, model.best_iteration))
+    _, _, settings, rounds = min(found)
+    return lgb.train(settings, everybody, rounds).predict(asked)
 
 
 def ours(split, kind, earlier=True):
@@ -90,8 +98,7 @@ def ours(split, kind, earlier=True):
     if own.reads_sequences and split.latest.cells is None:
         return None
     blocks = [(split.latest, split.labels, split.parts)]
-    for snapshot, targets in split.earlier if earlier else ():
-        blocks.append((snapshot, targets, np.full(len(targets), TRAIN, np.int8)))
+    blocks += split.earlier if earlier else []
     columns = [name for name in split.latest.frame.columns if name != "user"]
     learners = split.latest.frame.filter(pl.Series(split.parts == TRAIN))
     encoder = Encoder.fit(learners, columns, kind=own.encoding)
@@ -103,6 +110,7 @@ def ours(split, kind, earlier=True):
         np.concatenate([parts for _, _, parts in blocks]),
         len(split.case.names),
         TrainingSpec(seed=split.seed, **own.training),
+        users=np.concatenate([each.users for each, _, _ in blocks]),
     )
     case = split.case
     binned = case.sequence_spec if own.reads_sequences else None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.encoding import Encoder
-from engine.encoding_columns import CLIP, MOST_CATEGORIES, PIECES, RAREST
+from engine.encoding_columns import CLIP, FEWEST_PIECES, MOST_CATEGORIES, RAREST
 from engine.errors import EngineError
 
 NUMBERS = st.none() | st.integers(-(10**12), 10**12) | st.floats(-1e12, 1e12)
@@ -127,7 +127,7 @@ def test_pieces_rise_one_after_the_other():
     encoder = Encoder.fit(frame, ["spend"], kind="piecewise")
     encoded = encoder.transform(frame)
     pieces = encoded[:, 1:]
-    assert pieces.shape[1] == PIECES
+    assert pieces.shape[1] == FEWEST_PIECES
     assert (np.diff(pieces, axis=0) >= 0).all()
     assert pieces.min() == -0.5
     assert pieces.max() == 0.5
@@ -135,15 +135,27 @@ def test_pieces_rise_one_after_the_other():
     rising = (pieces > -0.5)[:, 1:]
     assert (pieces[:, :-1][rising] > 0.4999).all()
     # Each holds an equal share of the users fitted on.
-    assert np.allclose(pieces.mean(axis=0), np.linspace(0.5, -0.5, 2 * PIECES + 1)[1::2], atol=0.01)
+    assert np.allclose(pieces.mean(axis=0), np.linspace(0.5, -0.5, 2 * FEWEST_PIECES + 1)[1::2], atol=0.01)
 
 
-def test_equal_quantiles_make_one_edge():
-    frame = pl.DataFrame({"orders": [0] * 90 + list(range(10))})
+def test_few_values_are_the_edges():
+    frame = pl.DataFrame({"orders": [0] * 90 + list(range(6)) * 2})
     encoder = Encoder.fit(frame, ["orders"], kind="piecewise")
-    edges = encoder.numbers[0].edges
-    assert len(edges) == len(set(edges)) < PIECES
-    assert encoder.width == 1 + len(edges) - 1
+    assert encoder.numbers[0].limits == pytest.approx(range(6), abs=1e-6)
+    assert encoder.width == 1 + 5
+
+
+def test_many_users_of_one_value_leave_pieces_for_the_others():
+    frame = pl.DataFrame({"orders": [0] * 900 + list(range(1, 101))})
+    edges = Encoder.fit(frame, ["orders"], kind="piecewise").numbers[0].limits
+    # What is not zero is spread over all pieces but one, as evenly as it lies.
+    assert np.diff(edges) == pytest.approx(100 / (FEWEST_PIECES - 1), abs=2)
+
+
+@pytest.mark.parametrize(("users", "pieces"), [(1000, 8), (3000, 10), (50_000, 32)])
+def test_more_users_allow_more_pieces(users, pieces):
+    frame = pl.DataFrame({"spend": np.arange(users)})
+    assert len(Encoder.fit(frame, ["spend"], kind="piecewise").numbers[0].edges) == pieces + 1
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=40), st.lists(NUMBERS, min_size=1, max_size=20))

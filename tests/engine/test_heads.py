@@ -13,7 +13,8 @@ from engine.heads import cut, grow, merged
 from engine.model import Model
 from engine.models.parameters import LABEL_OF
 from engine.scoring import Scorer
-from engine.training import Inputs, TrainingSpec, split, train
+from engine.splits import split
+from engine.training import Inputs, TrainingSpec, train
 
 NAMES = ["spend_28d", "orders_28d"]
 USERS = np.arange(1, 601)

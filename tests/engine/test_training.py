@@ -1,6 +1,7 @@
 """Training: what is learnt, when it stops, what it keeps, and what it refuses."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ from engine.models.parameters import (
     scale_sequences,
     unflatten,
 )
-from engine.training import Inputs, TrainingSpec, split, train
+from engine.splits import EARLIER, TEST, TRAIN, VALID, folds, held_out, split
+from engine.training import Inputs, TrainingSpec, train
 
 DRAW = np.random.default_rng(7)
 N = 600
@@ -117,15 +119,56 @@ def test_the_other_readers_of_sequences_learn(kind):
     assert (probabilities(trained, kind).argmax(axis=1) == LABELS)[PARTS == 2].mean() > 0.95
 
 
-def test_members_learn_as_if_alone_and_stop_together():
-    """Their gradients do not mix: each member's loss falls, and what is validated is their mean."""
-    options = {"dropout": 0.0, "members": 3}
-    trained = fit("mlp", options, epochs=6, learning_rate=0.01)
-    valid = PARTS == 1
-    loss = log_loss(LABELS[valid], probabilities(trained, "mlp", options)[valid], labels=[0, 1, 2])
-    assert abs(loss - min(epoch.valid_loss for epoch in trained.history)) < 1e-4
-    one, other, _ = trained.parameters["members/out/kernel"]
-    assert not np.allclose(one, other)
+def alone(trained, member):
+    """What one member of an ensemble says, as probabilities."""
+    own = {
+        name.removeprefix("members/"): values[member]
+        for name, values in trained.parameters.items()
+        if name.startswith("members/")
+    }
+    calibration = {name: trained.parameters[name] for name in (LOGIT_SCALE, LOGIT_BIAS)}
+    return probabilities(replace(trained, parameters=own | calibration), "mlp", {"members": 1})
+
+
+def test_members_stop_together_by_what_each_says_of_its_own_fold():
+    trained = fit("mlp", {"dropout": 0.0, "members": 3}, epochs=6, learning_rate=0.01)
+    fold, known = folds(np.arange(N), 0, 6), PARTS < TEST
+    lost = []
+    for member in range(3):
+        judging = known & (fold == member)
+        said = alone(trained, member)[judging]
+        lost.append(-np.log(said[np.arange(len(said)), LABELS[judging]]))
+    assert abs(np.concatenate(lost).mean() - min(epoch.valid_loss for epoch in trained.history)) < 1e-4
+
+
+def test_a_member_learns_nothing_of_its_own_fold():
+    """Whatever its users are like, the member that leaves them out becomes the same; the others do not."""
+    left_out = (folds(np.arange(N), 0, 6) == 1) & (PARTS < TEST)
+    turned = np.where(left_out[:, None], -FEATURES, FEATURES)
+    first, other = (
+        fit("mlp", {"members": 3}, epochs=1, inputs=Inputs(each)).parameters["members/out/kernel"]
+        for each in (FEATURES, turned)
+    )
+    same = [np.allclose(one, two, atol=1e-7) for one, two in zip(first, other, strict=True)]
+    assert same == [False, True, False]
+
+
+def test_rows_of_one_user_are_in_one_fold():
+    """Else an earlier cutoff's row would tell a member what it is judged on."""
+    parts, users = np.concatenate([PARTS, PARTS + EARLIER]), np.tile(np.arange(N), 2)
+    held = held_out(parts, np.ones(2 * N, bool), users, 0, 4)
+    for member, judges in enumerate(held.judges):
+        assert len(judges)
+        assert (parts[judges] < EARLIER).all()
+        assert not np.isin(users[judges], users[held.learners[held.counts[:, member]]]).any()
+    assert not (parts[held.learners] % EARLIER == TEST).any()
+
+
+def test_one_network_learns_from_training_users_alone():
+    parts, users = np.concatenate([PARTS, PARTS + EARLIER]), np.tile(np.arange(N), 2)
+    held = held_out(parts, np.ones(2 * N, bool), users, 0, 1)
+    assert (parts[held.learners] % EARLIER == TRAIN).all()
+    assert np.array_equal(held.judges[0], np.flatnonzero(parts == VALID))
 
 
 def test_logistic_reaches_what_scikit_learn_reaches():
@@ -148,9 +191,10 @@ def test_the_same_seed_gives_the_same_bits(kind):
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "gru", "fused"])
 def test_the_reported_losses_are_those_of_the_parameters(kind):
-    trained = fit(kind, {"dropout": 0.0}, epochs=4, learning_rate=0.01)
+    options = {"dropout": 0.0, "members": 1}
+    trained = fit(kind, options, epochs=4, learning_rate=0.01)
     valid = PARTS == 1
-    loss = log_loss(LABELS[valid], probabilities(trained, kind)[valid], labels=[0, 1, 2])
+    loss = log_loss(LABELS[valid], probabilities(trained, kind, options)[valid], labels=[0, 1, 2])
     best = min(epoch.valid_loss for epoch in trained.history)
     assert abs(loss - best) < 1e-4
     assert trained.history[trained.best_epoch - 1].valid_loss == best
@@ -253,8 +297,10 @@ def test_a_cosine_ends_at_rest():
 
 def test_what_class_weights_did_is_undone_by_calibration():
     rare = np.where((LABELS == 2) & (np.arange(N) % 5 > 0), 1, LABELS)
-    trained = fit(labels=rare, class_weight=1.0, calibration="vector", epochs=10, learning_rate=0.01)
-    logits = np.log(probabilities(trained))
+    options = {"members": 1}
+    settings = {"labels": rare, "class_weight": 1.0, "calibration": "vector"}
+    trained = fit("mlp", options, epochs=10, learning_rate=0.01, **settings)
+    logits = np.log(probabilities(trained, "mlp", options))
     logits = logits * trained.parameters[LOGIT_SCALE] + trained.parameters[LOGIT_BIAS]
     calibrated = softmax(logits, axis=1)
     shares = np.bincount(rare[PARTS == 1]) / (PARTS == 1).sum()

@@ -10,7 +10,7 @@ from db import log
 from db.store import Store
 from engine.errors import EngineError
 from engine.evaluation import losses
-from engine.training import split
+from engine.splits import TEST, split
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import compare as side_by_side
@@ -24,7 +24,7 @@ from segtui.operations.segment import define, retire
 from segtui.operations.segments import segments
 from segtui.operations.session import open_session
 from segtui.operations.settings import training_settings
-from segtui.operations.tasks import TEST, outcome_task
+from segtui.operations.tasks import outcome_task
 from segtui.operations.train import train
 from segtui.operations.verify import verify
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.labels import apply_outcome, future_value
-from engine.training import split
+from engine.splits import split
 from segtui.operations.session import open_session
 from segtui.operations.tasks import outcome_task
 from segtui.operations.times import parse_time
