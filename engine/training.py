@@ -43,11 +43,11 @@ PRIOR = 0.03
 @dataclasses.dataclass(frozen=True)
 class TrainingSpec:
     """How to train. `learning_rate=None` means the optimizer's default, `weight_decay=None` PRIOR times
-    the inputs over the rows, as the best ridge is the larger the more there is to fit with less; the schedule `cosine` lets the
-    rate fall to nothing over all `epochs`. `patience` counts epochs without a better validation loss.
-    `class_weight` from 0 (every user counts the same) to 1 (every label does); `label_smoothing` is the share
-    of a label's weight that is spread over all labels. `calibration` is fitted at the end, on who judges
-    (engine.splits). Raises EngineError for a setting out of range."""
+    the inputs over the rows, as the best ridge is the larger the more there is to fit with less; the schedule
+    `cosine` lets the rate fall to nothing over all `epochs`. `patience` counts epochs without a better
+    validation loss. `class_weight` from 0 (every user counts the same) to 1 (every label does);
+    `label_smoothing` is the share of a label's weight that is spread over all labels. `calibration` is fitted
+    at the end, on who judges (engine.splits). Raises EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
