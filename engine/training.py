@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from scipy.special import log_softmax
 
 from engine.batches import Batch, Batches, class_weights, epochs_of, gather, stacked, tiles
 from engine.calibration import METHODS, calibrate
@@ -113,9 +114,12 @@ class Epoch:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """The parameters of the best epoch by name, what every epoch gave, and whether it was cancelled."""
+    """The parameters of the best epoch by name, what every epoch gave, and whether it was cancelled. `losses`
+    float64[n] are, calibrated, of the rows that judged (of an ensemble: the member that left them out), NaN
+    of all others."""
 
     parameters: dict[str, np.ndarray]
+    losses: np.ndarray
     history: list[Epoch]
     epochs: int
     best_epoch: int
@@ -207,11 +211,15 @@ def train(
         )
     said = steps.logits(unflatten(parameters, best), valid_set)
     given = np.concatenate([own[: len(rows)] for own, rows in zip(said, held.judges, strict=True)])
-    fitted = calibrate(given, labels[np.concatenate(held.judges)], spec.calibration)
+    judges = np.concatenate(held.judges)
+    fitted = calibrate(given, labels[judges], spec.calibration)
+    judged = np.full(len(labels), np.nan)
+    chances = log_softmax(given.astype(np.float64) * fitted.scale + fitted.bias, axis=1)
+    judged[judges] = -chances[np.arange(len(judges)), labels[judges]]
     best |= {LOGIT_SCALE: np.array([fitted.scale]), LOGIT_BIAS: fitted.bias}
     if scale is not None:
         best[CHANNEL_SCALE] = scale
-    return Trained(best, history, len(history), best_epoch, time.perf_counter() - began, stopped)
+    return Trained(best, judged, history, len(history), best_epoch, time.perf_counter() - began, stopped)
 
 
 State = tuple[Any, Any]

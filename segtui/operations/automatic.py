@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from segtui.operations.fitting import Recipe, Watch, fit
 from segtui.operations.tasks import Task
 
@@ -39,17 +41,19 @@ def choose(
     watch: Watch,
     clock: Callable[[], float] = time.monotonic,
 ) -> Chosen:
-    """Fits every kind that `task` allows, in ORDER, and takes the one of least validation loss.
+    """Fits every kind that `task` allows, in ORDER, and takes the one of least loss on the validation users
+    that judged every kind.
 
-    The test users play no part. After `budget` seconds the kind at work keeps its best epoch so far and no
-    other begins; the first always gets an epoch.
+    The test users play no part. Of an ensemble each user was judged by the one member that left it out, so
+    what the mean gains is not counted. After `budget` seconds the kind at work keeps its best epoch so far and
+    no other begins; the first always gets an epoch.
     """
     began = clock()
 
     def over() -> bool:
         return clock() - began >= budget
 
-    tried: list[tuple[float, Chosen]] = []
+    tried: list[Chosen] = []
     lines: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     for kind in ORDER:
@@ -62,20 +66,21 @@ def choose(
         recipe, start = recipe_of(kind), clock()
         own = replace(watch, cancelled=lambda: watch.cancelled() or over(), doing=f"{kind}, ")
         model, fitted, preparation = fit(task, recipe, own)
-        loss = fitted.history[fitted.best_epoch - 1].valid_loss
         lines.append(
             {
                 "kind": kind,
-                "valid_loss": round(loss, 6),
                 "epochs": fitted.epochs,
                 "finished": not fitted.cancelled,
                 "seconds": round(clock() - start, 3),
             }
         )
-        tried.append((loss, Chosen(recipe, model, fitted, preparation, {})))
+        tried.append(Chosen(recipe, model, fitted, preparation, {}))
         if watch.cancelled():
             break
-    _, best = min(tried, key=lambda each: each[0])
+    losses = np.stack([each.fitted.losses for each in tried])
+    found = losses[:, np.isfinite(losses).all(axis=0)].mean(axis=1)
+    best = tried[int(found.argmin())]
+    lines = [line | {"valid_loss": round(float(loss), 6)} for line, loss in zip(lines, found, strict=True)]
     why = f"{best.recipe.kind} has the least validation loss of " + ", ".join(
         f"{line['kind']} {line['valid_loss']:.4f}" for line in lines
     )

@@ -1,5 +1,4 @@
-"""Going on from the current model: what is new, a sample of what it learnt from, and that nothing is
-forgotten."""
+"""Going on from the current model: what is new, what it learnt from, and that nothing is forgotten."""
 
 from __future__ import annotations
 
@@ -27,8 +26,6 @@ from segtui.operations.twin import window
 if TYPE_CHECKING:
     from engine.model import Model
 
-REPLAYED = 0.25
-"""The share of its former training users that a model sees again as they were."""
 SETTINGS = {"epochs": "20", "patience": "3"}
 """Few epochs: what is learnt already needs none."""
 
@@ -78,15 +75,13 @@ class Warm:
                 f"{day(known['cutoff'], zone)}, asked for are those after {day(new.as_of, zone)}."
             )
         self.old = outcome_task(s, policy, segmentation, known["cutoff"], horizon, seed, choice)
-        again = self._replayed(new.thresholds, seed)
+        again = self._replayed(new.thresholds)
         told = {"from": self.model.digest, "replayed": len(again.users)}
         self.task = replace(new, earlier=(again,), policy=new.policy | {"warm": told})
 
-    def _replayed(self, thresholds: Mapping[str, float], seed: int) -> Origin:
-        """A sample of the former training users, as they were then, under the new thresholds."""
-        learners = np.flatnonzero(self.old.parts == TRAIN)
-        drawn = np.random.default_rng(seed).permutation(learners)
-        rows = np.sort(drawn[: round(REPLAYED * len(learners))])
+    def _replayed(self, thresholds: Mapping[str, float]) -> Origin:
+        """The former training users, as they were then, under the new thresholds."""
+        rows = np.flatnonzero(self.old.parts == TRAIN)
         return Origin(
             self.old.as_of,
             self.old.users[rows],

@@ -236,12 +236,12 @@ def test_the_very_same_model_may_be_trained_again_under_its_name(s):
 
 
 def test_baselines_know_what_the_model_knew(s):
-    """They are fitted on the model's training users at its own cutoff, not on the window judged."""
+    """They are fitted on all but the test users at the model's own cutoff, not on the window judged."""
     cutoff = days_ago(s, 70)
     trained(s, cutoff=cutoff, horizon="30d", name="early")
     judged = evaluate(s, model="early")
     task = outcome_task(s, "future_value", "value", cutoff, 30, 0)
-    counts = np.bincount(task.targets[task.parts == 0], minlength=3) + 1
+    counts = np.bincount(task.targets[task.parts != TEST], minlength=3) + 1
     shares = counts / counts.sum()
     truth = np.sum(judged["confusion"]["matrix"], axis=1)
     assert judged["baselines"]["majority"]["log_loss"] == pytest.approx(
@@ -332,16 +332,17 @@ def test_earlier_cutoffs_teach_nothing_of_what_they_must_not_know(s):
     alone = outcome_task(s, "future_value", "value", cutoff, 30, 0)
     assert alone.thresholds == task.thresholds
     assert "origins" not in alone.policy
-    learners = set(task.users[task.parts == 0].tolist())
+    learners = set(task.users[task.parts != TEST].tolist())
     for each in task.earlier:
         assert set(each.users.tolist()) <= learners, "nobody who is held out"
+        assert np.array_equal(each.parts, split(each.users, 0))
         assert s.ticks.days_before(each.as_of, -30) <= task.known_from
         known = s.events(before=each.as_of)["user"].unique().to_numpy()
         assert set(each.users.tolist()) == learners & set(known.tolist())
         fresh = outcome_task(s, "future_value", "value", each.as_of, 30, 0)
-        own = fresh.frame.filter(pl.Series(fresh.parts == 0)).select("recency_days", "orders_90d")
+        own = fresh.frame.filter(pl.Series(fresh.parts != TEST)).select("recency_days", "orders_90d")
         assert own.equals(each.frame.select("recency_days", "orders_90d"))
-        bought = fresh.targets[fresh.parts == 0] != 2
+        bought = fresh.targets[fresh.parts != TEST] != 2
         assert np.array_equal(bought, each.targets != 2)
 
 

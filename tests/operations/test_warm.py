@@ -27,20 +27,27 @@ def test_going_on_forgets_nothing_and_learns_the_new(s):
     latest = outcome_task(s, "future_value", "value", None, 30, 0)
     month_ago = s.ticks.shift(latest.as_of, -30)
     quick = {"kind": "mlp", "horizon": "30d", "twin": False}
-    old = train(s, **quick, cutoff=month_ago, promote=True, seed=4)
-    warm = train(s, horizon="30d", warm=True, promote=False)
-    assert (warm["kind"], warm["seed"], warm["warm"]["from"]) == ("mlp", 4, old["model"])
-    assert warm["epochs"] <= 20
-    former, new = warm["warm"]["windows"]
-    assert (former["cutoff"], new["cutoff"]) == (old["cutoff"], warm["cutoff"])
+    over, forgotten, learnt = [], [], []
+    for seed in (4, 5):
+        old = train(s, **quick, cutoff=month_ago, promote=True, seed=seed, name=f"old-{seed}")
+        warm = train(s, horizon="30d", warm=True, promote=False)
+        assert (warm["kind"], warm["seed"], warm["warm"]["from"]) == ("mlp", seed, old["model"])
+        assert warm["epochs"] <= 20
+        former, new = warm["warm"]["windows"]
+        assert (former["cutoff"], new["cutoff"]) == (old["cutoff"], warm["cutoff"])
+        # The sales ended between the two: much is new, and going on learns it as training anew does.
+        scratch = train(s, **quick, promote=False, seed=seed, name=f"new-{seed}")
+        anew = scratch["metrics"]["test"]["log_loss"]
+        assert new["before"] > anew + 0.02
+        over.append(new["after"] - anew)
+        forgotten.append(former["after"] - former["before"])
+        learnt.append(new["before"] - new["after"])
+        assert warm["epochs"] * 2 <= scratch["epochs"]
+        assert new["after"] == pytest.approx(warm["metrics"]["test"]["log_loss"], abs=1e-9)
+    # Either alone goes by a few hundred test users.
+    assert np.mean(over) <= 0.005
     # What it forgets of a season that is over is little beside what it learns of the new one.
-    assert former["after"] - former["before"] < 0.4 * (new["before"] - new["after"])
-    # The sales ended between the two: much is new, and going on learns it as training anew does.
-    scratch = train(s, **quick, promote=False, seed=4)
-    assert new["before"] > scratch["metrics"]["test"]["log_loss"] + 0.02
-    assert new["after"] <= scratch["metrics"]["test"]["log_loss"] + 0.005
-    assert warm["epochs"] * 2 <= scratch["epochs"]
-    assert new["after"] == pytest.approx(warm["metrics"]["test"]["log_loss"], abs=1e-9)
+    assert np.mean(forgotten) < 0.4 * np.mean(learnt)
     # The encoding stands: weights learnt for one scale mean nothing on another.
     assert load_model(s.store, warm["model"]).encoder == load_model(s.store, old["model"]).encoder
     with pytest.raises(OperationError, match="Nothing is new to go on with"):
