@@ -45,7 +45,7 @@ def choose(
     that judged every kind.
 
     The test users play no part. Of an ensemble each user was judged by the one member that left it out, so
-    what the mean gains is not counted. After `budget` seconds the kind at work keeps its best epoch so far and
+    what the mean gains is not counted. After `budget` seconds the kind at work keeps its best epoch and
     no other begins; the first always gets an epoch.
     """
     began = clock()
