@@ -166,11 +166,10 @@ def train(
         graph,
         spec.optimizer,
         spec.rate,
-        spec.decay(len(held.learners), width),
         spec.label_smoothing,
         spec.epochs * per_epoch if spec.schedule == "cosine" else None,
     )
-    key = stream(spec.seed)
+    key, decay = stream(spec.seed), np.float32(spec.decay(len(held.learners), width))
     weights = class_weights(labels[held.learners], n_labels, spec.class_weight)
     train_set = gather(features, sequences, labels, weights, held.learners, held.counts)
     judging = stacked([gather(features, sequences, labels, weights, rows) for rows in held.judges])
@@ -178,19 +177,19 @@ def train(
     valid_set = jax.device_put(list(tiles(judging, sequences is not None)))
     train_weight, valid_weight = float(train_set[3].sum()), float(judging[3].sum())
     batches = next(epochs)
-    with steps.compiling(abstract, batches, valid_set, key):
+    with steps.compiling(abstract, batches, valid_set, key, decay):
         if start is None:
             parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))[1]
         else:
             parameters = unflatten(abstract, start)
-    state = (parameters, steps.optimizer.init(parameters))
+    state = (parameters, steps.init(parameters))
 
     history: list[Epoch] = []
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
     if start is not None:
         best_loss = sum(map(float, steps.losses(parameters, valid_set))) / valid_weight
     for epoch in range(1, spec.epochs + 1):
-        state, losses = steps.epoch(state, batches, key, epoch)
+        state, losses = steps.epoch(state, batches, key, epoch, decay)
         validated = steps.losses(state[0], valid_set)
         # The next epoch is shuffled while XLA still computes this one.
         batches = next(epochs)
@@ -228,8 +227,12 @@ State = tuple[Any, Any]
 class _Steps:
     """The compiled halves of an epoch, for one architecture and one optimizer."""
 
-    def __init__(self, graph: Any, optimizer: optax.GradientTransformation, smoothing: float) -> None:
-        self.optimizer = optimizer
+    def __init__(
+        self, graph: Any, optimizer: Callable[[Any], optax.GradientTransformation], smoothing: float
+    ) -> None:
+        """`optimizer` is asked by weight decay, which is an argument of what is compiled, for it follows the
+        number of users, and that is another one every night."""
+        self.init = optimizer(0.0).init
 
         def mean(parameters: Any, batch: Batch, key: Any) -> Any:
             features, sequences, labels, weights = batch
@@ -247,25 +250,27 @@ class _Steps:
             lost = optax.softmax_cross_entropy_with_integer_labels(logits(parameters, batch), batch[2])
             return jnp.sum(lost * batch[3])
 
-        def step(state: State, batch: Batch, key: Any, number: Any) -> tuple[State, Any]:
+        def step(state: State, batch: Batch, key: Any, number: Any, decay: Any) -> tuple[State, Any]:
             parameters, moments = state
             key = fold(key, number)
             gradients, lost = jax.grad(mean, has_aux=True)(parameters, batch, key)
-            updates, moments = optimizer.update(gradients, moments, parameters)
+            updates, moments = optimizer(decay).update(gradients, moments, parameters)
             return (optax.apply_updates(parameters, updates), moments), lost
 
-        def scan(state: State, batches: Batch, key: Any, epoch: Any) -> tuple[State, Any]:
+        def scan(state: State, batches: Batch, key: Any, epoch: Any, decay: Any) -> tuple[State, Any]:
             drawn = fold(key, epoch)
 
             def one(carried: State, xs: Any) -> tuple[State, Any]:
                 batch, number = xs
-                return step(carried, batch, drawn, number)
+                return step(carried, batch, drawn, number, decay)
 
             state, losses = jax.lax.scan(one, state, (batches, jnp.arange(len(batches[3]))))
             return state, jnp.sum(losses)
 
-        def single(state: State, batch: Batch, key: Any, epoch: Any, number: Any) -> tuple[State, Any]:
-            return step(state, batch, fold(key, epoch), number)
+        def single(
+            state: State, batch: Batch, key: Any, epoch: Any, number: Any, decay: Any
+        ) -> tuple[State, Any]:
+            return step(state, batch, fold(key, epoch), number, decay)
 
         self._step = jax.jit(single, donate_argnums=0)
         self._scan = jax.jit(scan, donate_argnums=0)
@@ -273,16 +278,18 @@ class _Steps:
         self._logits = jax.jit(logits)
 
     @contextmanager
-    def compiling(self, parameters: Any, batches: Batches, tiles: list[Batch], key: Any) -> Iterator[None]:
+    def compiling(
+        self, parameters: Any, batches: Batches, tiles: list[Batch], key: Any, decay: Any
+    ) -> Iterator[None]:
         """Compiles for these shapes, each program in a thread of its own, while the block draws parameters:
         XLA holds no lock meanwhile."""
-        state = (parameters, jax.eval_shape(self.optimizer.init, parameters))
+        state = (parameters, jax.eval_shape(self.init, parameters))
 
         def stepped() -> None:
             if batches.scanned is not None:
-                self._scan.lower(state, batches.scanned, key, 1).compile()
+                self._scan.lower(state, batches.scanned, key, 1, decay).compile()
             else:
-                self._step.lower(state, batches.batch(0), key, 1, 0).compile()
+                self._step.lower(state, batches.batch(0), key, 1, 0, decay).compile()
 
         def judged() -> None:
             for program in (self._loss, self._logits):
@@ -294,15 +301,17 @@ class _Steps:
             for each in begun:
                 each.result()
 
-    def epoch(self, state: State, batches: Batches, key: Any, epoch: int) -> tuple[State, list[Any]]:
+    def epoch(
+        self, state: State, batches: Batches, key: Any, epoch: int, decay: Any
+    ) -> tuple[State, list[Any]]:
         """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
         yet."""
         if batches.scanned is not None:
-            state, total = self._scan(state, batches.scanned, key, epoch)
+            state, total = self._scan(state, batches.scanned, key, epoch, decay)
             return state, [total]
         losses = []
         for number in range(batches.steps):
-            state, loss = self._step(state, batches.batch(number), key, epoch, number)
+            state, loss = self._step(state, batches.batch(number), key, epoch, number, decay)
             losses.append(loss)
         return state, losses
 
@@ -316,9 +325,7 @@ class _Steps:
 
 
 @lru_cache(maxsize=8)
-def _steps(
-    graph: Any, optimizer: str, rate: float, weight_decay: float, smoothing: float, falls_over: int | None
-) -> _Steps:
+def _steps(graph: Any, optimizer: str, rate: float, smoothing: float, falls_over: int | None) -> _Steps:
     """Kept between trainings, so that the next of the same shape compiles nothing. Weight decay is L2 in the
     gradient for adam and sgd, decoupled for adamw, and spares biases in all. `falls_over` steps the rate goes
     down to zero along a cosine; None leaves it."""
@@ -330,10 +337,13 @@ def _steps(
         )
 
     rates = rate if falls_over is None else optax.cosine_decay_schedule(rate, falls_over)
-    if optimizer == "adamw":
-        return _Steps(graph, optax.adamw(rates, weight_decay=weight_decay, mask=kernels), smoothing)
-    rule = optax.adam(rates) if optimizer == "adam" else optax.sgd(rates, momentum=MOMENTUM)
-    decayed = optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels), rule)
+
+    def decayed(decay: Any) -> optax.GradientTransformation:
+        if optimizer == "adamw":
+            return optax.adamw(rates, weight_decay=decay, mask=kernels)
+        rule = optax.adam(rates) if optimizer == "adam" else optax.sgd(rates, momentum=MOMENTUM)
+        return optax.chain(optax.add_decayed_weights(decay, mask=kernels), rule)
+
     return _Steps(graph, decayed, smoothing)
 
 
