@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from textual.dom import DOMNode
 from textual.message import Message
+from textual.types import NoActiveAppError
 from textual.worker import Worker, get_current_worker
 
 from segtui.operations.progress import Cancelled, Stopped
@@ -49,7 +51,8 @@ class Asking(DOMNode):
     ) -> None:
         """Runs `question` in a thread and `deliver`s its answer, unless the group asks anew meanwhile.
 
-        A question that finds out that it was given up may end by Stopped.
+        A question that finds out that it was given up may end by Stopped; one whose screen was taken away
+        ends where it asks for the app.
         """
 
         def work() -> None:
@@ -61,14 +64,19 @@ class Asking(DOMNode):
 
             try:
                 answer = question(lambda: worker.is_cancelled)
-            except Stopped:
+            except (Stopped, NoActiveAppError):
                 return
             except told_errors() as error:
-                self.post_message(Refused(worker, refused or self.refused, str(error)))
+                self._post(Refused(worker, refused or self.refused, str(error)))
             else:
-                self.post_message(Answered(worker, deliver, answer))
+                self._post(Answered(worker, deliver, answer))
 
         self.run_worker(work, group=group, exclusive=True, thread=True)
+
+    def _post(self, answer: Message) -> None:
+        """Posts it, unless the screen was taken away: a thread finds its app by the screen's parents."""
+        with suppress(NoActiveAppError):
+            self.post_message(answer)
 
     def refused(self, sentence: str) -> None:
         """What becomes of an error nobody else takes."""
