@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.starter import VALUE_LABELS
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.moment import Moment, decided_by, moment, policy_then, shown_as_of
 from segtui.operations.policies import shown
+from segtui.operations.renames import heirs
 from segtui.operations.session import Session
 
 TREND = 30
@@ -30,7 +32,8 @@ def segments(s: Session, *, at: int | None = None, position: int | None = None) 
     """Sizes, shares and expected sizes per label, with the change over 1 and 30 days and the trend.
 
     A size some days ago is that of the last tick that had ended then. The trend has one size per tick, the
-    last 30 of them, oldest first. At a position everything is as the log knew it there; `expected` is null
+    last 30 of them, oldest first. A label that was renamed or merged since counts as the one it became. At a
+    position everything is as the log knew it there; `expected` is null
     where later rescores went over the tick. `reach` is null while the log holds no consent. Counts are
     exact.
     """
@@ -106,7 +109,9 @@ def _segmentation(
         "thresholds": trained["thresholds"] if trained else _bounds(each, by),
         "known_from": trained["known_from"] if trained else None,
         "decision": shown(policy_then(s, each, when).of(labels)) if model else None,
-        "labels": [] if number is None or axis is None else _sizes(s, number, when, axis, labels),
+        "labels": []
+        if number is None or axis is None
+        else _sizes(s, number, when, axis, labels, heirs(s, each, labels)),
     }
 
 
@@ -118,13 +123,18 @@ def _bounds(each: Segmentation, by: str | None) -> dict[str, Any] | None:
 
 
 def _sizes(
-    s: Session, number: int, when: Moment, axis: _Axis, labels: tuple[str, ...]
+    s: Session, number: int, when: Moment, axis: _Axis, labels: tuple[str, ...], became: dict[int, int]
 ) -> list[dict[str, Any]]:
-    """One entry per label: those that decide, then others that somebody holds or held in the trend."""
-    users = projections.sizes(s.store, number, as_of=when.folded, position=when.position)
+    """One entry per label: those that decide, then others that somebody holds or held in the trend.
+
+    `became`: former labels and those that they are counted as.
+    """
+    users: Counter[int] = Counter()
+    for code, count in projections.sizes(s.store, number, as_of=when.folded, position=when.position).items():
+        users[became.get(code, code)] += count
     since = int(min(axis.trend[0], axis.earlier.min()))
     history = projections.size_history(s.store, number, since=since, position=when.position)
-    history = history.filter(pl.col("as_of") <= axis.as_of)
+    history = _counted_as(history.filter(pl.col("as_of") <= axis.as_of), became)
     ticks = history["as_of"].unique().sort()
     trend, earlier = (_ended(ticks, instants) for instants in (axis.trend, axis.earlier))
     names = vocabulary.texts(s.store, "label")
@@ -155,6 +165,18 @@ def _sizes(
             }
         )
     return entries
+
+
+def _counted_as(history: pl.DataFrame, became: dict[int, int]) -> pl.DataFrame:
+    """Sizes by as_of and label with former labels among those they became."""
+    if not became:
+        return history
+    kept = pl.when(pl.col("expected").count() > 0).then(pl.col("expected").sum())
+    return (
+        history.with_columns(pl.col("label").replace(became))
+        .group_by("as_of", "label", maintain_order=True)
+        .agg(pl.col("users").sum(), kept.alias("expected"))
+    )
 
 
 def _ended(ticks: pl.Series, instants: Instants) -> list[int | None]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from db import log, projections, vocabulary
 from engine.membership import EDITS
-from segtui.operations.changes import change_frame
+from segtui.operations import renames
 from segtui.operations.definitions import require_segment
 from segtui.operations.errors import OperationError
 from segtui.operations.habit import gaps
@@ -39,12 +39,12 @@ def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = 
     number = vocabulary.number(s.store, "segmentation", known.name)
     code = vocabulary.number(s.store, "label", label)
     name = f"{known.name}={label}"
-    moves = change_frame(s, from_=start, to=end, segment=name, first=True).with_columns(
+    moves = renames.moves(s, name, from_=start, to=end, first=True).with_columns(
         pl.when(pl.col("to_label") == code).then(1).otherwise(-1).alias("way")
     )
-    moves = moves.filter(pl.col("from_label").ne_missing(pl.col("to_label")))
+    codes = [vocabulary.number(s.store, "label", each) for each in renames.family(known, label)]
     before, after = (
-        0 if number is None or code is None else projections.sizes(s.store, number, as_of=at).get(code, 0)
+        0 if number is None else _held(projections.sizes(s.store, number, as_of=at), codes)
         for at in (start, end)
     )
     texts = vocabulary.texts(s.store, "reason")
@@ -74,6 +74,11 @@ def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = 
         "decision_changed": "policy_set" in decided,
         "import_gaps": [s.iso(tick) for tick in gaps(s, start, end)],
     }
+
+
+def _held(sizes: dict[int, int], codes: list[int | None]) -> int:
+    """Who holds one of these labels."""
+    return sum(sizes.get(code, 0) for code in codes if code is not None)
 
 
 def _net(by_cause: dict[str, dict[str, int]], causes: tuple[str, ...]) -> int:

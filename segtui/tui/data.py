@@ -214,6 +214,16 @@ class Data(MemberReads, Writes):
             from_ = None if wanted.days is None else s.ticks.days_before(to, wanted.days)
             return _moves(s, wanted, from_, to)
 
+    def segment_moves(self, segment: str, days: int, at: int | None) -> Moves:
+        """The moves in and out of a segment in the last days; following a label to a new name is none."""
+        from segtui.operations import renames
+
+        with open_session(self.path) as s:
+            to = shown_as_of(s, at) or s.require_as_of()
+            from_ = s.ticks.days_before(to, days)
+            frame = renames.moves(s, segment, from_=from_, to=to)
+            return _counted(s, frame, Filter(segment=segment, days=days), from_, to)
+
     def tick_moves(self, as_of: int) -> Moves:
         """The changes of the one tick that ends at `as_of`, first assignments too."""
         with open_session(self.path) as s:
@@ -271,7 +281,7 @@ class Data(MemberReads, Writes):
 
 
 def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
-    from segtui.operations.changes import change_frame, totals
+    from segtui.operations.changes import change_frame
 
     frame = change_frame(
         s,
@@ -284,6 +294,13 @@ def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
     )
     if wanted.part:
         frame = frame.filter(_named(s, frame, wanted.part))
+    return _counted(s, frame, wanted, from_, to)
+
+
+def _counted(s: Session, frame: pl.DataFrame, wanted: Filter, from_: int | None, to: int) -> Moves:
+    """The changes of a filter, oldest first, with how many went which way; only those of its own way."""
+    from segtui.operations.changes import totals
+
     code = None if wanted.label is None else vocabulary.number(s.store, "label", wanted.label)
     held = pl.lit(code, dtype=pl.Int64)
     into = frame.select((pl.col("to_label") == held).fill_null(False)).to_series()

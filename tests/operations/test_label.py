@@ -22,6 +22,7 @@ from segtui.operations.undo import undo
 from segtui.operations.user import user
 from segtui.operations.verify import verify
 from segtui.operations.what_if import what_if
+from segtui.operations.why import why
 
 PEOPLE = 240
 EVENTS = [
@@ -180,6 +181,46 @@ def test_a_label_is_renamed_and_nothing_else_changes(decided):
         wheres = {each["name"]: each["where"] for each in segments(s)["segmentations"]}
         assert wheres["best"] == "orders_90d > 1 AND value IN ('high', 'medium')"
         passed(s)
+
+
+def test_a_name_moves_nobody(decided):
+    with decided.open() as s:
+        was, old = value(s), len(held(s)["high"])
+        told = why(s, "value=high")
+        assert (told["in"], told["after"]) == (old, old)
+        rename(s, "value", "high", "top")
+        kept = [
+            {**each, "label": "top" if each["label"] == "high" else each["label"]} for each in was["labels"]
+        ]
+        assert value(s)["labels"] == kept
+        assert why(s, "value=top") == told | {"segment": "value=top"}
+        assert why(s, "value=high") == told
+        merge(s, "value", "medium", "low", "rest")
+        both = value(s)["labels"][1]
+        assert both["label"] == "rest"
+        assert both["users"] == sum(each["users"] for each in was["labels"][1:])
+        assert both["trend"] == [
+            sum(pair) for pair in zip(*(x["trend"] for x in was["labels"][1:]), strict=True)
+        ]
+        assert [each["label"] for each in value(s)["labels"]] == ["top", "rest"]
+
+
+def test_who_moves_after_a_renaming_is_counted_on_top_of_who_moved_before(decided):
+    with decided.open() as s:
+        rename(s, "value", "high", "top")
+    decided.at(44.5)
+    decided.events([(f"u{n}", 43.1, "purchase", 70.0) for n in range(0, PEOPLE, 5)])
+    with decided.open() as s:
+        start = decided.instant(40)
+        before = len(list(changes(s, segment="value=top")))
+        rescore(s)
+        real = len(list(changes(s, segment="value=top"))) - before
+        assert real > 0
+        told = why(s, "value=top", from_=start)
+        # everyone's first label is of the tick before the renaming
+        assert told["in"] + told["out"] == real + told["by_cause"].get("model", {"in": 0})["in"]
+        assert "label" not in told["by_cause"]
+        assert told["before"] + told["in"] - told["out"] == told["after"] == len(held(s)["top"])
 
 
 @pytest.mark.parametrize(

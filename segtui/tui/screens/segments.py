@@ -140,13 +140,12 @@ class SegmentsPage(ListedPage):
         self.query_one("#about-text", Static).update(
             about(row, self._known[row["name"]], self.segtui.currency)
         )
-        wanted = Filter(segment=_segment(row), days=DAYS)
-        at = self.segtui.at
+        segment, at = _segment(row), self.segtui.at
         explained = partial(self._explained, row)
-        self.ask("moves", lambda _cancelled: self._explain(wanted, at), explained, self.complain)
+        self.ask("moves", lambda _cancelled: self._explain(segment, at), explained, self.complain)
 
-    def _explain(self, wanted: Filter, at: int | None) -> tuple[Moves, list[dict[str, Any]]]:
-        moves = self.segtui.data.moves(wanted, at)
+    def _explain(self, segment: str, at: int | None) -> tuple[Moves, list[dict[str, Any]]]:
+        moves = self.segtui.data.segment_moves(segment, DAYS, at)
         return moves, self.segtui.data.moves_page(moves, 0, LATEST)
 
     def _explained(self, row: Item, answer: tuple[Moves, list[dict[str, Any]]]) -> None:
