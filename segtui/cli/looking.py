@@ -76,7 +76,7 @@ SIZES = (
     Column("reach", words.count, right=True),
     Column("1 d", words.change, right=True),
     Column("30 d", words.change, right=True),
-    Column("last 30 ticks", trend),
+    Column("last 30 ticks", trend, drawn=True),
 )
 
 

@@ -30,7 +30,8 @@ class ClosedPipe(Exception):
 class Column:
     """One column of a table: its name in results, how a person reads it, and how it stands on a terminal.
 
-    `width` is the least one, for rows that are written as they come.
+    `width` is the least one, for rows that are written as they come. `drawn`: as a person reads it in a pipe
+    too, where the exact value is a list that no column holds; --json has it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Column:
     right: bool = False
     width: int = 0
     heading: str = ""
+    drawn: bool = False
 
     @property
     def head(self) -> str:
@@ -93,7 +95,8 @@ class Output:
         if not self.terminal:
             write("\t".join(column.name for column in columns) + "\n")
             for row in rows:
-                write("\t".join(_exact(value) for value in row) + "\n")
+                piped = (_piped(value, column) for value, column in zip(row, columns, strict=True))
+                write("\t".join(piped) + "\n")
             return
         from rich import box
         from rich.console import Console
@@ -185,6 +188,10 @@ def _exact(value: Any) -> str:
         return dumps(value) if isinstance(value, dict) else json.dumps(value, ensure_ascii=False)
     # a cell must not start a new row or column
     return str(value).translate({9: " ", 10: " ", 13: " "})
+
+
+def _piped(value: Any, column: Column) -> str:
+    return column.show(value) if column.drawn and value is not None else _exact(value)
 
 
 def _human(value: Any, column: Column) -> str:

@@ -44,6 +44,12 @@ def test_a_pipe_gets_exact_values_one_row_a_line(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == table + table
 
 
+def test_a_pipe_gets_no_list_of_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    trend = (Column("users"), Column("trend", lambda sizes: f"{len(sizes)} sizes", drawn=True))
+    output().table(trend, [[7, [1, 2]], [8, None]])
+    assert capsys.readouterr().out == "users\ttrend\n7\t2 sizes\n8\t\n"
+
+
 def test_a_terminal_gets_human_numbers_in_columns() -> None:
     with terminal() as stream:
         output().stream(iter(ROWS), COLUMNS)
