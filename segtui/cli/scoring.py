@@ -33,6 +33,8 @@ FRAMES = (
     Column("sizes", sizes, width=36),
     Column("by_cause", counted),
 )
+LATE = "Late: those of them with events that came after the tick was decided; here they count from the first."
+BESIDE = (*FRAMES, Column("differs", counted), Column("late", counted))
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui rescore && segtui changes --from yesterday")
@@ -114,7 +116,9 @@ def replay(
     to: To = None,
     mode: Annotated[
         Literal["recorded", "recompute", "what-if"],
-        typer.Option(help="As decided then; decided again by what decides today; or as it would have been."),
+        typer.Option(
+            help="As decided then; again, by what decides and is known today; or as it would have been."
+        ),
     ] = "recorded",
     model: Annotated[str | None, typer.Option(metavar="M", help="what-if: had this model decided.")] = None,
     define: Annotated[
@@ -151,7 +155,7 @@ def replay(
 
             with out.progress() as progress:
                 corrected = known_now(s, from_=start, to=end, progress=progress)
-            out.stream(corrected, (*FRAMES, Column("differs", counted)))
+            out.stream(corrected, BESIDE)
         elif mode == "recorded":
             from segtui.operations.replay import replay as recorded
 
@@ -161,16 +165,20 @@ def replay(
             from segtui.operations.what_if import what_if
 
             with out.progress() as progress:
-                found = what_if(
-                    s,
-                    from_=start,
-                    to=end,
-                    model=model,
-                    define=(name.strip(), rule.strip()) if define else None,
-                    decide=parse_decide(decide) if decide is not None else None,
-                    progress=progress,
+                found = list(
+                    what_if(
+                        s,
+                        from_=start,
+                        to=end,
+                        model=model,
+                        define=(name.strip(), rule.strip()) if define else None,
+                        decide=parse_decide(decide) if decide is not None else None,
+                        progress=progress,
+                    )
                 )
-            out.stream(found, (*FRAMES, Column("differs", counted)))
+            out.stream(found, BESIDE)
+            if any(any(each["late"].values()) for each in found):
+                out.message(LATE)
     out.next("segtui changes --from -7d")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from engine.replay import State
 from segtui.operations.decide import policy_decision
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.later import Later
 from segtui.operations.plans import backfill
 from segtui.operations.policies import Wish, wished
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
@@ -42,9 +44,10 @@ def what_if(
     Under `model`, under the rule `define` (name, expression) of a new or known segment, under the policy
     `decide` (segmentation, what is asked; shares fitted to today's probabilities), or with none of them under
     what decides today. Segments that read the one changed follow; what they read besides is taken as
-    recorded. `differs` counts the users who hold another label than recorded, by segmentation. With `named`
-    a frame also has `corrections` as [segmentation, recorded, decided, users], `recorded`, the sizes then,
-    and `differing`, at most so many of those users: {user, segmentation, recorded, decided}. Default range:
+    recorded. `differs` counts the users who hold another label than recorded, by segmentation, `late` those
+    of them with events that the log learnt of only after a tick they belong to was decided. With `named` a
+    frame also has `corrections` as [segmentation, recorded, decided, users], `recorded`, the sizes then, and
+    `differing`, at most so many of those users: {user, segmentation, recorded, decided, late}. Default range:
     the last 90 ticks. Other writers wait meanwhile. Raises OperationError as `replay` does, EngineError for a
     rule that cannot be read.
     """
@@ -129,7 +132,8 @@ def beside(
     named: int = 0,
     cancelled: Cancelled = never,
 ) -> list[dict[str, Any]]:
-    """The frames decided again, each with how many users differ from the frame recorded up to `position`.
+    """The frames decided again, each with how many users differ from the frame recorded up to `position`, and
+    how many of them did something that was not known then.
 
     `corrections`: also how, as [segmentation, recorded, decided, users]; `named`: also the sizes recorded,
     and at most so many of the users, by their order of arrival.
@@ -138,24 +142,32 @@ def beside(
     known = sorted(name for name in names if vocabulary.number(s.store, "segmentation", name) is not None)
     defined = definitions(s)
     became = {name: defined.ever(name).became for name in known}
+    later: Later | None = None
     told = []
-    for then, frame in zip(
+    for as_of, then, frame in zip(
+        s.ticks.between(start, end),
         replay(s, from_=start, to=end, position=position, watch=recorded.keep),
         replay(s, from_=start, to=end, feed=feed, watch=again.keep),
         strict=True,
     ):
         if cancelled():
             raise Stopped
+        later = later or Later(s, then["position"], end, position)
+        unknown = later.at(as_of, then["position"])
         pairs = {
             name: (_now(recorded.state.get(name, {}), became[name]), again.state.get(name, {}))
             for name in known
         }
-        frame |= {"differs": {name: _differing(*pair) for name, pair in pairs.items()}}
+        apart = {name: _apart(*pair) for name, pair in pairs.items()}
+        frame |= {
+            "differs": {name: len(each.users) for name, each in apart.items()},
+            "late": {name: int(np.isin(each.users, unknown).sum()) for name, each in apart.items()},
+        }
         if corrections:
             found = [[name, *each] for name, pair in pairs.items() for each in _corrections(*pair)]
             frame |= {"corrections": found}
         if named:
-            who = [each for name, pair in pairs.items() for each in _named(s, name, *pair, named)]
+            who = [row for name, each in apart.items() for row in _named(s, name, each, unknown, named)]
             frame |= {"recorded": then["sizes"], "differing": who}
         told.append(frame)
     return told
@@ -180,36 +192,40 @@ def _now(state: dict[str, np.ndarray], became: Mapping[str, str]) -> dict[str, n
     return named
 
 
-def _differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> int:
-    """How many users hold another label, or a label in one of the two only."""
-    none = np.array([], np.int64)
-    same = sum(
-        len(np.intersect1d(users, other.get(label, none), assume_unique=True)) for label, users in one.items()
-    )
-    everyone = np.union1d(*(np.concatenate([none, *state.values()]) for state in (one, other)))
-    return len(everyone) - same
+@dataclass(frozen=True, eq=False)
+class _Apart:
+    """Users, ascending, who hold another label in two states, or one in one of them only; and the labels."""
+
+    users: np.ndarray
+    one: list[str | None]
+    other: list[str | None]
 
 
-def _named(
-    s: Session, name: str, one: dict[str, np.ndarray], other: dict[str, np.ndarray], count: int
-) -> list[dict[str, Any]]:
-    """The first users who hold another label, or a label in one of the two only."""
+def _apart(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> _Apart:
     labels = (*one, *(label for label in other if label not in one))
     users = np.unique(np.concatenate([np.array([], np.int64), *one.values(), *other.values()]))
     held = np.full((2, len(users)), len(labels))
     for row, state in zip(held, (one, other), strict=True):
         for label, those in state.items():
             row[np.searchsorted(users, those)] = labels.index(label)
-    apart = np.flatnonzero(held[0] != held[1])[:count]
-    external, texts = s.external(users[apart].tolist()), (*labels, None)
+    where, texts = held[0] != held[1], (*labels, None)
+    left, right = ([texts[code] for code in codes] for codes in held[:, where].tolist())
+    return _Apart(users[where], left, right)
+
+
+def _named(s: Session, name: str, apart: _Apart, unknown: np.ndarray, count: int) -> list[dict[str, Any]]:
+    """The first of the users who hold another label; `unknown` ascending."""
+    users = apart.users[:count]
+    external, late = s.external(users.tolist()), np.isin(users, unknown).tolist()
     return [
         {
             "user": external[user],
             "segmentation": name,
-            "recorded": texts[left],
-            "decided": texts[right],
+            "recorded": left,
+            "decided": right,
+            "late": came,
         }
-        for user, left, right in zip(users[apart].tolist(), *held[:, apart].tolist(), strict=True)
+        for user, left, right, came in zip(users.tolist(), apart.one, apart.other, late, strict=False)
     ]
 
 

@@ -550,7 +550,7 @@ def test_what_if(cli: Cli, shop: Path) -> None:
         cli, shop, "replay", "--from", "-20d", "--mode", "what-if", "--define", "late=recency_days > 9"
     )
     assert [each["as_of"] for each in again] == [each["as_of"] for each in recorded]
-    assert all(each.keys() == recorded[0].keys() | {"differs"} for each in again)
+    assert all(each.keys() == recorded[0].keys() | {"differs", "late"} for each in again)
     assert document(cli, shop, "status")["position"] == before
     for wrong in (["--mode", "what-if"], ["--model", "m"], ["--mode", "what-if", "--define", "late"]):
         assert cli("replay", *wrong, "--store", shop).code == 2

@@ -1,9 +1,13 @@
 """What-if replays: what they show is what doing it would record, and nothing is written."""
 
+import polars as pl
 import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
 
 from db import log
 from engine.errors import EngineError
+from segtui.operations.decide import decide
 from segtui.operations.errors import OperationError
 from segtui.operations.models import promote
 from segtui.operations.policies import Wish
@@ -48,6 +52,77 @@ def test_deciding_again_what_decides_today_differs_in_nothing(scored):
         assert [told(each) for each in again] == [told(each) for each in recorded]
         assert all(each["differs"] == {"value": 0} for each in again)
         assert (s.store.head(), log.changes(s.store, governing=False).height) == (head, seqs)
+
+
+visits = st.lists(
+    st.tuples(
+        st.sampled_from(["ann", "bob", "cat"]),
+        st.floats(0.1, 8),  # how many days before it comes
+        st.sampled_from([10.0, 30.0, 90.0]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@example(days=[[("bob", 0.1, 10.0)], [("ann", 1.5, 90.0)], [("cat", 0.1, 10.0)], [("dan", 0.1, 10.0)]])
+@given(days=st.lists(visits, min_size=4, max_size=5))
+def test_what_decided_then_decides_otherwise_only_for_whom_events_came_late(make_shop, days):
+    shop = make_shop()
+    shop.at(0.9)
+    shop.events([(name, 0.1, "purchase", 20.0) for name in ("ann", "bob", "cat", "dan")])
+    with shop.open() as s:
+        rescore(s)
+        define(s, "lately", "orders_7d >= 2")
+    for day, rows in enumerate(days, 1):
+        shop.at(day + 0.9)
+        with shop.open() as s:
+            rescore(s)
+        shop.events([(name, max(0.2, day + 0.8 - ago), "purchase", amount) for name, ago, amount in rows])
+    with shop.open() as s:
+        rescore(s)
+        late = s.events().filter(pl.col("late").cast(pl.Boolean))["user"].unique().to_list()
+        tardy = set(s.external(late).values())
+        frames = list(what_if(s, from_=shop.instant(1), named=9))
+        assert any(each["differs"]["lately"] for each in frames) or ("ann", 1.5, 90.0) not in days[1]
+        for frame in frames:
+            assert frame["late"] == frame["differs"]
+            assert {each["user"] for each in frame["differing"]} <= tardy
+            assert all(each["late"] for each in frame["differing"])
+
+
+def test_a_label_that_the_margin_holds_since_an_event_came_late_is_counted_so(shop, give_model):
+    shop.at(0.9)
+    shop.events([("ann", 0.1, "purchase", 20.0)])
+    with shop.open() as s:
+        rescore(s)
+        give_model(s)
+        decide(s, "value", Wish(margin=990_000))
+    for day in range(1, 6):
+        shop.at(day + 0.9)
+        with shop.open() as s:
+            rescore(s)
+        if day == 1:
+            shop.events([("bob", 1.1, "view", None), ("cat", 1.1, "view", None)])
+        if day == 3:
+            shop.events([("bob", 1.2, "purchase", 120.0), ("cat", 3.2, "view", None)])
+    with shop.open() as s:
+        rescore(s)
+        frames = list(what_if(s, from_=shop.instant(1), named=9))
+        assert {each["differs"]["value"] for each in frames} == {1}, "also where the record knows it"
+        assert frames[-1]["late"] == {"value": 1}
+        (bob,) = frames[-1]["differing"]
+        assert (bob["user"], bob["recorded"], bob["late"]) == ("bob", "low", True)
+        # Under another rule many differ, and not because of what came late.
+        tried = list(what_if(s, from_=shop.instant(1), define=("new", "recency_days >= 0")))
+        assert tried[-1]["differs"] == {"new": 3}
+        assert tried[-1]["late"] == {"new": 1}
 
 
 def test_another_model_shows_what_promoting_it_then_would_have_shown(scored, record_model):

@@ -28,6 +28,7 @@ DIFFERING = (
     Column("USER", 12, lambda row, _: row["user"], grow=1),
     Column("SEGMENT", 10, lambda row, _: row["segmentation"], drop=1),
     Column("RECORDED > INSTEAD", 23, lambda row, _: words.move(_instead(row), 9), grow=1),
+    Column("EVENTS", 9, lambda row, _: "came late" if row["late"] else "", drop=2),
 )
 
 

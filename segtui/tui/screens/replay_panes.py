@@ -62,10 +62,15 @@ def both_sizes(then: Frame, now: Frame, segmentation: str, width: int, mode: str
 
 
 def differing(beside: Frame) -> Content:
-    """How many users hold another label than recorded: recorded > decided again, most frequent first."""
+    """How many users hold another label than recorded: recorded > decided again, most frequent first; and of
+    how many the record did not know everything yet."""
     lines = []
     for name, users in beside["differs"].items():
-        lines.append(Content.assemble((f"{name} ", "bold"), f"{numbers.plural(users, 'user')} differ"))
+        verb = "differs" if users == 1 else "differ"
+        lines.append(Content.assemble((f"{name} ", "bold"), f"{numbers.plural(users, 'user')} {verb}"))
+        if beside["late"][name]:
+            late = numbers.count(beside["late"][name])
+            lines.append(Content.styled(f"{late:>8}  with events that came late", words.WARN))
         lines += [
             Content.assemble(f"{numbers.count(moved):>8}  ", words.move({"from": left, "to": to}, LABEL))
             for segmentation, left, to, moved in sorted(beside["corrections"], key=lambda each: -each[3])
