@@ -196,7 +196,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("done", ("escape",), "done", "Keep the choice.", ("choosing",)),
     Action("row(-1)", ("up",), "up", "One line up.", ("choosing",)),
     Action("row(1)", ("down",), "down", "One line down.", ("choosing",)),
-    Action("yes", ("y", "enter"), "yes", "Go ahead.", ("confirm",), bar=1),
+    Action("yes", ("y",), "yes", "Go ahead.", ("confirm",), bar=1),
     Action("no", ("n",), "no", "Leave it.", ("confirm",), bar=2),
     *MORE_ACTIONS,
 )

@@ -5,28 +5,50 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from textual.app import App
 from textual.content import Content
 from textual.message import Message
 from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widgets import Input
 from textual.worker import Worker
 
 from segtui.operations.progress import Cancelled, Progress, Stopped
-from segtui.tui.screens.dialogs import Confirm
+from segtui.tui.screens.dialogs import Confirm, Reading
 from segtui.tui.screens.page import Page
 from segtui.tui.standing_back import standing_back
 
 Result = dict[str, Any]
 Work = Callable[[Progress, Cancelled], Result]
+T = TypeVar("T")
+
+BUSY = "A job is running: wait for it, or call it off with ctrl+c."
+PATIENCE = 0.1
+"""Seconds between looks whether a dialog that waits can be opened."""
+
+
+class Asker(Protocol):
+    """Where a job was asked for, while it is open: errors are told there, and not as notices."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is still open; if not, nobody wants to know any more."""
+
+    def refused(self, sentence: str) -> None:
+        """Tells what was wrong with what was asked."""
+
+    def done(self) -> None:
+        """It was right, and is under way or shown."""
 
 
 @dataclass(frozen=True)
 class Writing:
     """What can be previewed: `preview` writes nothing, `told` says what it found, `write` does it.
 
-    `yes` is the word for doing it, `done` the sentence afterwards.
+    `yes` is the word for doing it, `no` that for leaving it, `done` the sentence afterwards. Where the
+    preview finds `nothing` to do, it is only told.
     """
 
     title: str
@@ -35,6 +57,8 @@ class Writing:
     write: Work
     yes: str
     done: Callable[[Result], str]
+    no: str = "leave it"
+    nothing: Callable[[Result], bool] = lambda _result: False
 
 
 class Jobs(App[None]):
@@ -65,6 +89,7 @@ class Jobs(App[None]):
         self.job_state: tuple[str, float | None] = ("", None)
         self._job: Worker[None] | None = None
         self._job_then: Callable[[Result], None] | None = None
+        self._job_failed: Callable[[str, SeverityLevel], None] = self.tell
         self._job_cancelled = threading.Event()
 
     if TYPE_CHECKING:
@@ -82,12 +107,6 @@ class Jobs(App[None]):
         """Whether no job runs."""
         return self._job is None
 
-    def free(self) -> bool:
-        """Whether no job runs; says so when one does."""
-        if not self.idle:
-            self.tell("A job is running: wait for it, or call it off with ctrl+c.", "warning")
-        return self.idle
-
     def start(self, what: str, work: Work, done: Callable[[Result], str]) -> None:
         """Runs a job that writes; `done` turns its result into a notice."""
 
@@ -95,38 +114,78 @@ class Jobs(App[None]):
             self.tell(done(result))
             self.changed()
 
-        self._run(what, work, then)
+        self._run(what, work, then, self.tell)
 
-    def look(self, what: str, work: Work, then: Callable[[Result], None]) -> None:
-        """Runs a job that writes nothing; `then` takes what it found."""
-        self._run(what, work, then)
+    def look(self, what: str, work: Work, then: Callable[[Result], None], asker: Asker | None = None) -> None:
+        """Runs a job that writes nothing; `then` takes what it found, unless its asker was left."""
 
-    def preview(self, writing: Writing) -> None:
+        def found(result: Result) -> None:
+            if asker is None or asker.waiting:
+                then(result)
+
+        def failed(sentence: str, severity: SeverityLevel) -> None:
+            if asker is None:
+                self.tell(sentence, severity)
+            elif asker.waiting:
+                asker.refused(sentence)
+
+        self._run(what, work, found, failed)
+
+    def preview(self, writing: Writing, asker: Asker | None = None) -> None:
         """Runs the preview, shows what it found, and writes when told to.
 
         What was previewed before the store moved on is previewed again.
         """
-        revision = self.revision
+        revision, show = self.revision, self.opener()
 
         def answered(yes: bool | None) -> None:
             if not yes:
                 return
             if self.revision != revision:
                 self.tell("The store has moved on meanwhile: previewing again.", "warning")
-                self.preview(writing)
-            else:
-                self.start(writing.title, writing.write, writing.done)
+                self.preview(writing, asker)
+                return
+            if asker is not None:
+                asker.done()
+            self.start(writing.title, writing.write, writing.done)
 
         def then(result: Result) -> None:
-            self.push_screen(Confirm(writing.title, writing.told(result), writing.yes), answered)
+            told = writing.told(result)
+            if writing.nothing(result):
+                show(Reading(writing.title, told), lambda _: None)
+            else:
+                show(Confirm(writing.title, told, writing.yes, writing.no), answered)
 
-        self._run(f"{writing.title}: preview", writing.preview, then)
+        self.look(f"{writing.title}: preview", writing.preview, then, asker)
 
-    def _run(self, what: str, work: Work, then: Callable[[Result], None]) -> None:
-        if not self.free():
+    def opener(self) -> Callable[[Screen[T], Callable[[T | None], None]], None]:
+        """Opens a dialog over what is there now, however long its answer takes; where another has been
+        opened by then, or a line is being typed into, when that is closed."""
+        here = (self.screen, self.focused)
+
+        def show(dialog: Screen[T], answered: Callable[[T | None], None]) -> None:
+            if self._nobody_left():
+                return
+            bare = self.screen is self.page and not isinstance(self.focused, Input)
+            if bare or (self.screen, self.focused) == here:
+                self.push_screen(dialog, answered)
+            else:
+                self.set_timer(PATIENCE, lambda: show(dialog, answered))
+
+        return show
+
+    def _run(
+        self,
+        what: str,
+        work: Work,
+        then: Callable[[Result], None],
+        failed: Callable[[str, SeverityLevel], None],
+    ) -> None:
+        if not self.idle:
+            failed(BUSY, "warning")
             return
         self._job_cancelled.clear()
-        self._job_then = then
+        self._job_then, self._job_failed = then, failed
         self._job_says(what, None)
         self._job = self.run_worker(lambda: self._work(work), group="job", thread=True)
 
@@ -162,7 +221,7 @@ class Jobs(App[None]):
         if message.result is not None and self._job_then is not None:
             self._job_then(message.result)
         else:
-            self.tell(message.sentence, message.severity)
+            self._job_failed(message.sentence, message.severity)
 
     def _nobody_left(self) -> bool:
         """Whether the pages are gone: a job may end after the operator has left."""

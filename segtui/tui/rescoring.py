@@ -24,21 +24,22 @@ def rescoring(data: Data) -> Writing:
         write=lambda progress, cancelled: data.rescore(False, progress, cancelled),
         yes="rescore",
         done=_done,
+        nothing=lambda found: not found["ticks"],
     )
 
 
 def _told(found: dict[str, Any]) -> Content:
     """Who is due, and who would move in each segmentation."""
     ticks = len(found["ticks"])
-    lines = [
-        Content.styled(f"Up to {words.minute(found['as_of'])}", "bold"),
+    lines = [Content.styled(f"Up to {words.minute(found['as_of'])}", "bold")]
+    if not ticks:
+        return Content("\n").join([*lines, Content("Nobody is due: there is nothing to record.")])
+    lines.append(
         Content(
             f"{numbers.plural(found['due'], 'user')} due{f' over {ticks} ticks' if ticks > 1 else ''}, "
             f"{numbers.plural(found['changed'], 'move')}."
-            if ticks
-            else "Nobody is due: there is nothing to record."
-        ),
-    ]
+        )
+    )
     for name in dict.fromkeys(flow[0] for flow in found["flows"]):
         lines += [Content(""), Content.styled(name, "bold")]
         lines += flow_lines([flow[1:] for flow in found["flows"] if flow[0] == name])

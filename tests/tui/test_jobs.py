@@ -51,7 +51,7 @@ async def running(shop, app_of, settle, press):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await press(pilot, "r")
-        await pilot.press("enter")
+        await pilot.press("y")
         while not data.started.is_set():
             await pilot.pause(0.01)
         await pilot.pause(0.05)

@@ -10,7 +10,7 @@ from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.flows import flow_lines
 from segtui.tui.jobs import Writing
-from segtui.tui.screens.dialogs import Prompt
+from segtui.tui.screens.dialogs import Trying
 
 if TYPE_CHECKING:
     from segtui.tui.app import SegtuiApp
@@ -26,23 +26,18 @@ STEP = 0.05
 def ask_for_decision(app: SegtuiApp, segmentation: dict[str, Any], label: str | None) -> None:
     """Asks how a model's segmentation shall be decided, shows exactly who would move, and saves."""
     name = segmentation["name"]
-
-    def tried(answer: tuple[Any] | None) -> None:
-        if answer is not None:
-            _try(app, name, answer[0])
-
     app.push_screen(
-        Prompt(
+        Trying(
             f"Decide {name} otherwise",
             HINT,
             lambda text: app.data.read_decision(name, text),
+            lambda asked, line: _try(app, name, asked, line),
             _offered(segmentation, label),
-        ),
-        tried,
+        )
     )
 
 
-def _try(app: SegtuiApp, name: str, asked: Any) -> None:
+def _try(app: SegtuiApp, name: str, asked: Any, line: Trying) -> None:
     app.preview(
         Writing(
             title=f"Decide {name}",
@@ -54,7 +49,8 @@ def _try(app: SegtuiApp, name: str, asked: Any) -> None:
                 f"{name}: {numbers.decision(result['decision'])}; "
                 f"{numbers.plural(result['changed'], 'user')} moved."
             ),
-        )
+        ),
+        line,
     )
 
 

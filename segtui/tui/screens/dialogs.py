@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -15,6 +15,15 @@ from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.asking import Asking
 
+if TYPE_CHECKING:
+    from segtui.tui.app import SegtuiApp
+
+
+def keys_line(*pairs: tuple[str, str]) -> Content:
+    """`enter go ahead   esc leave`: keys, and what they do."""
+    parts = [Content.assemble((keys, words.KEY), " ", (does, words.DIM)) for keys, does in pairs]
+    return Content("   ").join(parts)
+
 
 class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
     """Asks for a line of text; `check` turns it into the result in a worker, or refuses it in a sentence.
@@ -23,8 +32,9 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
     """
 
     BINDINGS = bindings("prompt")
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("enter", "go ahead"), ("esc", "leave"))
 
-    def __init__(self, title: str, hint: str, check: Callable[[str], Any], value: str = "") -> None:
+    def __init__(self, title: str, hint: str | Content, check: Callable[[str], Any], value: str = "") -> None:
         super().__init__()
         self.prompt_title = title
         self.hint = hint
@@ -37,17 +47,14 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
             yield Input(self.value, select_on_focus=False)
             yield Static(self.hint, id="prompt-hint", markup=False)
             yield Static("", id="prompt-error", markup=False)
-            yield Static(
-                Content.from_markup(
-                    f"[{words.KEY}]enter[/] [$muted]go ahead[/]   [{words.KEY}]esc[/] [$muted]leave[/]"
-                )
-            )
+            yield Static(keys_line(*self.KEYS))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
-        self.ask("check", lambda _cancelled: self.check(text), self._accept)
+        self.ask("check", lambda _cancelled: self.check(text), self.accepted)
 
-    def _accept(self, result: object) -> None:
+    def accepted(self, result: Any) -> None:
+        """Takes what `check` made of the line."""
         self.dismiss((result,))
 
     def refused(self, sentence: str) -> None:
@@ -57,8 +64,61 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
         self.dismiss(None)
 
 
+class Trying(Prompt):
+    """Asks for what a job tries first: stays until that is over, and tells what was wrong with it.
+
+    `go` starts the job with what `check` made of the line, and with this dialog as its asker.
+    """
+
+    KEYS = (("enter", "show what it would do"), ("esc", "leave"))
+
+    def __init__(
+        self,
+        title: str,
+        hint: str | Content,
+        check: Callable[[str], Any],
+        go: Callable[[Any, Trying], None],
+        value: str = "",
+    ) -> None:
+        super().__init__(title, hint, check, value)
+        self.go = go
+        self._trying = False
+
+    def accepted(self, result: Any) -> None:
+        self._trying = True
+        self.query_one("#prompt-error", Static).update(Content.styled("looking …", words.DIM))
+        self.go(result, self)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the operator has not left."""
+        return self in self.app.screen_stack
+
+    def refused(self, sentence: str) -> None:
+        self._trying = False
+        super().refused(sentence)
+
+    def done(self) -> None:
+        """What was asked for is under way: nothing more to ask."""
+        self.dismiss(None)
+
+    def action_cancel(self) -> None:
+        if self._trying:
+            cast("SegtuiApp", self.app).call_off()
+        super().action_cancel()
+
+    def on_screen_suspend(self) -> None:
+        # What was found lies over it, and is not as large.
+        self._trying = False
+        self.query_one("#prompt-error", Static).update("")
+        self.set_class(True, "-behind")
+
+    def on_screen_resume(self) -> None:
+        self.set_class(False, "-behind")
+
+
 class Confirm(ModalScreen[bool], inherit_bindings=False):
-    """Asks yes or no."""
+    """Asks yes or no; `enter` is neither, as it may have been meant for what was there before."""
 
     BINDINGS = bindings("confirm")
 
@@ -74,13 +134,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
             dialog.border_title = self.question_title
             with VerticalScroll(id="question"):
                 yield Static(self.text, markup=False)
-            yield Static(
-                Content.from_markup(
-                    f"\n[{words.KEY}]enter y[/] [$muted]$yes[/]   [{words.KEY}]esc n[/] [$muted]$no[/]",
-                    yes=self.yes,
-                    no=self.no,
-                )
-            )
+            yield Static(Content("\n") + keys_line(("y", self.yes), ("esc n", self.no)))
 
     def action_yes(self) -> None:
         self.dismiss(True)

@@ -86,30 +86,32 @@ class DataPage(Page):
         if not row["quarantined"]:
             self.segtui.tell("That import refused no row.", "warning")
             return
-        number = row["import"]
+        number, show = row["import"], self.segtui.opener()
         self.ask(
             "quarantine",
             lambda _cancelled: self.segtui.data.quarantined(number),
-            self._refusals,
+            lambda found: show(Reading("Quarantined rows", _refusals(found)), lambda _: None),
             self.complain,
         )
 
     def on_virtual_list_chosen(self) -> None:
         self.action_open()
 
-    def _refusals(self, found: dict[str, Any]) -> None:
-        lines = [Content.styled(str(found["file"]), words.DIM), words.BLANK]
-        for each in found["rows"]:
-            lines.append(Content.assemble((f"line {each['line']}  ", words.KEY), (each["reason"], "bold")))
-            lines.append(Content.styled(f"  {each['row']}", words.DIM))
-        if found["more"]:
-            lines.append(Content(f"and {numbers.count(found['more'])} more in that file"))
-        self.app.push_screen(Reading("Quarantined rows", Content("\n").join(lines)))
-
     def action_copy_command(self) -> None:
         row = self.rows.item
         if row is not None:
             self.segtui.copy_command("quality", str(row["import"]), moment="")
+
+
+def _refusals(found: dict[str, Any]) -> Content:
+    """The refused rows, each with its reason."""
+    lines = [Content.styled(str(found["file"]), words.DIM), words.BLANK]
+    for each in found["rows"]:
+        lines.append(Content.assemble((f"line {each['line']}  ", words.KEY), (each["reason"], "bold")))
+        lines.append(Content.styled(f"  {each['row']}", words.DIM))
+    if found["more"]:
+        lines.append(Content(f"and {numbers.count(found['more'])} more in that file"))
+    return Content("\n").join(lines)
 
 
 def report_text(report: dict[str, Any]) -> Content:

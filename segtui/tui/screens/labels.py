@@ -12,7 +12,7 @@ from segtui.operations.errors import OperationError
 from segtui.tui import words
 from segtui.tui.flows import flow_lines
 from segtui.tui.jobs import Writing
-from segtui.tui.screens.dialogs import Prompt
+from segtui.tui.screens.dialogs import Trying
 from segtui.tui.screens.marking import MarkingPage
 
 if TYPE_CHECKING:
@@ -73,17 +73,18 @@ def ask_for_labels(app: SegtuiApp, segmentation: str, begun: str) -> None:
     """Asks how a segmentation's labels shall change, shows who would move, and saves."""
     pages = [app.get_screen(page) for page in ("members", "changes", "transitions")]
     marked = {user for page in pages if isinstance(page, MarkingPage) for user in page.marked}
-
-    def asked(answer: tuple[LabelEdit] | None) -> None:
-        if answer is not None:
-            _edit(app, segmentation, answer[0])
-
     app.push_screen(
-        Prompt(f"Labels of {segmentation}", HINT, lambda text: read_edit(text, marked), begun), asked
+        Trying(
+            f"Labels of {segmentation}",
+            HINT,
+            lambda text: read_edit(text, marked),
+            lambda edit, line: _edit(app, segmentation, edit, line),
+            begun,
+        )
     )
 
 
-def _edit(app: SegtuiApp, segmentation: str, edit: LabelEdit) -> None:
+def _edit(app: SegtuiApp, segmentation: str, edit: LabelEdit, line: Trying) -> None:
     data = app.data
     app.preview(
         Writing(
@@ -96,7 +97,8 @@ def _edit(app: SegtuiApp, segmentation: str, edit: LabelEdit) -> None:
                 f"{segmentation} has {', '.join(result['labels'])} now; "
                 f"{numbers.plural(result['changed'], 'user')} moved."
             ),
-        )
+        ),
+        line,
     )
 
 
@@ -120,13 +122,16 @@ def _told(result: dict[str, Any]) -> Content:
 
 def ask_for_discovery(app: SegtuiApp) -> None:
     """Asks for a name, groups the users as the model sees them, shows the groups, and keeps them."""
-
-    def named(answer: tuple[tuple[str, int | None]] | None) -> None:
-        if answer is not None:
-            _discover(app, *answer[0])
-
     hint = "a name for what is found, and how many segments where you know, as in: habits 6"
-    app.push_screen(Prompt("Discover segments", hint, _read_discovery, "habits"), named)
+    app.push_screen(
+        Trying(
+            "Discover segments",
+            hint,
+            _read_discovery,
+            lambda asked, line: _discover(app, *asked, line=line),
+            "habits",
+        )
+    )
 
 
 def _read_discovery(text: str) -> tuple[str, int | None]:
@@ -136,7 +141,7 @@ def _read_discovery(text: str) -> tuple[str, int | None]:
     return name, int(number[0]) if number else None
 
 
-def _discover(app: SegtuiApp, name: str, clusters: int | None) -> None:
+def _discover(app: SegtuiApp, name: str, clusters: int | None, *, line: Trying) -> None:
     data = app.data
 
     def done(result: dict[str, Any]) -> str:
@@ -152,7 +157,8 @@ def _discover(app: SegtuiApp, name: str, clusters: int | None) -> None:
             write=lambda progress, cancelled: data.discover(name, clusters, False, progress, cancelled),
             yes="keep them",
             done=done,
-        )
+        ),
+        line,
     )
 
 

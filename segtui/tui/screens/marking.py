@@ -12,7 +12,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled
 from segtui.tui.flows import edit_told
 from segtui.tui.jobs import Writing
-from segtui.tui.screens.dialogs import Prompt
+from segtui.tui.screens.dialogs import Trying
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.header import AsOf
 from segtui.tui.widgets.virtual_list import Item, VirtualList
@@ -163,14 +163,15 @@ class MarkingPage(Page):
             told = f"Nobody is chosen: move to a user, or mark some with {self.key('mark')}."
             self.segtui.tell(told, "warning")
             return
+        show, users = self.segtui.opener(), self.chosen
         self.ask(
             "lists",
             lambda _cancelled: self.segtui.data.lists(),
-            partial(self._ask_for_list, self.chosen),
+            lambda lists: show(self._line_for_list(users, lists), lambda _: None),
             self.complain,
         )
 
-    def _ask_for_list(self, users: list[str], lists: list[str]) -> None:
+    def _line_for_list(self, users: list[str], lists: list[str]) -> Trying:
         named = ", ".join(lists[:SHOWN_LISTS]) + (" …" if len(lists) > SHOWN_LISTS else "")
         hint = f"one of {named}, or a new name" if lists else "a new list's name, as in spring_mailing"
 
@@ -179,14 +180,10 @@ class MarkingPage(Page):
                 raise OperationError("Name a list, such as spring_mailing.")
             return text
 
-        def named_so(answer: tuple[str] | None) -> None:
-            if answer is not None:
-                self._add(users, answer[0])
-
         title = f"Add {numbers.plural(len(users), 'user')} to a list"
-        self.app.push_screen(Prompt(title, hint, check, lists[0] if lists else ""), named_so)
+        return Trying(title, hint, check, partial(self._add, users), lists[0] if lists else "")
 
-    def _add(self, users: list[str], name: str) -> None:
+    def _add(self, users: list[str], name: str, line: Trying) -> None:
         data = self.segtui.data
 
         def done(result: Item) -> str:
@@ -201,5 +198,6 @@ class MarkingPage(Page):
                 write=lambda progress, cancelled: data.add_users(name, users, False, progress, cancelled),
                 yes="add them",
                 done=done,
-            )
+            ),
+            line,
         )

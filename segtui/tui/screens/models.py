@@ -192,13 +192,15 @@ class ModelsPage(ListedPage):
         row = self.rows.item
         if row is None:
             return
-        model = row["model"]
-        self._wait(f"judging {row['name']} on a later window")
-        self.ask("judge", lambda _cancelled: self.segtui.data.evaluate(model), self._judged, self._unjudged)
+        model, show = row["model"], self.segtui.opener()
 
-    def _judged(self, result: dict[str, Any]) -> None:
-        self._wait("")
-        self.app.push_screen(Reading(f"{result['name']} on a window it never saw", judged(result)))
+        def found(result: dict[str, Any]) -> None:
+            self._wait("")
+            title = f"{result['name']} on a window it never saw"
+            show(Reading(title, judged(result)), lambda _: None)
+
+        self._wait(f"judging {row['name']} on a later window")
+        self.ask("judge", lambda _cancelled: self.segtui.data.evaluate(model), found, self._unjudged)
 
     def action_why(self) -> None:
         row = self.rows.item
@@ -214,16 +216,15 @@ class ModelsPage(ListedPage):
                 "Choose a model that does not decide now: it is compared with the one that does.", "warning"
             )
             return
-        one, other = rival["model"], row["model"]
-        self._wait(f"comparing {row['name']} with {rival['name']}")
-        self.ask(
-            "judge", lambda _cancelled: self.segtui.data.compare(one, other), self._compared, self._unjudged
-        )
+        one, other, show = rival["model"], row["model"], self.segtui.opener()
 
-    def _compared(self, result: dict[str, Any]) -> None:
-        self._wait("")
-        title = f"{result['other']['name']} beside {result['name']}"
-        self.app.push_screen(Reading(title, compared(result)))
+        def found(result: dict[str, Any]) -> None:
+            self._wait("")
+            title = f"{result['other']['name']} beside {result['name']}"
+            show(Reading(title, compared(result)), lambda _: None)
+
+        self._wait(f"comparing {row['name']} with {rival['name']}")
+        self.ask("judge", lambda _cancelled: self.segtui.data.compare(one, other), found, self._unjudged)
 
     def _unjudged(self, sentence: str) -> None:
         self._wait("")

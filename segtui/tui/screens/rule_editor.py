@@ -122,9 +122,7 @@ class RuleEditor(Widget, Asking):
         if not where:
             self.query_one("#size", Static).update("")
             return
-        self.ask(
-            "size", lambda _cancelled: self.segtui.data.rule_size(name, where), self._size_known, self._unread
-        )
+        self.ask("size", lambda _cancelled: self.segtui.data.rule_size(name, where), self._size_known)
 
     def _size_known(self, told: dict[str, Any]) -> None:
         share = "" if told["share"] is None else f", {numbers.share(told['share'])} of all"
@@ -141,11 +139,18 @@ class RuleEditor(Widget, Asking):
         ]  # fmt: skip
         self.query_one("#size", Static).update(Content("\n").join(lines))
 
-    def _unread(self, sentence: str) -> None:
-        self.query_one("#size", Static).update(Content.styled(sentence, words.WARN))
+    # As an asker
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the editor is still open."""
+        return self.screen.has_class("-editing")
 
     def refused(self, sentence: str) -> None:
-        self.segtui.tell(sentence, "error")
+        self.query_one("#size", Static).update(Content.styled(sentence, words.WARN))
+
+    def done(self) -> None:
+        """Stays, with what was written, until that is saved."""
 
     # Done
 

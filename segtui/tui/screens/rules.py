@@ -16,7 +16,7 @@ from segtui.tui.actions import bindings
 from segtui.tui.flows import edit_told, flow_lines
 from segtui.tui.jobs import Writing
 from segtui.tui.questions import Filter
-from segtui.tui.screens.dialogs import Prompt
+from segtui.tui.screens.dialogs import Trying
 from segtui.tui.screens.page import Page
 from segtui.tui.screens.rule_editor import RuleEditor
 from segtui.tui.widgets.bars import sparkline
@@ -148,7 +148,8 @@ class RulesPage(Page):
                 write=lambda progress, cancelled: data.rule(name, where, new, False, progress, cancelled),
                 yes="save it",
                 done=done,
-            )
+            ),
+            self.editor,
         )
 
     # What else can be done
@@ -175,9 +176,7 @@ class RulesPage(Page):
                 raise OperationError(f"Type {name} in full, or leave with esc.")
             return text
 
-        def typed(answer: tuple[str] | None) -> None:
-            if answer is None:
-                return
+        def retire(_name: str, line: Trying) -> None:
             self.segtui.preview(
                 Writing(
                     title=f"Retire {name}",
@@ -186,12 +185,13 @@ class RulesPage(Page):
                     write=lambda progress, cancelled: data.retire(name, False, progress, cancelled),
                     yes="retire it",
                     done=lambda _result: f"{name} is retired; its history stays, :log takes it back.",
-                )
+                ),
+                line,
             )
 
         users = numbers.plural(row["users"], "user")
         self.app.push_screen(
-            Prompt(f"Retire {name}", f"its {users} leave it, its history stays; type its name", check), typed
+            Trying(f"Retire {name}", f"its {users} leave it, its history stays; type its name", check, retire)
         )
 
     def action_copy_command(self) -> None:
