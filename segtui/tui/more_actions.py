@@ -15,7 +15,7 @@ DECISIONS = (
         "what_if",
         ("i",),
         "what if",
-        "Other labels: shows who would move, then saves.",
+        "Another threshold: who would move; y then saves.",
         ("segments",),
         bar=4,
     ),
@@ -24,6 +24,9 @@ DECISIONS = (
         ("replay",),
         bar=3,
     ),
+    # In the line of a decision
+    Action("number(1)", ("plus", "up"), "raise", "Raise the last number.", ("decision",), priority=True),
+    Action("number(-1)", ("down",), "lower", "Lower the last number.", ("decision",)),
     Action("mode", ("m",), "mode", "As recorded, decided again, or what if.", ("replay",), bar=6),
 )
 

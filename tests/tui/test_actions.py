@@ -13,6 +13,7 @@ from segtui.tui.actions import ACTIONS, FULL_WIDTH, FURTHER, PAGES, effective, i
 from segtui.tui.app import SegtuiApp
 from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.choosing import Choosing
+from segtui.tui.screens.decisions import DecisionLine
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
 from segtui.tui.screens.help import ANSWERS, SIGNS, help_text
 from segtui.tui.screens.notices import Notices
@@ -30,6 +31,7 @@ DIALOGS = {
     "filter": FilterInput,
     "choosing": Choosing,
     "notices": Notices,
+    "decision": DecisionLine,
 }
 HELP_WIDTH = 52
 EVERY_PAGE = (*PAGES, *FURTHER)

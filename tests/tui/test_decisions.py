@@ -34,17 +34,63 @@ async def test_a_decision_is_tried_then_saved(shop, app_of, settle, press, shown
     async with app_of(shop).run_test(size=(100, 30)) as pilot:
         await settle(pilot)
         assert "likeliest label; margin 0.05" in shown(pilot.app)
-        await press(pilot, "i")
-        line = pilot.app.screen.query_one("Input")
-        assert line.value.startswith("--share high=0.2")
-        await press(pilot, "backspace", "backspace", "backspace", "'3", "enter")
+        await press(pilot, "i", "ctrl+u", "'--share high=0.3", "enter")
         told = shown(pilot.app)
         for part in ("high for 30.0 % of users", "3 users would move", "low", "11 expected", "gets 31.2 %"):
             assert part in told, part
+        assert "15 high" in told
+        assert "12 now" in told
         assert asked == [("value", wish(shares=["high=0.3"]), True)]
+        await press(pilot, "enter")
+        assert asked[1:] == [], "enter only looks"
         await press(pilot, "y")
         assert asked[1:] == [("value", wish(shares=["high=0.3"]), False)]
         assert "value: high for 30.0 % of users; margin 0.05; 3 users moved." in pilot.app.notices[-1].text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_higher_threshold_is_one_key_away(shop, app_of, settle, press, shown, asked, size):
+    async with app_of(shop).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "i")
+        told = shown(pilot.app)
+        for part in (
+            "12 users high (25.0 %), 11 expected",
+            "--share high=0.1      that share of the users, the likeliest",
+            "high is over 54.95 EUR: learnt, so another limit is another model",
+            "enter only look   + ↑ raise the number   ↓ lower it   esc leave",
+        ):
+            assert part in told, part
+        await press(pilot, "plus", "enter")
+        assert asked == [("value", wish(minimum=["high=0.55"]), True)]
+        assert "y decide so from now on   esc n change it; nothing is written" in shown(pilot.app)
+        await press(pilot, "escape")
+        assert pilot.app.screen.query_one("Input").value == "--min high=0.55"
+        await press(pilot, "escape")
+        assert pilot.app.screen is pilot.app.page
+        assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "becomes"),
+    [
+        ("--min high=0.5", "plus", "--min high=0.55"),
+        ("--min high=0.5", "up", "--min high=0.55"),
+        ("--share low=30% --margin 0.05", "down", "--share low=30% --margin 0.04"),
+        ("--share=low2=30%", "plus", "--share=low2=31%"),
+        ("--margin 0.1 --min-stay 7d", "plus", "--margin 0.1 --min-stay 8d"),
+        ("--cost a1:b2=4", "down", "--cost a1:b2=3"),
+        ("--margin 0", "down", "--margin 0"),
+        ("--argmax", "plus", "--argmax"),
+    ],
+)
+async def test_a_key_changes_the_last_number(shop, app_of, settle, press, line, key, becomes):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "i", "ctrl+u")
+        pilot.app.screen.query_one("Input").value = line
+        await press(pilot, key)
+        assert pilot.app.screen.query_one("Input").value == becomes
 
 
 async def test_words_that_say_nothing_are_refused_where_they_are_typed(

@@ -70,7 +70,7 @@ class Trying(Prompt):
     `go` starts the job with what `check` made of the line, and with this dialog as its asker.
     """
 
-    KEYS = (("enter", "show what it would do"), ("esc", "leave"))
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("enter", "show what it would do"), ("esc", "leave"))
 
     def __init__(
         self,

@@ -240,7 +240,7 @@ class SegmentsPage(ListedPage):
         if self.segtui.at is not None:
             self.segtui.tell("What is decided counts from now on: t now first.", "warning")
         elif chosen["decided_by"] == "model":
-            ask_for_decision(self.segtui, chosen, row["label"])
+            ask_for_decision(self.segtui, chosen, row["label"], self.segtui.currency)
         else:
             self.action_edit()
 
