@@ -41,8 +41,7 @@ def frame_beside(frame: pl.DataFrame, out: Path) -> Iterator[tuple[dict[str, Any
         raise OperationError(
             f"{out} ends in none of {', '.join(FORMATS)}: choose a format by the file's ending."
         )
-    if not out.parent.is_dir():
-        raise OperationError(f"Folder {out.parent} is not there: create it first, or write elsewhere.")
+    require_folder(out)
     with _beside(out, lambda file: _write(frame, file, out.suffix)) as (digest, place):
         yield {"rows": frame.height, "out": str(out), "file_digest": digest}, place
 
@@ -51,6 +50,12 @@ def write_text(text: str, out: Path) -> None:
     """Writes a text to a file that appears under its name only when it is complete, with mode 0600."""
     with _beside(out, lambda file: file.write(text.encode())) as (_, place):
         place()
+
+
+def require_folder(out: Path) -> None:
+    """Raises OperationError where there is no folder to write `out` in."""
+    if not out.parent.is_dir():
+        raise OperationError(f"Folder {out.parent} is not there: create it first, or write elsewhere.")
 
 
 def refuse_unwritable(out: Path) -> None:

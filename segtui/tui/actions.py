@@ -187,6 +187,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("marker(-1)", ("N",), "mark before", "To the marker before.", ("replay",)),
     Action("label", ("l",), "label", "Draw the next label's size over time.", ("replay",), bar=7),
     # Dialogs
+    Action("identify", ("ctrl+r",), "real ids", "Real ids in the file, or numbers.", ("export",)),
     Action(
         *("cancel", ("escape",), "cancel", "Close without doing anything."),
         ("prompt", "confirm", "text", "notices"),

@@ -130,14 +130,25 @@ class Writes:
             return erase(s, [user], purge=purge, progress=progress)
 
     def export(
-        self, segment: str, out: Path, asked: str | None, at: int | None, users: Sequence[str] | None
+        self,
+        segment: str,
+        out: Path,
+        asked: str | None,
+        at: int | None,
+        users: Sequence[str] | None,
+        identified: bool,
     ) -> dict[str, Any]:
         """Writes a segment's members to a file: those asked for, see `members`, or `users` of them."""
         from segtui.operations.export import export
 
         where, part = (asked, None) if is_expression(asked or "") else (None, asked)
         with open_session(self.path) as s:
-            return export(s, segment, out, where=where, part=part, at=at, users=users)
+            return export(s, segment, out, where=where, part=part, at=at, users=users, identified=identified)
+
+    def require_key(self) -> None:
+        """Raises KeyMissing where nobody's real id can be told."""
+        with open_session(self.path) as s:
+            s.store.vault.require()
 
     def add_users(
         self, name: str, users: Sequence[str], preview: bool, progress: Progress, cancelled: Cancelled

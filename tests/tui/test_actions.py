@@ -11,6 +11,7 @@ from segtui.tui import actions
 from segtui.tui.action import EVERYWHERE, LIST
 from segtui.tui.actions import ACTIONS, FULL_WIDTH, FURTHER, PAGES, effective, in_scope
 from segtui.tui.app import SegtuiApp
+from segtui.tui.exporting import ExportLine
 from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.choosing import Choosing
 from segtui.tui.screens.decisions import DecisionLine
@@ -32,6 +33,7 @@ DIALOGS = {
     "choosing": Choosing,
     "notices": Notices,
     "decision": DecisionLine,
+    "export": ExportLine,
 }
 HELP_WIDTH = 52
 EVERY_PAGE = (*PAGES, *FURTHER)

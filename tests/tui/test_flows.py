@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from db import log
 from db.errors import StoreLocked
 from db.store import Store
 from segtui.operations.errors import OperationError
 from segtui.operations.session import open_session
 from segtui.tui import words
 from segtui.tui.data import Data
+from segtui.tui.exporting import shortened
 from segtui.tui.questions import Filter
 
 pytestmark = pytest.mark.usefixtures("network")
@@ -70,7 +73,40 @@ async def test_the_list_as_a_file(pilot, press, tmp_path, monkeypatch):
         rows = list(csv.DictReader(file))
     assert len(rows) == 12
     assert all(row["user"].startswith("#") for row in rows)
-    assert "12 rows in value-high.csv." in [notice.text for notice in pilot.app.notices]
+    told = pilot.app.notices[-1].text
+    assert told.startswith("12 rows by numbers in ")
+    assert told.endswith(f"{tmp_path.name}/value-high.csv.")
+
+
+async def test_the_list_by_real_ids(pilot, press, shown, shop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    await press(pilot, "x")
+    assert "users as numbers, as in #3: only this store knows who they are" in shown(pilot.app)
+    await press(pilot, "ctrl+r")
+    assert "users by their real ids: whoever has the file knows who they are" in shown(pilot.app)
+    await press(pilot, "ctrl+r", "ctrl+r", "enter")
+    with (tmp_path / "value-high.csv").open() as file:
+        assert all(row["user"].startswith("c-") for row in csv.DictReader(file))
+    assert pilot.app.notices[-1].text.startswith("12 rows by real ids in ")
+    with open_session(shop) as s:
+        assert log.decisions(s.store, kinds=("exported",))[-1].body["identified"]
+
+
+async def test_real_ids_want_the_key(pilot, press, shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    await press(pilot, "x", "ctrl+r")
+    monkeypatch.delenv("SEGTUI_KEY")
+    await press(pilot, "enter")
+    assert "is missing: put back" in shown(pilot.app)
+    assert not (tmp_path / "value-high.csv").exists()
+    await press(pilot, "ctrl+r", "enter")
+    assert (tmp_path / "value-high.csv").exists()
+
+
+def test_a_long_path_keeps_its_end():
+    path = Path("/home/somebody/projects/shop/exports/of/this/spring/value-high.csv")
+    assert shortened(path) == "…/projects/shop/exports/of/this/spring/value-high.csv"
+    assert shortened(Path("/tmp/value-high.csv")) == "/tmp/value-high.csv"
 
 
 # Getting about

@@ -140,12 +140,12 @@ async def test_what_goes_wrong_is_a_notice(shop, app_of, settle, press):
         assert pilot.app.is_running
 
 
-async def test_an_export_to_where_one_cannot_write_is_a_notice(shop, app_of, settle, press):
+async def test_an_export_to_where_there_is_no_folder_is_told_in_the_line(shop, app_of, settle, press, shown):
     async with app_of(shop).run_test() as pilot:
         await settle(pilot)
         await press(pilot, "x", "ctrl+u", "'/nowhere/at/all.csv", "enter")
-        assert pilot.app.notices[-1].severity == "error"
-        assert "/nowhere/at" in pilot.app.notices[-1].text
+        assert "Folder /nowhere/at is not there" in shown(pilot.app)
+        assert pilot.app.screen.query_one("Input").value == "/nowhere/at/all.csv"
 
 
 async def test_a_file_that_is_there_wants_a_second_enter(shop, app_of, settle, press, tmp_path, monkeypatch):
