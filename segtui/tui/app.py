@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual.events import Event, Key
 from textual.filter import LineFilter, Monochrome
 from textual.message import Message
 from textual.notifications import SeverityLevel
@@ -178,7 +179,19 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         """The store's currency, None before the first import."""
         return self.status["currency"] if self.status else None
 
+    async def on_event(self, event: Event) -> None:
+        # In a dialog, a line or a list: `esc` takes away what lies over it as well.
+        if isinstance(event, Key) and event.key == "escape":
+            self.clear_notifications()
+        await super().on_event(event)
+
+    def dismiss_errors(self) -> None:
+        """Takes errors off the screen, which would stay over what is shown or typed next; `!` has them."""
+        for each in [each for each in self._notifications if each.severity == "error"]:
+            self._unnotify(each)
+
     def on_mount(self) -> None:
+        self.screen_change_signal.subscribe(self, lambda _: self.dismiss_errors())
         sys.setswitchinterval(TURN)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         if not self.is_headless and not self.is_web:
@@ -300,7 +313,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.push_screen(Notices(self.notices, unread))
 
     def tell(self, text: str, severity: SeverityLevel = "information", *, quiet: bool = False) -> None:
-        """Keeps a notice, and shows it unless `quiet`: an error until it is read or `esc` is pressed."""
+        """Keeps a notice, and shows it unless `quiet`: an error until `esc`, another page, or a dialog."""
         self.notices.append(Notice(self.clock(), text, severity, self._details()))
         self.unread += 1
         self.page.show_notices()

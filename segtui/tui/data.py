@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from db import lookups, vocabulary
+from db import lookups, passes, vocabulary
 from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
@@ -179,10 +179,16 @@ class Data(MemberReads, Writes):
             return compare(s, one, other)
 
     def tick_at(self, text: str) -> int | None:
-        """The as-of that a person's text names; None when that is the present or later."""
+        """The as-of that a person's text names, None for the present; refuses what is out of the record."""
         with open_session(self.path) as s:
-            at = s.tick_at(s.instant(text))
-            return None if at >= s.require_as_of() else at
+            at, last = s.tick_at(s.instant(text)), s.require_as_of()
+            known = passes.rescores(s.store)["as_of"].to_list()
+            first = min(known, default=last)
+            if first <= at <= last:
+                return None if at == last else at
+            what = "is yet to come" if at > last else "is before all that is recorded"
+            there = " to ".join(f"{s.iso(end):.10}" for end in (first, last))
+            raise OperationError(f"{text} {what}: there is {there}, and now.")
 
     def moment(self, text: str) -> str:
         """The tick end at or after the time that a person's text names, as ISO 8601."""

@@ -473,6 +473,25 @@ async def test_a_time_that_is_none_is_told_in_the_prompt(pilot, press):
     assert pilot.app.at is None
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("2031-01-01", "2031-01-01 is yet to come: there is 2026-01-30 to 2026-03-01, and now."),
+        ("2020-01-01", "2020-01-01 is before all that is recorded: there is 2026-01-30 to 2026-03-01"),
+    ],
+)
+async def test_a_time_that_nothing_is_known_of_is_told_in_the_prompt(pilot, press, text, told):
+    await press(pilot, "t", f"'{text}", "enter")
+    assert told in text_of(pilot, "#prompt-error")
+
+
+@pytest.mark.parametrize(("text", "at"), [("2026-01-30", "2026-01-30"), ("2026-03-01", None)])
+async def test_the_first_and_the_last_moment_are_there(pilot, press, text, at):
+    await press(pilot, "t", f"'{text}", "enter")
+    assert pilot.app.screen is pilot.app.page
+    assert pilot.app.at == (None if at is None else words.microseconds(f"{at}T00:00:00+01:00"))
+
+
 # Live
 
 

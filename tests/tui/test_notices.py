@@ -35,3 +35,29 @@ async def test_esc_takes_an_error_away_and_it_is_still_to_be_read(shop, app_of, 
         await press(pilot, "escape")
         assert list(pilot.app._notifications) == []
         assert pilot.app.unread == 1
+
+
+@pytest.mark.parametrize(
+    "keys", [("5",), ("question_mark",), ("t",), ("slash",), ("colon",), ("R", "n")], ids="-".join
+)
+async def test_an_error_covers_nothing_that_comes_after_it(shop, app_of, settle, press, keys):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        *before, last = keys
+        await press(pilot, *before)
+        pilot.app.tell("The store is busy.", "error")
+        pilot.app.tell("Copied.")
+        await press(pilot, last)
+        assert [each.message for each in pilot.app._notifications] == ["Copied."]
+        assert pilot.app.unread == 2, "it is still to be read"
+
+
+@pytest.mark.parametrize("keys", [("question_mark",), ("t",), ("slash",), ("R", "n")], ids="-".join)
+async def test_esc_takes_an_error_away_wherever_it_is_pressed(shop, app_of, settle, press, keys):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, *keys)
+        pilot.app.tell("The store is busy.", "error")
+        pilot.app.tell("Wait.", "warning")
+        await press(pilot, "escape")
+        assert list(pilot.app._notifications) == []

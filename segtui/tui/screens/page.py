@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import DescendantFocus
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from segtui.operations import words as numbers
 from segtui.operations.times import iso
@@ -105,6 +106,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
     def on_virtual_list_copied(self, message: VirtualList.Copied) -> None:
         self.segtui.copy_to_clipboard(message.text)
         self.segtui.tell(f"Copied: {message.text}")
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if isinstance(event.widget, Input):
+            self.segtui.dismiss_errors()
 
     def let_go(self) -> bool:
         """Gives up what was begun and can be left, before `esc` goes back; False where nothing was."""
