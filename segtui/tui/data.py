@@ -16,6 +16,7 @@ from db import lookups, passes, vocabulary
 from db.errors import StoreError
 from db.store import Store
 from engine.errors import EngineError
+from segtui.operations import words as numbers
 from segtui.operations.errors import OperationError
 from segtui.operations.like import ids_of, like, parts
 from segtui.operations.models import models
@@ -94,10 +95,20 @@ class Data(MemberReads, Writes):
         from segtui.operations.features import features
 
         with open_session(self.path) as s:
-            known = [(each["name"], each["meaning"]) for each in features(s)["features"]]
+            found, currency = features(s)["features"], s.settings.currency
+            money = {each["name"] for each in found if each["unit"] == "minor units"}
+            known = [(each["name"], _meaning(each, currency)) for each in found]
             labels = {name: each.labels for name, each in definitions(s).segmentations.items() if each.labels}
         held = [(name, f"a segment: {', '.join(own)}") for name, own in labels.items()]
-        return Names([*held, *known], labels)
+        return Names([*held, *known], labels, money)
+
+    def refuse_name(self, name: str) -> None:
+        """Refuses what a new segment cannot be called."""
+        from segtui.operations.definitions import definitions
+        from segtui.operations.segment import refuse_name
+
+        with open_session(self.path) as s:
+            refuse_name(s, definitions(s), name)
 
     def rule_size(self, name: str, where: str) -> dict[str, Any]:
         """Whom a rule that is being written would hold."""
@@ -284,6 +295,13 @@ class Data(MemberReads, Writes):
             how: dict[str, Any] = {"model": trial.model, "define": trial.define, "decide": trial.decide}
             frames = what_if(s, from_=start, **how, named=named, progress=progress, cancelled=cancelled)
             return {"position": position, "frames": list(frames)}
+
+
+def _meaning(feature: dict[str, Any], currency: str | None) -> str:
+    """What a feature means, and in which unit where that is a part of the currency."""
+    if feature["unit"] != "minor units":
+        return str(feature["meaning"])
+    return f"in {numbers.money(1, currency)}: {feature['meaning']}"
 
 
 def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:

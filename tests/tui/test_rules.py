@@ -58,6 +58,37 @@ async def test_a_wrong_rule_is_told_while_it_is_written(ruled, app_of, settle, p
         assert pilot.app.page.PAGE == "rules"
 
 
+async def test_a_name_that_cannot_be_is_told_before_the_rule_is_written(ruled, app_of, settle, press):
+    async with app_of(ruled).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "n", "'whales = spend", "enter")
+        assert "'whales = spend' cannot be a segment's name" in size_of(pilot)
+        assert pilot.app.page.editor.name_line.has_focus
+        await press(pilot, "ctrl+u", "'lapsing", "enter")
+        assert "There is a segmentation 'lapsing' already" in size_of(pilot)
+        await press(pilot, "ctrl+u", "'whales", "enter")
+        assert size_of(pilot) == ""
+        assert pilot.app.page.editor.rule_line.has_focus
+
+
+async def test_a_rule_that_cannot_be_saved_is_told_in_the_editor(ruled, app_of, settle, press):
+    async with app_of(ruled).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "n", "'x", "enter", "'recenci_days > 3", "enter")
+        assert "recency_days" in size_of(pilot)
+        assert pilot.app.page.editor.rule_line.value == "recenci_days > 3"
+        assert pilot.app.notices == []
+
+
+async def test_amounts_are_told_as_money(ruled, app_of, settle, press, shown):
+    async with app_of(ruled).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "n", "'x", "enter", "'spend_90")
+        assert "spend_90d                in 0.01 EUR: net spend" in shown(pilot.app)
+        await press(pilot, "tab", "' > 30000")
+        assert "30000 = 300.00 EUR" in shown(pilot.app)
+
+
 async def test_a_rule_is_edited_from_the_segments(ruled, app_of, settle, press):
     async with app_of(ruled).run_test(size=(100, 30)) as pilot:
         await settle(pilot)
@@ -78,6 +109,14 @@ async def test_a_rule_is_retired_once_its_name_is_typed(ruled, app_of, settle, p
         await press(pilot, "'ing", "enter", "y")
         assert rule_of(ruled, "lapsing") is None
         assert "No segment of your own yet." in shown(pilot.app)
+
+
+def test_which_numbers_are_amounts():
+    known = Names(money={"spend_90d", "aov"})
+    assert known.amounts("spend_90d>=30000 AND orders_90d > 3 AND aov between 1000 and 2000.5") == [
+        "30000", "1000", "2000.5",
+    ]  # fmt: skip
+    assert known.amounts("spend_90d > AND aov between 5") == ["5"]
 
 
 def test_what_may_stand_next():

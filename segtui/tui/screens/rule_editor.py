@@ -25,7 +25,7 @@ OFFERED = 4
 NAME_HINT = "letters, digits and _, as in loyal_buyers"
 RULE_HINT = "orders_90d >= 3 AND recency_days < 30 AND value = 'high'"
 KEYS = (
-    "[$accent]tab[/] [$muted]takes the name[/]   [$accent]enter[/] [$muted]shows who moves, then saves[/]   "
+    "[$accent]tab[/] [$muted]takes the name[/]   [$accent]enter[/] [$muted]shows who would move[/]   "
     "[$accent]esc[/] [$muted]leaves[/]"
 )
 
@@ -105,7 +105,7 @@ class RuleEditor(Widget, Asking):
         self._rest = self.set_timer(REST_SECONDS, self._ask_size)
 
     def _offer(self) -> None:
-        """The names that begin with what stands last."""
+        """The names that begin with what stands last, and amounts as money."""
         begun, names = self.rule_line.known.matching(self.rule_line.value)
         lines = [
             Content.assemble((f"{name:<24}", words.KEY), (f" {meaning}", words.DIM))
@@ -115,6 +115,10 @@ class RuleEditor(Widget, Asking):
             lines.append(
                 Content.styled(f"and {len(names) - OFFERED} more that begin with {begun!r}", words.DIM)
             )
+        amounts = self.rule_line.known.amounts(self.rule_line.value)
+        told = [f"{each} = {numbers.money(float(each), self.segtui.currency)}" for each in amounts]
+        if told:
+            lines.append(Content.styled("   ".join(dict.fromkeys(told)), words.WARN))
         self.query_one("#known", Static).update(Content("\n").join(lines))
 
     def _ask_size(self) -> None:
@@ -159,10 +163,16 @@ class RuleEditor(Widget, Asking):
         name, where = self.name_line.value.strip(), self.rule_line.value.strip()
         if not name:
             self.name_line.focus()
-        elif not where or event.input is self.name_line:
+        elif event.input is self.name_line:
+            self.ask("name", lambda _cancelled: self.segtui.data.refuse_name(name), self._named)
+        elif not where:
             self.rule_line.focus()
         else:
             self.post_message(self.Saved(name, where, new=self.editing is None))
+
+    def _named(self, _none: None) -> None:
+        self.query_one("#size", Static).update("")
+        self.rule_line.focus()
 
     def on_rule_input_left(self) -> None:
         self.leave()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from textual.message import Message
 from textual.suggester import Suggester
@@ -13,17 +13,33 @@ from segtui.tui.actions import bindings
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 VALUE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(?:=|!=|<>)\s*'([^']*)$")
+NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
+COMPARED = re.compile(
+    rf"([A-Za-z_][A-Za-z0-9_]*)\s*(?:[<>!=]+\s*{NUMBER}|(?:NOT\s+)?BETWEEN\s+{NUMBER}(?:\s+AND\s+{NUMBER})?)",
+    re.IGNORECASE,
+)
 
 Name = tuple[str, str]
 """A name a rule may hold, and what it means."""
 
 
 class Names:
-    """What a rule may name: features, segments, and the labels of those."""
+    """What a rule may name: features (`money`: those in minor units), segments, and the labels of those."""
 
-    def __init__(self, names: Sequence[Name] = (), labels: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[Name] = (),
+        labels: Mapping[str, Sequence[str]] | None = None,
+        money: Collection[str] = (),
+    ) -> None:
         self.names = names
         self.labels = labels or {}
+        self.money = money
+
+    def amounts(self, text: str) -> list[str]:
+        """The numbers that stand beside features in minor units, as they were typed."""
+        found = [each for each in COMPARED.finditer(text) if each[1] in self.money]
+        return [number for each in found for number in (each[2] or each[3], each[4]) if number]
 
     def matching(self, text: str) -> tuple[str, list[Name]]:
         """What stands last in the text, and the names or labels that begin with it."""
