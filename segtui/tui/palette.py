@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from segtui.tui.action import EVERYWHERE, Action
-from segtui.tui.actions import in_scope
+from segtui.tui.actions import ACTIONS, in_scope
 from segtui.tui.keymap import remapped
 from segtui.tui.screens.page import Page
 
 if TYPE_CHECKING:
     from segtui.tui.app import SegtuiApp
+
+LABELS = tuple(action.label for action in ACTIONS)
+PREFIX = "user "
 
 
 class ActionCommands(Provider):
@@ -41,7 +45,7 @@ class ActionCommands(Provider):
 
 
 class PlaceCommands(Provider):
-    """Segments and models by name, and whatever else was typed as a user's id."""
+    """Segments and models by name, and what else may be a user's id."""
 
     async def search(self, query: str) -> Hits:
         app = cast("SegtuiApp", self.app)
@@ -64,9 +68,22 @@ class PlaceCommands(Provider):
                     partial(app.visit, "models", name=model),
                     help="How good this model is.",
                 )
-        user = query.strip()
-        # Below any match by name: an id can look like anything.
-        yield Hit(0.01, f"user {user}", partial(app.visit, "user", user=user), help="All about this user.")
+        user = _user(query, [*LABELS, *app.known_segments, *app.known_models])
+        if user is not None:
+            # Below any match by name: an id can look like anything.
+            yield Hit(
+                0.01, f"user {user}", partial(app.visit, "user", user=user), help="All about this user."
+            )
+
+
+def _user(query: str, names: Iterable[str]) -> str | None:
+    """The id that was typed, with or without `user ` before it; None for several words and parts of names."""
+    text = query.strip()
+    user = text.removeprefix(PREFIX)
+    if not user or len(user.split()) > 1:
+        return None
+    is_name = user == text and any(text.lower() in name.lower() for name in names)
+    return None if is_name else user
 
 
 def _title(action: Action) -> str:

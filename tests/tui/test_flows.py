@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from textual.command import Command, CommandList
 
 from db import log
 from db.errors import StoreLocked
@@ -162,6 +163,27 @@ async def test_the_palette_finds_users_and_segments(pilot, press, settle):
     await pilot.pause(0.3)
     await press(pilot, "enter")
     assert (pilot.app.page.PAGE, pilot.app.page.segment) == ("members", "value=medium")
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("asdf qwer", []),
+        ("model", []),
+        ("data", []),
+        ("c-10548", ["user c-10548"]),
+        ("anna", ["user anna"]),
+        ("user data", ["user data"]),
+    ],
+)
+async def test_the_palette_offers_a_user_where_it_may_be_an_id(pilot, press, text, offered):
+    await press(pilot, "colon", f"'{text}")
+    found = pilot.app.screen.query_one(CommandList)
+    options = [found.get_option_at_index(n) for n in range(found.option_count)]
+    prompts = [str(each.hit.text) for each in options if isinstance(each, Command)]
+    users = [each for each in prompts if each.startswith("user ") and not each.startswith("user  (")]
+    assert users == offered
+    assert prompts[len(prompts) - len(users) :] == users, "it is the last"
 
 
 async def test_the_palette_runs_the_actions_of_the_page(pilot, press):
