@@ -1,5 +1,6 @@
 """The names of a spec's features, in the order of their columns."""
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -14,6 +15,17 @@ def feature_names(spec: FeatureSpec) -> tuple[str, ...]:
     """Names of the spec's features in the order of their columns."""
     statistics = _statistics(spec)
     return (*statistics, *attribute_columns(spec).values())
+
+
+def kinds_read(name: str, spec: FeatureSpec) -> tuple[str, ...]:
+    """The kinds of events that a feature or channel is made of, () where it can be any or is not known."""
+    if name == "conversion":
+        return ()
+    if name in _purchase_names(spec):
+        money = name.startswith(("spend", "order_value", "amount", "refund"))
+        return ("purchase", "refund") if money else ("purchase",)
+    stem = re.sub(r"_[0-9]+d$", "", name)
+    return tuple(kind for kind in spec.counted if plural(kind) in (name, stem))
 
 
 def narrowed(spec: FeatureSpec, names: Collection[str]) -> FeatureSpec:

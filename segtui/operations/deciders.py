@@ -50,6 +50,12 @@ class Evidence:
             attributes = attributes.filter(kept)
         return Evidence(self.events.filter(kept), self.identity.until(position), attributes)
 
+    def without(self, seqs: pl.Series) -> Evidence:
+        """The same as if these events were not there; who is whom stays."""
+        kept = ~pl.col("seq").is_in(seqs.implode())
+        attributes = None if self.attributes is None else self.attributes.filter(kept)
+        return Evidence(self.events.filter(kept), self.identity, attributes)
+
 
 class Decider(Protocol):
     """Scores users at an as-of and names reasons for their moves."""
@@ -90,10 +96,13 @@ class Decider(Protocol):
         moved_from: np.ndarray,
         moved_to: np.ndarray,
         labels: tuple[pl.DataFrame, pl.DataFrame],
+        *,
+        speaking: bool = False,
     ) -> list[str]:
         """A reason code per mover, from what changed between two (evidence, as-of).
 
-        `labels`: before and after, a text column of movers per segmentation referred to.
+        `labels`: before and after, a text column of movers per segmentation referred to. `speaking`: a
+        change that does not speak for the move is no reason, and "model" or "rule" stands where none does.
         """
         ...
 
@@ -136,6 +145,8 @@ class StarterDecider:
         moved_from: np.ndarray,
         moved_to: np.ndarray,
         labels: tuple[pl.DataFrame, pl.DataFrame],
+        *,
+        speaking: bool = False,
     ) -> list[str]:
         """The bound of the rule that was crossed."""
         low = VALUE_LABELS.index("low")
@@ -209,6 +220,8 @@ class ModelDecider:
         moved_from: np.ndarray,
         moved_to: np.ndarray,
         labels: tuple[pl.DataFrame, pl.DataFrame],
+        *,
+        speaking: bool = False,
     ) -> list[str]:
         """What, put back to its former value, would undo most of the move."""
         from engine.explain import reasons
@@ -223,6 +236,7 @@ class ModelDecider:
             self.sequences(after[0], after[1], users),
             moved_from,
             moved_to,
+            speaking=speaking,
         )
 
     def _aligned(self, at: tuple[Evidence, int], users: np.ndarray) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from engine.features import longest_window
 from engine.membership import due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
+from segtui.operations.moved_by import EVENTS, reasons, telling
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
 from segtui.operations.steps import Outcome, Rest, Step, by_identity, caused_by
@@ -244,6 +245,8 @@ class Holdings:
         caused = caused_by(step, users, self._renamed(left, to))
         if len(gone):
             caused = by_identity(caused, self.users[gone], step)
+        codes = self._reasons(step, decider, evidence, referred, users, left, to, caused)
+        caused = telling(caused, codes, step, decider.spec)
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         rows = pl.DataFrame({"user": users}, schema={"user": pl.Int64}).with_columns(
             pl.lit(self.number, dtype=pl.Int64).alias("segmentation"),
@@ -252,7 +255,7 @@ class Holdings:
             probability.alias("probability"),
             pl.lit(step.as_of, dtype=pl.Int64).alias("as_of"),
             pl.lit(self.pass_number, dtype=pl.Int64).alias("pass"),
-            self._reasons(step, decider, evidence, referred, users, left, to, caused).alias("reason"),
+            self.number_of("reason", pl.Series(codes, dtype=pl.String)).alias("reason"),
             pl.lit(int(step.backfilled), dtype=pl.Int64).alias("backfilled"),
             pl.lit(int(hindsight), dtype=pl.Int64).alias("hindsight"),
         )
@@ -274,8 +277,8 @@ class Holdings:
         left: np.ndarray,
         to: np.ndarray,
         caused: pl.DataFrame,
-    ) -> pl.Series:
-        """Vocabulary numbers of the reason codes."""
+    ) -> list[str]:
+        """A reason code per mover."""
         codes = np.full(len(users), "first", dtype=object)
         renamed = self._renamed(left, to)
         if step.renames:
@@ -288,25 +291,15 @@ class Holdings:
             codes[left >= len(self.labels)] = "label"
             codes[(left != NONE) & joined] = "identity"
             if known.any():
-                movers = users[known]
-                now = evidence.only(movers)
-                then = now if step.seen is None else evidence.only(movers, position=step.seen)
-                codes[known] = decider.reasons(
-                    (then, step.before),
-                    (now, step.as_of),
-                    movers,
-                    left[known],
-                    to[known],
-                    (
-                        pl.DataFrame([other.texts(movers, earlier=True) for other in referred]),
-                        pl.DataFrame([other.texts(movers) for other in referred]),
-                    ),
+                by_event = caused["cause"].is_in(EVENTS).to_numpy()[known]
+                codes[known] = reasons(
+                    step, decider, evidence, referred, users[known], left[known], to[known], by_event
                 )
             timed = (caused["cause"] == "clock").to_numpy()
             codes[timed & np.isin(users, self._ended)] = "min_stay"
         if step.edit is not None:
             codes[renamed] = "renamed"
-        return self.number_of("reason", pl.Series(codes.tolist(), dtype=pl.String))
+        return codes.tolist()
 
     def memberships(self) -> pl.DataFrame:
         """user, label (vocabulary number) of everyone who holds one, by user."""

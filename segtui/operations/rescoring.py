@@ -265,7 +265,7 @@ class Run:
     def _fresh(
         self, events: pl.DataFrame, plan: Plan, index: int, before: int | None, as_of: int
     ) -> pl.DataFrame:
-        """user, seq, occurred_at, late of the events that count at `as_of` and did not before."""
+        """user, seq, occurred_at, kind, late of the events that count at `as_of` and did not before."""
         at = pl.col("occurred_at")
         counted = at < as_of
         if before is not None:
@@ -274,7 +274,7 @@ class Run:
             arrived = inside | unseen if index == 0 and not plan.opens_pass else inside
             counted &= arrived
         late = pl.lit(0, dtype=pl.Int64) if plan.backfilled else pl.col("late")
-        return events.filter(counted).select("user", "seq", "occurred_at", late.alias("late"))
+        return events.filter(counted).select("user", "seq", "occurred_at", "kind", late.alias("late"))
 
     def _hold(self, found: Definitions, name: str, plan: Plan) -> None:
         """Loads who holds which label where the plan starts, unless an earlier walk left it here."""

@@ -57,6 +57,8 @@ class RuleDecider:
         moved_from: np.ndarray,
         moved_to: np.ndarray,
         labels: tuple[pl.DataFrame, pl.DataFrame],
+        *,
+        speaking: bool = False,
     ) -> list[str]:
         """The first name in the rule that, put back, undoes the move."""
         from engine.rule_use import rule_reasons
@@ -138,6 +140,8 @@ class ListDecider:
         moved_from: np.ndarray,
         moved_to: np.ndarray,
         labels: tuple[pl.DataFrame, pl.DataFrame],
+        *,
+        speaking: bool = False,
     ) -> list[str]:
         """Only an edit moves anyone, and then the edit is the reason."""
         return ["definition"] * len(users)

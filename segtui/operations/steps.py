@@ -56,7 +56,7 @@ class Step:
     """The as-of scored before; None at the very beginning."""
     everyone: bool
     fresh: pl.DataFrame
-    """user, seq, occurred_at, late of the events that count now and did not before."""
+    """user, seq, occurred_at, kind, late of the events that count now and did not before."""
     seen: int | None
     """The position the scores before were made at; None when they saw what is seen now."""
     edit: tuple[str, int] | None

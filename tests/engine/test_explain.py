@@ -77,6 +77,19 @@ def test_the_reason_is_what_moved_the_user(scorer, now, left, came, reason):
     assert told(scorer, people(), people(**now), [left], [came]) == [reason]
 
 
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        ({"recency_days": [1], "orders_90d": [0]}, "recency_days:down"),
+        ({"orders_90d": [2]}, "model"),
+        ({"orders": [6]}, "model"),
+    ],
+)
+def test_what_does_not_speak_for_the_move_is_no_reason_when_only_that_is_asked(scorer, now, reason):
+    pair = np.array([LOW]), np.array([HIGH])
+    assert reasons(scorer, people(), people(**now), None, None, *pair, speaking=True) == [reason]
+
+
 def test_each_mover_has_its_own_reason(scorer):
     after = people(recency_days=[60, 10, 10, 1], orders_90d=[3, 0, 3, 3])
     before = people(recency_days=[10] * 4)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
+from engine.feature_names import kinds_read
 from engine.features import (
     FAMILIES,
     WIDE_WINDOWS,
@@ -45,6 +46,43 @@ def test_order_of_rows_never_matters(data, seed, logs, zones, midnights, events_
     spec, identity = wide_spec(zone), identity_of(aliases)
     one = features(events_of(rows), identity, as_of, spec)
     assert features(events_of(shuffled), identity, as_of, spec).equals(one)
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_no_event_matters_but_of_the_kinds_a_feature_reads(
+    data, logs, zones, midnights, events_of, identity_of, wide_spec
+):
+    rows, zone, as_of, aliases = data.draw(asked(logs, zones, midnights))
+    spec, identity = wide_spec(zone), identity_of(aliases)
+    told = features(events_of(rows), identity, as_of, spec)
+    names = {}
+    for name in feature_names(spec):
+        names.setdefault(kinds_read(name, spec), []).append(name)
+    del names[()]
+    for kinds, read in names.items():
+        only = features(events_of([row for row in rows if row["kind"] in kinds]), identity, as_of, spec)
+        both = told.join(only, on="user", how="semi")
+        assert both.select(read).equals(only.select(read))
+
+
+def test_the_kinds_that_a_feature_reads():
+    spec = FeatureSpec(windows=(7, 90), kinds=("purchase", "refund", "view", "add_to_cart", "tyre"))
+    expected = {
+        "recency_days": ("purchase",),
+        "orders_90d": ("purchase",),
+        "orders": ("purchase",),
+        "spend_7d": ("purchase", "refund"),
+        "refund_share": ("purchase", "refund"),
+        "carts_7d": ("add_to_cart",),
+        "views": ("view",),
+        "count_tyre_90d": ("tyre",),
+        "silence_days": (),
+        "conversion": (),
+        "sessions_7d": (),
+        "none_such": (),
+    }
+    assert {name: kinds_read(name, spec) for name in expected} == expected
 
 
 @given(data=st.data())

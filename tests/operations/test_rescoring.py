@@ -13,7 +13,7 @@ from segtui.operations.changes import changes
 from segtui.operations.errors import OperationError
 from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore, rescore_range
-from segtui.operations.segment import from_file
+from segtui.operations.segment import define, from_file
 from segtui.operations.segments import segments
 from segtui.operations.verify import verify
 
@@ -134,6 +134,33 @@ def test_every_change_resolves_to_its_cause_and_the_store_verifies(make_shop, gi
         found = verify(s)
         assert found["ok"], found["checks"]
         assert sum(each["users"] for each in segments(s)["segmentations"][0]["labels"]) >= 2
+
+
+def test_who_moves_by_an_event_moves_for_what_it_changed(shop):
+    """Not for what time did in the same tick; the event told is one that the reason speaks of."""
+    shop.at(1.5)
+    shop.events([("ann", 0.5, "purchase", 50.0), ("bob", 0.5, "purchase", 50.0), ("cat", 0.5, "view", None)])
+    with shop.open() as s:
+        rescore(s)
+        define(s, "back", "trend_28d <= 0 AND orders_28d >= 1")
+        define(s, "quiet", "recency_days > 28")
+    shop.at(27.8)
+    with shop.open() as s:
+        rescore(s)
+    shop.at(28.8)
+    shop.events([("ann", 28.6, "purchase", 50.0), ("ann", 28.7, "view", None), ("bob", 28.7, "view", None)])
+    with shop.open() as s:
+        rescore(s)
+        told = {(each["user"], each["segmentation"]): each for each in changes(s, from_=shop.instant(28))}
+        kinds = dict(s.events().select("seq", pl.col("kind").cast(pl.String)).iter_rows())
+    # The former order went from the last 28 d into those before it, so beside the day before the trend fell.
+    back = told["ann", "back"]
+    assert (back["to"], back["cause"], back["reason"]) == ("in", "event", "orders of 28 d rose to 1")
+    assert kinds[back["cause_seq"]] == "purchase"
+    # A view that changed nothing that the rule reads: what time did is told.
+    quiet = told["bob", "quiet"]
+    assert (quiet["to"], quiet["cause"], quiet["reason"]) == ("in", "event", "no order for 28 d")
+    assert kinds[quiet["cause_seq"]] == "view"
 
 
 def test_silence_moves_a_user_at_the_tick_the_rule_names(shop):
