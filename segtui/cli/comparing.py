@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from segtui.cli.options import At, Json, Limit, Position, Quiet, Store, output, tick, tick_if
+from segtui.cli.options import At, Json, Limit, Position, Quiet, Store, output, tick_if
 from segtui.cli.output import Column
 from segtui.cli.shown import when
 from segtui.operations import words
@@ -43,7 +43,7 @@ def transitions(
         left, came = _cell(users)
         with open_session(out.store) as s:
             found = moved(
-                s, tick(s, from_), tick(s, to), left, came,
+                s, s.tick(from_), s.tick(to), left, came,
                 segmentation=segmentation, position=position, limit=out.limit(limit),
             )  # fmt: skip
         if json:
@@ -55,7 +55,7 @@ def transitions(
         out.next("segtui user USER")
         return
     with open_session(out.store) as s:
-        result = operation(s, tick(s, from_), tick(s, to), segmentation=segmentation, position=position)
+        result = operation(s, s.tick(from_), s.tick(to), segmentation=segmentation, position=position)
     if json:
         out.document(result)
     else:

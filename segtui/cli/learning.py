@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from segtui.cli.options import MODEL_KINDS, Json, Quiet, Store, flag, instant_if, model_kinds, output
+from segtui.cli.options import MODEL_KINDS, Json, Quiet, Store, flag, model_kinds, output, tick_if
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import metric, when
 from segtui.cli.stopping import stoppable
@@ -107,7 +107,7 @@ def train(
                 segmentation=segmentation,
                 policy=policy,
                 kind=model,
-                cutoff=instant_if(s, cutoff),
+                cutoff=tick_if(s, cutoff),
                 horizon=horizon,
                 label=label,
                 optimizer=optimizer,
@@ -268,7 +268,7 @@ def evaluate(
 
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s, out.progress():
-        result = operation(s, model=model, cutoff=instant_if(s, cutoff))
+        result = operation(s, model=model, cutoff=tick_if(s, cutoff))
     if json:
         out.document(result)
     else:
@@ -299,7 +299,7 @@ def compare(
 
     out = output(context, store, json=json, quiet=quiet)
     with open_session(out.store) as s, out.progress():
-        result = operation(s, model, other, cutoff=instant_if(s, cutoff))
+        result = operation(s, model, other, cutoff=tick_if(s, cutoff))
     if json:
         out.document(result)
     else:

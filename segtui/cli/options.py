@@ -64,18 +64,13 @@ def _listen(out: Output) -> None:
     logger.addHandler(_Messages(out))
 
 
-def tick(s: Session, text: str) -> int:
-    """What `--at`, `--from` or `--to` names, in µs UTC; `now` is the current as-of."""
-    return s.require_as_of() if text == "now" else s.instant(text)
-
-
 def tick_if(s: Session, text: str | None) -> int | None:
-    """`tick`, passing None through."""
-    return None if text is None else tick(s, text)
+    """What `--at`, `--from`, `--to` or `--cutoff` names, in µs UTC; None where it was not told."""
+    return None if text is None else s.tick(text)
 
 
 def instant_if(s: Session, text: str | None) -> int | None:
-    """What `--cutoff` names, in µs UTC; None where it was not told."""
+    """What `--from` or `--to` of a log names, in µs UTC; None where it was not told."""
     return None if text is None else s.instant(text)
 
 

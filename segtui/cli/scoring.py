@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from segtui.cli.learning import Model
-from segtui.cli.options import At, From, Json, Position, Quiet, Store, To, flag, output, tick, tick_if
+from segtui.cli.options import At, From, Json, Position, Quiet, Store, To, flag, output, tick_if
 from segtui.cli.output import Column, Output
 from segtui.cli.shown import counted, probability, sizes, when
 from segtui.cli.stopping import stoppable
@@ -79,7 +79,7 @@ def rescore(
                 result = operation(s, at=tick_if(s, at), full=full, preview=preview, progress=progress)
             out.document(result) if json else _show(out, result)
         else:
-            start, end = tick(s, from_), tick_if(s, to)
+            start, end = s.tick(from_), tick_if(s, to)
             with out.progress() as progress:
                 ticks = rescore_range(s, start, end, full=full, progress=progress)
             out.stream(ticks, TICKS)

@@ -132,9 +132,18 @@ class Session:
 
     def instant(self, text: str) -> int:
         """The instant a person wrote, in µs UTC: see segtui.operations.times."""
+        return parse_time(text, self.ticks, self.now(), self._last_rescore())
+
+    def tick(self, text: str) -> int:
+        """What a person wrote where a tick is meant, in µs UTC: `now` is the current as-of, and days back are
+        counted from there."""
+        if text.strip() == "now":
+            return self.require_as_of()
+        return parse_time(text, self.ticks, self.now(), self._last_rescore(), ending=True)
+
+    def _last_rescore(self) -> int | None:
         scored = projections.rescores(self.store)
-        last = int(scored.sort("seq")["as_of"][-1]) if scored.height else None
-        return parse_time(text, self.ticks, self.now(), last)
+        return int(scored.sort("seq")["as_of"][-1]) if scored.height else None
 
     def tick_at(self, instant: int | None) -> int:
         """The as-of an operation looks at: the current one, or the first tick end at or after `instant`."""

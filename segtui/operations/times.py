@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from engine.errors import EngineError
 from engine.ticks import EPOCH, MICROSECOND, Ticks, instant_of, zone_of
 from segtui.operations.errors import OperationError
 
@@ -30,12 +31,16 @@ class Duration:
     microseconds: int = 0
 
 
-def parse_time(text: str, ticks: Ticks, now: int | None, last_rescore: int | None) -> int:
+def parse_time(
+    text: str, ticks: Ticks, now: int | None, last_rescore: int | None, *, ending: bool = False
+) -> int:
     """The instant that `text` names, in µs UTC.
 
     Reads ISO 8601 (without an offset: in the store's zone), a bare date (its midnight in that zone, so
     everything before that day), `now`, `today`, `yesterday` (their midnights), `-7d`, `-8w` (local calendar
-    days before now), `-12h`, and `last-rescore`. `now` may be None while a data clock has no event.
+    days before now), `-12h`, and `last-rescore`. `now` may be None while a data clock has no event. With
+    `ending` an as-of is meant: days are counted back from the end of the tick that holds now, where sizes and
+    windows count theirs from, so `-30d` is as many ticks whether or not now is a tick's first instant.
     Raises TimeError for anything else, OperationError where there is nothing yet to count from.
     """
     word = text.strip()
@@ -52,7 +57,13 @@ def parse_time(text: str, ticks: Ticks, now: int | None, last_rescore: int | Non
     if word.startswith("-"):
         length = _duration(word[1:])
         if length is not None:
-            return _back(_known(now, word), length, zone, word)
+            known = _known(now, word)
+            if not ending or length.microseconds:
+                return _back(known, length, zone, word)
+            try:
+                return ticks.days_before(ticks.end_holding(known), length.days)
+            except (OverflowError, EngineError) as error:
+                raise _too_early(word) from error
     try:
         moment = datetime.fromisoformat(word)
         return instant_of(moment, zone) if moment.tzinfo is None else (moment - EPOCH) // MICROSECOND
@@ -108,7 +119,11 @@ def _moved(day: date, days: int, word: str) -> date:
     try:
         return day + timedelta(days=days)
     except OverflowError as error:
-        raise TimeError(f"{word!r} reaches back before the first day of the calendar.") from error
+        raise _too_early(word) from error
+
+
+def _too_early(word: str) -> TimeError:
+    return TimeError(f"{word!r} reaches back before the first day of the calendar.")
 
 
 def _duration(text: str) -> Duration | None:

@@ -192,7 +192,7 @@ class Data(MemberReads, Writes):
     def tick_at(self, text: str) -> int | None:
         """The as-of that a person's text names, None for the present; refuses what is out of the record."""
         with open_session(self.path) as s:
-            at, last = s.tick_at(s.instant(text)), s.require_as_of()
+            at, last = s.tick_at(s.tick(text)), s.require_as_of()
             known = passes.rescores(s.store)["as_of"].to_list()
             first = min(known, default=last)
             if first <= at <= last:
@@ -204,7 +204,7 @@ class Data(MemberReads, Writes):
     def moment(self, text: str) -> str:
         """The tick end at or after the time that a person's text names, as ISO 8601."""
         with open_session(self.path) as s:
-            return s.iso(s.ticks.at_or_after(s.instant(text)))
+            return s.iso(s.ticks.at_or_after(s.tick(text)))
 
     def segments(self, at: int | None) -> dict[str, Any]:
         """Sizes of every segment; each segmentation with the horizon of its model; and the models' names."""

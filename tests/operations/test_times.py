@@ -59,6 +59,23 @@ def test_a_time_is_read_in_the_stores_zone(text: str, expected: int) -> None:
     assert parse_time(text, BERLIN, NOW, 42) == expected
 
 
+@pytest.mark.parametrize("now", [us(2026, 3, 30), us(2026, 3, 30) + 1, us(2026, 3, 30, 23, 59)])
+def test_days_back_from_a_tick_are_as_many_ticks_whenever_now_is_in_it(now: int) -> None:
+    end = us(2026, 3, 31)
+    assert parse_time("-30d", UTC_TICKS, now, None, ending=True) == us(2026, 3, 1)
+    assert len(UTC_TICKS.between(parse_time("-2w", UTC_TICKS, now, None, ending=True), end)) == 14
+    assert parse_time("-0d", UTC_TICKS, now, None, ending=True) == end
+    assert parse_time("-12h", UTC_TICKS, now, None, ending=True) == now - 12 * HOUR
+    with pytest.raises(TimeError, match="before the first day"):
+        parse_time("-999999d", UTC_TICKS, now, None, ending=True)
+
+
+def test_days_back_end_at_a_midnight_also_where_clocks_skip_it() -> None:
+    ticks = Ticks(zone="America/Sao_Paulo", length="1d")
+    now = us(2018, 11, 3, 12, zone="America/Sao_Paulo")
+    assert parse_time("-1d", ticks, now, None, ending=True) == us(2018, 11, 3, zone="America/Sao_Paulo")
+
+
 def test_days_back_are_calendar_days_and_hours_back_are_hours() -> None:
     # clocks went forward on 2026-03-29: a calendar day back over that night is 23 hours
     day = parse_time("-1d", BERLIN, us(2026, 3, 29, 12, zone="Europe/Berlin"), None)
