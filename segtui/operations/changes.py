@@ -130,11 +130,12 @@ def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def totals(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """cause, reason and number of changes, most frequent first."""
+    """cause, reason and number of changes, most frequent first, equal ones by cause and age of the reason."""
     from engine.catalogue import phrase
 
     reasons = vocabulary.texts(s.store, "reason")
-    counted = frame.group_by("cause", "reason").len().sort("len", "cause", descending=[True, False])
+    keys = ["cause", "reason"]
+    counted = frame.group_by(keys).len().sort("len", *keys, descending=[True, False, False])
     return [
         {"cause": cause, "reason": phrase(reasons[reason]), "users": count}
         for cause, reason, count in counted.iter_rows()

@@ -357,9 +357,8 @@ def _named(s: Session, frame: pl.DataFrame, text: str) -> pl.Series:
 
 
 def _flows(s: Session, frame: pl.DataFrame) -> list[tuple[str | None, str | None, int]]:
-    """from, to and number of changes, most frequent first."""
+    """from, to and number of changes, most frequent first, equal ones by age of the labels."""
     names = vocabulary.texts(s.store, "label")
-    counted = (
-        frame.group_by("from_label", "to_label").len().sort("len", "from_label", descending=[True, False])
-    )
+    keys = ["from_label", "to_label"]
+    counted = frame.group_by(keys).len().sort("len", *keys, descending=[True, False, False])
     return [(names.get(left), names.get(to), users) for left, to, users in counted.iter_rows()]

@@ -12,10 +12,11 @@ from textual.command import Command, CommandList
 from db import log
 from db.errors import StoreLocked
 from db.store import Store
+from segtui.operations.changes import change_frame, totals
 from segtui.operations.errors import OperationError
 from segtui.operations.session import open_session
 from segtui.tui import words
-from segtui.tui.data import Data
+from segtui.tui.data import Data, _flows
 from segtui.tui.exporting import shortened
 from segtui.tui.questions import Filter
 
@@ -108,6 +109,13 @@ def test_a_long_path_keeps_its_end():
     path = Path("/home/somebody/projects/shop/exports/of/this/spring/value-high.csv")
     assert shortened(path) == "…/projects/shop/exports/of/this/spring/value-high.csv"
     assert shortened(Path("/tmp/value-high.csv")) == "/tmp/value-high.csv"
+
+
+def test_reasons_and_moves_that_are_as_frequent_stay_in_their_order(shop):
+    with open_session(shop) as s:
+        frame = change_frame(s).unique(["cause", "reason", "from_label", "to_label"], maintain_order=True)
+        for told in (totals, _flows):
+            assert all(told(s, frame.sample(fraction=1, shuffle=True)) == told(s, frame) for _ in range(9))
 
 
 # Getting about
