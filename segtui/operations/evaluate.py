@@ -20,7 +20,7 @@ from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
-from segtui.operations.tasks import latest_cutoff
+from segtui.operations.tasks import latest_beginning, latest_cutoff
 from segtui.operations.times import day
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def _window(
         earlier = latest_cutoff(s.ticks, latest, horizon)
         remedy = "import later events"
         first = log.summary(s.store).first
-        if first is not None and first < earlier:
+        if first is not None and first <= latest_beginning(s.ticks, earlier, horizon):
             remedy += f", or train with --cutoff {day(earlier, zone)} or before"
     raise OperationError(
         f"No unseen window: {name} knows outcomes up to {day(known_from, zone)} and needs {horizon} d from a "

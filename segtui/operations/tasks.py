@@ -110,7 +110,7 @@ def earlier_task(s: Session, task: Task, seed: int, choice: Choice, origins: int
         attributes, position = s.attributes(), s.store.head()
     at = latest_cutoff(s.ticks, task.as_of, task.horizon)
     begins = int(history.events["occurred_at"].min())  # type: ignore[arg-type]
-    if begins > s.ticks.days_before(at, max(1, task.horizon // 3)):
+    if begins > latest_beginning(s.ticks, at, task.horizon):
         zone = s.ticks.zone
         return f"the log begins {day(begins, zone)}, too late to learn from before {day(at, zone)}"
     found = history.outcomes(at, task.horizon)
@@ -118,6 +118,11 @@ def earlier_task(s: Session, task: Task, seed: int, choice: Choice, origins: int
     if problem is not None:
         return problem
     return _laid_out(s, history, found, task.segmentation, choice, origins, attributes, position)
+
+
+def latest_beginning(ticks: Ticks, cutoff: int, horizon: int) -> int:
+    """When the log must begin at the latest for there to be something to learn from at a cutoff."""
+    return ticks.days_before(cutoff, max(1, horizon // 3))
 
 
 def _names(s: Session, segmentation: str, labels: tuple[str, ...]) -> tuple[str, ...]:

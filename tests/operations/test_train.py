@@ -319,6 +319,10 @@ def test_the_windows_advised_are_accepted(s):
     date = re.search(r"--cutoff (\S+)", str(refused.value))[1]
     trained(s, horizon="30d", cutoff=s.instant(date), name="before")
     assert evaluate(s, model="before")["window"]["users"]
+    # A cutoff that leaves the log too young to learn from is no advice.
+    trained(s, horizon="115d", name="long")
+    with pytest.raises(OperationError, match=r"import later events\.$"):
+        evaluate(s, model="long")
 
 
 # --- earlier cutoffs -------------------------------------------------------------------------------
