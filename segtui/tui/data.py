@@ -7,6 +7,7 @@ operation that the first page does not need is loaded by the method that calls i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,14 +233,17 @@ class Data(MemberReads, Writes):
             return _moves(s, wanted, from_, to)
 
     def segment_moves(self, segment: str, days: int, at: int | None) -> Moves:
-        """The moves in and out of a segment in the last days; following a label to a new name is none."""
+        """The moves in and out of a segment in the last days, first labels counted beside them; following a
+        label to a new name is none."""
         from segtui.operations import renames
 
         with open_session(self.path) as s:
             to = shown_as_of(s, at) or s.require_as_of()
             from_ = s.ticks.days_before(to, days)
-            frame = renames.moves(s, segment, from_=from_, to=to)
-            return _counted(s, frame, Filter(segment=segment, days=days), from_, to)
+            frame = renames.moves(s, segment, from_=from_, to=to, first=True)
+            moved = frame.filter(pl.col("from_label").is_not_null())
+            found = _counted(s, moved, Filter(segment=segment, days=days), from_, to)
+            return replace(found, first=frame.height - moved.height)
 
     def tick_moves(self, as_of: int) -> Moves:
         """The changes of the one tick that ends at `as_of`, first assignments too."""

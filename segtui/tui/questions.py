@@ -37,7 +37,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Moves:
-    """The changes of a filter, newest first, as integers; and how many went which way for which reason."""
+    """The changes of a filter, newest first, as integers; and how many went which way for which reason.
+
+    `first`: how many first labels there were beside them, where that is asked.
+    """
 
     frame: pl.DataFrame
     from_: str | None
@@ -46,6 +49,7 @@ class Moves:
     out: int = 0
     flows: list[tuple[str | None, str | None, int]] = field(default_factory=list)
     totals: list[dict[str, Any]] = field(default_factory=list)
+    first: int = 0
 
     @property
     def total(self) -> int:

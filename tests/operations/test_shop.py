@@ -46,6 +46,20 @@ def sizes(told):
     return {each["label"]: each["users"] for each in told["segmentations"][0]["labels"]}
 
 
+def test_in_and_first_less_out_is_the_change_beside_them(made, s):
+    from segtui.tui.data import Data
+    from segtui.tui.screens.segment_words import reasons
+
+    data, first = Data(made[0] / "shop.db"), 0
+    for row in segments(s)["segmentations"][0]["labels"]:
+        moves = data.segment_moves(f"value={row['label']}", 30, None)
+        assert moves.into + moves.first - moves.out == row["change_30d"]
+        assert (f" + {moves.first} first in" in str(reasons(row, moves))) == (moves.first > 0)
+        first += moves.first
+        assert sum(each["users"] for each in moves.totals) == moves.total == moves.into + moves.out
+    assert first
+
+
 def test_the_demo_runs_the_whole_job(made, s):
     _, told = made
     assert told["events"] > 50_000

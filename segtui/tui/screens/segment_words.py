@@ -82,18 +82,22 @@ def _assigned(users: int, expected: int) -> str:
 
 
 def reasons(row: Item, moves: Moves) -> Content:
-    """How many came and left, and the most frequent reasons."""
-    if not moves.total:
+    """How many came and left, so that the difference is the change of the size; and the most frequent reasons
+    of those who came from another label or left for one."""
+    if not (moves.total or moves.first):
         return Content.styled("Nobody moved in or out.", words.DIM)
+    first = f" + {numbers.count(moves.first)} first" if moves.first else ""
     if row["label"] is None:
-        head = Content(numbers.plural(moves.total, "change"))
+        head = Content(numbers.plural(moves.total, "change") + first)
     else:
         head = Content.assemble(
             ("▲ ", words.RISE),
-            f"{numbers.count(moves.into)} in   ",
+            f"{numbers.count(moves.into)}{first} in   ",
             ("▼ ", words.FALL),
             f"{numbers.count(moves.out)} out",
         )
+    if not moves.total:
+        return head
     causes: Counter[str] = Counter()
     for each in moves.totals:
         causes[each["cause"]] += each["users"]
