@@ -7,7 +7,7 @@ from typing import Any
 from db.errors import StoreError
 from segtui.operations import health
 from segtui.operations.drift import NAMES as DRIFT
-from segtui.operations.drift import drifted
+from segtui.operations.drift import RETRAIN_DAYS, drifted
 from segtui.operations.errors import OperationError
 from segtui.operations.limits import DEFAULTS, policy
 from segtui.operations.notices import BAD, KIND, last_passed, told
@@ -15,8 +15,6 @@ from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
 
 STATES = ("ok", "warn", "fail")
-RETRAIN_DAYS = 7
-"""A model is not trained again before the last window has moved on by so many days."""
 
 
 def check(

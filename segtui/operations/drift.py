@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 NAMES = ("drift", "drift_ks", "shares", "calibration")
 TOLD = 5
+RETRAIN_DAYS = 7
+"""A model is not trained again before the last window has moved on by so many days."""
+AGAIN = "train again, and compare"
 
 
 def drifted(s: Session, progress: Progress = quiet) -> list[Measured]:
@@ -35,6 +40,7 @@ def drifted(s: Session, progress: Progress = quiet) -> list[Measured]:
     # What was discovered was learnt from no window.
     models = [each for each in found.segmentations.values() if each.model and not each.discovered]
     features, shares, outcomes, why = [], [], [], ["No model is in use yet."]
+    newest: dict[str, str] = {}
     if models and last_rescore(s) is not None:
         use_cache()
         evidence = Evidence(s.events(), s.identity(), s.attributes())
@@ -49,34 +55,35 @@ def drifted(s: Session, progress: Progress = quiet) -> list[Measured]:
                 continue
             features += by_feature
             shares += by_label
+            newest |= _newest(s, each)
             try:
                 outcomes += _come_true(s, each, body)
             except OperationError as error:
                 why.append(str(error))
+    what = "is the {} furthest from what it was when the model learnt"
+    feature, size = what.format("feature"), what.format("expected size")
     return [
-        _worst(
-            "drift",
-            "psi",
-            features,
-            why[-1],
-            "is the feature furthest from what it was when the model learnt",
-        ),
-        _worst(
-            "drift_ks",
-            "ks",
-            features,
-            why[-1],
-            "is the feature furthest from what it was when the model learnt",
-        ),
-        _worst(
-            "shares",
-            "psi",
-            shares,
-            why[-1],
-            "is the expected size furthest from what it was when the model learnt",
-        ),
+        _worst("drift", "psi", features, why[-1], feature, newest),
+        _worst("drift_ks", "ks", features, why[-1], feature, newest),
+        _worst("shares", "psi", shares, why[-1], size, newest),
         _worst("calibration", "apart", outcomes, why[-1], "is the share furthest from what then came true"),
     ]
+
+
+def _newest(s: Session, segmentation: Segmentation) -> dict[str, str]:
+    """By its name, why training again would not help a segmentation: no later window is over."""
+    from segtui.operations.tasks import latest_cutoff
+
+    assert segmentation.model is not None
+    policy, end = model_decider(s.store, segmentation.model).artefact.policy, s.data_end()
+    assert end is not None
+    horizon = int(policy["horizon_days"])
+    if s.ticks.days_before(latest_cutoff(s.ticks, end, horizon), RETRAIN_DAYS) >= policy["cutoff"]:
+        return {}
+    return {
+        segmentation.name: f"users aged over the {horizon} d since, and training again would learn from the "
+        "same window; a shorter --horizon learns nearer to now, and where what is expected still comes true"
+    }
 
 
 def _apart(
@@ -135,12 +142,19 @@ def _come_true(s: Session, segmentation: Segmentation, body: dict[str, Any]) -> 
     ]
 
 
-def _worst(name: str, by: str, found: list[dict[str, Any]], why: str, what: str) -> Measured:
+def _worst(
+    name: str,
+    by: str,
+    found: list[dict[str, Any]],
+    why: str,
+    what: str,
+    newest: Mapping[str, str] = MappingProxyType({}),
+) -> Measured:
     known = sorted(
         (each for each in found if each[by] is not None), key=lambda each: (-each[by], each["name"])
     )
     if not known:
         return Measured(name, None, why)
-    return Measured(
-        name, known[0][by], f"{known[0]['name']} {what}", "train again, and compare", known[:TOLD]
-    )
+    aged = newest.get(known[0]["segmentation"])
+    advice = AGAIN if aged is None else f"{aged}, 'segtui check --set {name}=LIMIT' allows more"
+    return Measured(name, known[0][by], f"{known[0]['name']} {what}", advice, known[:TOLD])

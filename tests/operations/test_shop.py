@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from db import log
+from segtui.operations import drift
 from segtui.operations.changes import changes
 from segtui.operations.demo import demo
+from segtui.operations.drift import AGAIN, drifted
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import evaluate
 from segtui.operations.export import export
@@ -44,6 +46,16 @@ def s(made):
 
 def sizes(told):
     return {each["label"]: each["users"] for each in told["segmentations"][0]["labels"]}
+
+
+def test_training_again_is_no_advice_where_no_later_window_is_over(s, monkeypatch):
+    """The shop's model learnt from what was known a week before its last day."""
+    assert {each.advice for each in drifted(s) if each.value is not None} == {AGAIN}
+    monkeypatch.setattr(drift, "RETRAIN_DAYS", 8)
+    for each in drifted(s):
+        if each.value is not None:
+            assert "would learn from the same window" in each.advice
+            assert f"--set {each.name}=LIMIT" in each.advice
 
 
 def test_in_and_first_less_out_is_the_change_beside_them(made, s):
