@@ -13,6 +13,9 @@ import numpy as np
 SEQUENCE_TILE = 256
 FEATURE_TILE = 65_536
 
+RUN = 32
+"""Batches that a compiled loop goes through in one call, whatever there are: one compilation serves all."""
+
 Batch = tuple[Any, Any, Any, Any]
 """Features, sequences, labels, and how much each user counts for each member, the members last; 0 where a
 batch is padded. What judges has the members first instead, as each has rows of its own."""
@@ -21,29 +24,35 @@ batch is padded. What judges has the members first instead, as each has rows of 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batches:
     """An epoch's users in batches: rows int32[steps, size] of `data`, of which those that pad the last batch
-    (False in `real`) do not count, and, for a scan, the data already gathered."""
+    (False in `real`) do not count."""
 
     data: Batch
     rows: np.ndarray
     real: np.ndarray
-    scanned: Batch | None
 
     @property
     def steps(self) -> int:
         """How many batches there are."""
         return len(self.rows)
 
-    def batch(self, which: Any) -> Batch:
-        """One batch by its number, or all of them, one axis more, by `...`."""
+    def batch(self, which: int) -> Batch:
+        """One batch by its number."""
         return _taken(self.data, self.rows[which], self.real[which])
 
+    def run(self, first: int) -> Batch:
+        """RUN batches from the one of that number on, one axis more; what goes past the last is empty.
 
-def epochs_of(data: Batch, size: int, seed: int, *, scanned: bool) -> Iterator[Batches]:
-    """Without end, every epoch's batches, each in a new order.
+        They are gathered by NumPy, which is quicker than row by row in a compiled loop, and so few at once
+        that the next are while XLA computes, and that no copy of everyone is made.
+        """
+        rows, real = self.rows[first : first + RUN], self.real[first : first + RUN]
+        past = ((0, RUN - len(rows)), (0, 0))
+        run: Batch = jax.device_put(_taken(self.data, np.pad(rows, past), np.pad(real, past)))
+        return run
 
-    A scan's are gathered at once and by NumPy, which is quicker than row by row in it; a convolution is not
-    scanned, as its gradient is 20 to 70 times slower there on XLA's CPU backend.
-    """
+
+def epochs_of(data: Batch, size: int, seed: int) -> Iterator[Batches]:
+    """Without end, every epoch's batches, each in a new order."""
     shuffle = np.random.default_rng(seed)
     n = len(data[2])
     size = min(size, n)
@@ -52,10 +61,7 @@ def epochs_of(data: Batch, size: int, seed: int, *, scanned: bool) -> Iterator[B
     while True:
         order = np.zeros(steps * size, np.int32)
         order[:n] = shuffle.permutation(n)
-        batches = Batches(data, order.reshape(steps, size), real, None)
-        if scanned:
-            batches = dataclasses.replace(batches, scanned=jax.device_put(batches.batch(...)))
-        yield batches
+        yield Batches(data, order.reshape(steps, size), real)
 
 
 def gather(
@@ -97,11 +103,18 @@ def _taken(data: Batch, rows: np.ndarray, real: np.ndarray) -> Batch:
 def tiles(data: Batch, sequences: bool) -> Iterator[Batch]:
     """What `stacked` gave in pieces of one shape, the last padded with its own first rows at weight 0."""
     n = data[2].shape[1]
-    size = min(n, SEQUENCE_TILE if sequences else FEATURE_TILE)
+    size = min(_roomy(n), SEQUENCE_TILE if sequences else FEATURE_TILE)
     for start in range(0, n, size):
         rows = np.arange(start, start + size)
         *read, weights = jax.tree.map(lambda values, rows=rows: values[:, rows % n], data)
         yield (*read, np.where(rows < n, weights, np.float32(0)))
+
+
+def _roomy(number: int) -> int:
+    """`number` or up to a quarter more: few are told apart, so that what is compiled for this month's users
+    often serves next month's."""
+    unit = 1 << max(number.bit_length() - 3, 0)
+    return -(-number // unit) * unit
 
 
 def class_weights(labels: np.ndarray, n_labels: int, power: float) -> np.ndarray:

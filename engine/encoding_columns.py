@@ -18,7 +18,7 @@ CLIP = 5.0
 # trained.
 RAREST = 10
 MOST_CATEGORIES = 32
-FEWEST_PIECES, MOST_PIECES = 8, 16
+FEWEST_PIECES, MOST_PIECES = 8, 12
 ROWS_PER_PIECE = 300
 """So a piece is learnt from enough users, and where there are many it is narrow enough for a threshold."""
 CAPPED = 6

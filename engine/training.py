@@ -5,25 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 from scipy.special import log_softmax
 
-from engine.batches import Batch, Batches, class_weights, epochs_of, gather, stacked, tiles
+from engine.batches import class_weights, epochs_of, gather, stacked, tiles
 from engine.calibration import METHODS, calibrate
 from engine.errors import EngineError
 from engine.models import Kind, build, complete_options, kind_of, skeleton
-from engine.models.dropout import fold, stream
-from engine.models.ensemble import each_logits, own_logits
+from engine.models.dropout import stream
 from engine.models.parameters import (
     CHANNEL_SCALE,
     LOGIT_BIAS,
@@ -34,10 +28,10 @@ from engine.models.parameters import (
     unflatten,
 )
 from engine.splits import TRAIN, VALID, held_out
+from engine.steps import steps_of
 
 OPTIMIZERS = {"adam": 0.001, "adamw": 0.001, "sgd": 0.02}
 SCHEDULES = ("constant", "cosine")
-MOMENTUM = 0.9
 PRIOR = 0.03
 
 
@@ -48,7 +42,9 @@ class TrainingSpec:
     `cosine` lets the rate fall to nothing over all `epochs`. `patience` counts epochs without a better
     validation loss. `class_weight` from 0 (every user counts the same) to 1 (every label does);
     `label_smoothing` is the share of a label's weight that is spread over all labels. `calibration` is fitted
-    at the end, on who judges (engine.splits). Raises EngineError for a setting out of range."""
+    at the end, on who judges (engine.splits). With `averaging` what is judged and kept is an exponential mean
+    of the parameters, of which that share is carried from step to step (Polyak, Juditsky 1992): it bears a
+    larger rate, and so fewer epochs. Raises EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -60,6 +56,7 @@ class TrainingSpec:
     schedule: str = "constant"
     label_smoothing: float = 0.0
     class_weight: float = 0.0
+    averaging: float = 0.0
     calibration: str = "temperature"
 
     def __post_init__(self) -> None:
@@ -83,6 +80,7 @@ class TrainingSpec:
             _within("weight_decay", self.weight_decay, float, 0, 1)
         _within("label_smoothing", self.label_smoothing, float, 0, 0.5)
         _within("class_weight", self.class_weight, float, 0, 1)
+        _within("averaging", self.averaging, float, 0, 0.9999)
 
     @property
     def rate(self) -> float:
@@ -162,35 +160,36 @@ def train(
     shape = {"features": width, "bins": bins, "channels": channels, "labels": n_labels}
     graph, abstract = skeleton(kind, **shape, options=complete)
     per_epoch = -(-len(held.learners) // spec.batch_size)
-    steps = _steps(
+    steps = steps_of(
         graph,
         spec.optimizer,
         spec.rate,
         spec.label_smoothing,
+        spec.averaging,
         spec.epochs * per_epoch if spec.schedule == "cosine" else None,
     )
     key, decay = stream(spec.seed), np.float32(spec.decay(len(held.learners), width))
     weights = class_weights(labels[held.learners], n_labels, spec.class_weight)
     train_set = gather(features, sequences, labels, weights, held.learners, held.counts)
     judging = stacked([gather(features, sequences, labels, weights, rows) for rows in held.judges])
-    epochs = epochs_of(train_set, spec.batch_size, spec.seed, scanned=model.scanned)
+    epochs = epochs_of(train_set, spec.batch_size, spec.seed)
     valid_set = jax.device_put(list(tiles(judging, sequences is not None)))
     train_weight, valid_weight = float(train_set[3].sum()), float(judging[3].sum())
     batches = next(epochs)
-    with steps.compiling(abstract, batches, valid_set, key, decay):
+    with steps.compiling(abstract, batches, valid_set, key, decay, model.looped):
         if start is None:
             parameters = nnx.split(build(kind, **shape, seed=spec.seed, options=complete))[1]
         else:
             parameters = unflatten(abstract, start)
-    state = (parameters, steps.init(parameters))
+    state = steps.begin(parameters)
 
     history: list[Epoch] = []
     best, best_loss, best_epoch, stopped = flatten(parameters), math.inf, 0, False
     if start is not None:
         best_loss = sum(map(float, steps.losses(parameters, valid_set))) / valid_weight
     for epoch in range(1, spec.epochs + 1):
-        state, losses = steps.epoch(state, batches, key, epoch, decay)
-        validated = steps.losses(state[0], valid_set)
+        state, losses = steps.epoch(state, batches, key, epoch, decay, model.looped)
+        validated = steps.losses(state.kept, valid_set)
         # The next epoch is shuffled while XLA still computes this one.
         batches = next(epochs)
         loss = sum(map(float, losses)) / train_weight
@@ -200,7 +199,7 @@ def train(
         if not math.isfinite(history[-1].valid_loss):
             break
         if history[-1].valid_loss < best_loss:
-            best, best_loss, best_epoch = flatten(state[0]), history[-1].valid_loss, epoch
+            best, best_loss, best_epoch = flatten(state.kept), history[-1].valid_loss, epoch
         stopped = cancelled is not None and cancelled()
         if stopped or epoch - best_epoch >= spec.patience:
             break
@@ -219,132 +218,6 @@ def train(
     if scale is not None:
         best[CHANNEL_SCALE] = scale
     return Trained(best, judged, history, len(history), best_epoch, time.perf_counter() - began, stopped)
-
-
-State = tuple[Any, Any]
-
-
-class _Steps:
-    """The compiled halves of an epoch, for one architecture and one optimizer."""
-
-    def __init__(
-        self, graph: Any, optimizer: Callable[[Any], optax.GradientTransformation], smoothing: float
-    ) -> None:
-        """`optimizer` is asked by weight decay, which is an argument of what is compiled, for it follows the
-        number of users, and that is another one every night."""
-        self.init = optimizer(0.0).init
-
-        def mean(parameters: Any, batch: Batch, key: Any) -> Any:
-            features, sequences, labels, weights = batch
-            said = each_logits(nnx.merge(graph, parameters), features, sequences, key)
-            wanted = optax.smooth_labels(jax.nn.one_hot(labels, said.shape[-1]), smoothing)
-            lost = jnp.sum(optax.softmax_cross_entropy(said, wanted[None]) * weights.T, axis=1)
-            # A small batch may hold nobody that a member learns from.
-            counted = jnp.maximum(jnp.sum(weights, axis=0), np.finfo(np.float32).tiny)
-            return jnp.mean(lost / counted), jnp.sum(lost)
-
-        def logits(parameters: Any, batch: Batch) -> Any:
-            return own_logits(nnx.merge(graph, parameters), batch[0], batch[1])
-
-        def total(parameters: Any, batch: Batch) -> Any:
-            lost = optax.softmax_cross_entropy_with_integer_labels(logits(parameters, batch), batch[2])
-            return jnp.sum(lost * batch[3])
-
-        def step(state: State, batch: Batch, key: Any, number: Any, decay: Any) -> tuple[State, Any]:
-            parameters, moments = state
-            key = fold(key, number)
-            gradients, lost = jax.grad(mean, has_aux=True)(parameters, batch, key)
-            updates, moments = optimizer(decay).update(gradients, moments, parameters)
-            return (optax.apply_updates(parameters, updates), moments), lost
-
-        def scan(state: State, batches: Batch, key: Any, epoch: Any, decay: Any) -> tuple[State, Any]:
-            drawn = fold(key, epoch)
-
-            def one(carried: State, xs: Any) -> tuple[State, Any]:
-                batch, number = xs
-                return step(carried, batch, drawn, number, decay)
-
-            state, losses = jax.lax.scan(one, state, (batches, jnp.arange(len(batches[3]))))
-            return state, jnp.sum(losses)
-
-        def single(
-            state: State, batch: Batch, key: Any, epoch: Any, number: Any, decay: Any
-        ) -> tuple[State, Any]:
-            return step(state, batch, fold(key, epoch), number, decay)
-
-        self._step = jax.jit(single, donate_argnums=0)
-        self._scan = jax.jit(scan, donate_argnums=0)
-        self._loss = jax.jit(total)
-        self._logits = jax.jit(logits)
-
-    @contextmanager
-    def compiling(
-        self, parameters: Any, batches: Batches, tiles: list[Batch], key: Any, decay: Any
-    ) -> Iterator[None]:
-        """Compiles for these shapes, each program in a thread of its own, while the block draws parameters:
-        XLA holds no lock meanwhile."""
-        state = (parameters, jax.eval_shape(self.init, parameters))
-
-        def stepped() -> None:
-            if batches.scanned is not None:
-                self._scan.lower(state, batches.scanned, key, 1, decay).compile()
-            else:
-                self._step.lower(state, batches.batch(0), key, 1, 0, decay).compile()
-
-        def judged() -> None:
-            for program in (self._loss, self._logits):
-                program.lower(parameters, tiles[0]).compile()
-
-        with ThreadPoolExecutor(2) as threads:
-            begun = [threads.submit(each) for each in (stepped, judged)]
-            yield
-            for each in begun:
-                each.result()
-
-    def epoch(
-        self, state: State, batches: Batches, key: Any, epoch: int, decay: Any
-    ) -> tuple[State, list[Any]]:
-        """Step through all batches: the new state, and sums of the users' losses, both perhaps not ready
-        yet."""
-        if batches.scanned is not None:
-            state, total = self._scan(state, batches.scanned, key, epoch, decay)
-            return state, [total]
-        losses = []
-        for number in range(batches.steps):
-            state, loss = self._step(state, batches.batch(number), key, epoch, number, decay)
-            losses.append(loss)
-        return state, losses
-
-    def logits(self, parameters: Any, tiles: list[Batch]) -> np.ndarray:
-        """What each member says of its own rows, float32[members, rows, labels], padding included."""
-        return np.concatenate([np.asarray(self._logits(parameters, batch)) for batch in tiles], axis=1)
-
-    def losses(self, parameters: Any, tiles: list[Batch]) -> list[Any]:
-        """The sum of the users' losses in each tile, perhaps not ready yet."""
-        return [self._loss(parameters, batch) for batch in tiles]
-
-
-@lru_cache(maxsize=8)
-def _steps(graph: Any, optimizer: str, rate: float, smoothing: float, falls_over: int | None) -> _Steps:
-    """Kept between trainings, so that the next of the same shape compiles nothing. Weight decay is L2 in the
-    gradient for adam and sgd, decoupled for adamw, and spares biases in all. `falls_over` steps the rate goes
-    down to zero along a cosine; None leaves it."""
-
-    def kernels(parameters: Any) -> Any:
-        flat = nnx.to_flat_state(parameters)
-        return nnx.from_flat_state(
-            [(path, variable.replace(path[-1] == "kernel")) for path, variable in flat]
-        )
-
-    rates = rate if falls_over is None else optax.cosine_decay_schedule(rate, falls_over)
-
-    def decayed(decay: Any) -> optax.GradientTransformation:
-        if optimizer == "adamw":
-            return optax.adamw(rates, weight_decay=decay, mask=kernels)
-        rule = optax.adam(rates) if optimizer == "adam" else optax.sgd(rates, momentum=MOMENTUM)
-        return optax.chain(optax.add_decayed_weights(decay, mask=kernels), rule)
-
-    return _Steps(graph, decayed, smoothing)
 
 
 def _scaled(

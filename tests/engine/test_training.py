@@ -6,23 +6,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from flax import nnx
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from engine import training
 from engine.errors import EngineError
 from engine.models import KINDS, build
 from engine.models.parameters import (
     CHANNEL_SCALE,
     LOGIT_BIAS,
     LOGIT_SCALE,
+    flatten,
     scale_sequences,
     unflatten,
 )
-from engine.splits import EARLIER, TEST, TRAIN, VALID, folds, held_out, split
-from engine.training import Inputs, TrainingSpec, train
+from engine.splits import TEST, folds, split
+from engine.steps import steps_of
+from engine.training import Epoch, Inputs, TrainingSpec, train
 
 DRAW = np.random.default_rng(7)
 N = 600
@@ -51,49 +52,6 @@ def probabilities(trained, kind="mlp", options=None):
     logits = module(FEATURES, None if scale is None else scale_sequences(SEQUENCES, scale), None)
     odds = np.exp(np.asarray(logits, np.float64))
     return odds / odds.sum(axis=1, keepdims=True)
-
-
-# Splitting
-
-
-def test_a_users_part_depends_on_nobody_else():
-    users = np.array([5, 17, 123_456_789, -4, 2**62])
-    whole = split(users, 3)
-    for at, user in enumerate(users):
-        assert split(np.array([user]), 3)[0] == whole[at]
-    assert whole.dtype == np.int8
-
-
-@pytest.mark.parametrize("seed", [0, 1, 4_294_967_295])
-def test_the_parts_have_their_shares(seed):
-    shares = np.bincount(split(np.arange(100_000), seed)) / 100_000
-    assert abs(shares - [0.70, 0.15, 0.15]).max() < 0.006
-
-
-def test_seeds_split_independently():
-    first, second = (split(np.arange(100_000), seed) == 2 for seed in (0, 1))
-    assert abs((first & second).mean() - 0.15**2) < 0.003
-
-
-def test_neighbouring_users_are_not_kept_together():
-    test = split(np.arange(100_000), 0) == 2
-    assert abs((test[1:] & test[:-1]).mean() - 0.15**2) < 0.003
-
-
-def test_the_split_is_the_one_that_stored_models_were_trained_on():
-    """A model's held-out users are found again by this hash: it must never change."""
-    assert "".join(map(str, split(np.arange(1, 21), 0))) == "01100002010001000000"
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_a_part_without_a_share_is_empty(seed):
-    assert set(split(np.arange(200), seed, (0.8, 0.0, 0.2))) <= {0, 2}
-
-
-@pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1)])
-def test_shares_that_do_not_add_up_are_refused(shares):
-    with pytest.raises(EngineError, match="add up to 1"):
-        split(np.arange(3), 0, shares)
 
 
 # Learning
@@ -151,24 +109,6 @@ def test_a_member_learns_nothing_of_its_own_fold():
     )
     same = [np.allclose(one, two, atol=1e-7) for one, two in zip(first, other, strict=True)]
     assert same == [False, True, False]
-
-
-def test_rows_of_one_user_are_in_one_fold():
-    """Else an earlier cutoff's row would tell a member what it is judged on."""
-    parts, users = np.concatenate([PARTS, PARTS + EARLIER]), np.tile(np.arange(N), 2)
-    held = held_out(parts, np.ones(2 * N, bool), users, 0, 4)
-    for member, judges in enumerate(held.judges):
-        assert len(judges)
-        assert (parts[judges] < EARLIER).all()
-        assert not np.isin(users[judges], users[held.learners[held.counts[:, member]]]).any()
-    assert not (parts[held.learners] % EARLIER == TEST).any()
-
-
-def test_one_network_learns_from_training_users_alone():
-    parts, users = np.concatenate([PARTS, PARTS + EARLIER]), np.tile(np.arange(N), 2)
-    held = held_out(parts, np.ones(2 * N, bool), users, 0, 1)
-    assert (parts[held.learners] % EARLIER == TRAIN).all()
-    assert np.array_equal(held.judges[0], np.flatnonzero(parts == VALID))
 
 
 def test_logistic_reaches_what_scikit_learn_reaches():
@@ -308,6 +248,48 @@ def test_what_class_weights_did_is_undone_by_calibration():
     assert trained.parameters[LOGIT_BIAS][2] < -0.3
 
 
+def test_what_is_kept_of_averaged_parameters_is_their_mean_over_the_steps():
+    """One step an epoch, so that each epoch's parameters are seen; averaging does not change the way."""
+    options, settings = {"dropout": 0.0, "members": 1}, {"batch_size": N, "learning_rate": 1e-3}
+    shape = {"features": 4, "bins": 0, "channels": 0, "labels": 3}
+    mean = flatten(nnx.split(build("mlp", **shape, seed=0, options=options))[1])
+    for step in range(12):
+        now = fit("mlp", options, epochs=step + 1, **settings)
+        assert now.best_epoch == step + 1
+        new = max(0.2, 9 / (step + 10))
+        mean = {name: (1 - new) * mean[name] + new * now.parameters[name] for name in mean}
+    averaged = fit("mlp", options, epochs=12, averaging=0.8, **settings)
+    assert averaged.best_epoch == 12
+    for name, values in mean.items():
+        assert averaged.parameters[name] == pytest.approx(values, abs=1e-5)
+        assert averaged.parameters[name] != pytest.approx(now.parameters[name], abs=1e-5)
+
+
+def test_runs_of_batches_do_what_single_steps_do(monkeypatch):
+    """So many batches that there are runs of them, the last not full."""
+    options, settings = {"members": 2}, {"epochs": 2, "batch_size": 8, "averaging": 0.9}
+    in_runs = fit("mlp", options, **settings)
+    monkeypatch.setattr(training, "kind_of", lambda kind: replace(KINDS[kind], looped=False))
+    one_by_one = fit("mlp", options, **settings)
+    for name, values in one_by_one.parameters.items():
+        assert in_runs.parameters[name] == pytest.approx(values, abs=1e-5)
+    assert in_runs.history == [
+        Epoch(each.epoch, pytest.approx(each.train_loss), pytest.approx(each.valid_loss))
+        for each in one_by_one.history
+    ]
+
+
+def test_a_few_users_more_compile_nothing(monkeypatch):
+    used, sizes = [], []
+    monkeypatch.setattr(training, "steps_of", lambda *given: used.append(steps_of(*given)) or used[-1])
+    fewer = np.where(np.arange(N) % 200 == 0, TEST, PARTS).astype(np.int8)
+    for parts in (PARTS, fewer):
+        fit("mlp", {"hidden": (7,)}, parts=parts, epochs=1)
+        sizes.append((used[-1]._run._cache_size(), used[-1]._judged._cache_size()))
+    assert used[0] is used[1]
+    assert sizes[0] == sizes[1]
+
+
 # Stopping
 
 
@@ -365,6 +347,7 @@ def test_a_loss_that_becomes_no_number_leaves_the_best_before():
         ({"calibration": "platt"}, "no calibration 'platt': choose one of none, temperature, vector"),
         ({"label_smoothing": 0.6}, "label_smoothing must be from 0 to 0.5"),
         ({"class_weight": -0.1}, "class_weight must be from 0 to 1"),
+        ({"averaging": 1}, "averaging must be from 0 to 0.9999"),
     ],
 )
 def test_settings_out_of_range_are_refused_in_a_sentence(settings, said):
