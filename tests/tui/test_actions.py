@@ -16,7 +16,7 @@ from segtui.tui.screens.changes import CAUSE_WORDS
 from segtui.tui.screens.choosing import Choosing
 from segtui.tui.screens.decisions import DecisionLine
 from segtui.tui.screens.dialogs import Confirm, Prompt, Reading
-from segtui.tui.screens.help import ANSWERS, SIGNS, help_text
+from segtui.tui.screens.help import ANSWERS, MOVED_BY, SIGNS, help_text
 from segtui.tui.screens.notices import Notices
 from segtui.tui.widgets.filter_line import FilterInput
 from segtui.tui.widgets.matrix import Matrix
@@ -102,9 +102,46 @@ def test_help_fits_without_wrapping():
     for action in ACTIONS:
         assert len(action.help) <= HELP_WIDTH, action
         assert len(action.shown) <= 14, action
-    for _, meaning in SIGNS:
+    for what, meaning in (*SIGNS, *MOVED_BY):
+        assert len(what) <= 13, what
         assert len(meaning) <= HELP_WIDTH, meaning
 
 
 def test_every_cause_has_words():
     assert tuple(CAUSE_WORDS) == CAUSES
+    assert {cause for cause, _ in MOVED_BY} == set(CAUSES)
+
+
+def test_help_begins_with_the_five_questions_and_the_keys_in_force():
+    told = [line.rstrip() for line in help_text("log", {"what_if": ("W",)}).plain.splitlines()]
+    assert told[2:8] == [
+        "Five questions, from 1 Segments",
+        "  enter         Who is in the segment?",
+        "  c o           Who just left it?",
+        "  c w           Why did somebody move? Choose them before the w.",
+        "  W + enter     What if the threshold were higher?",
+        "  x enter       The list as a file.",
+    ]
+    assert told.index("On log") < told.index("Signs") < told.index("Why somebody moved")
+
+
+@pytest.mark.parametrize(
+    ("size", "page", "said"),
+    [
+        ((160, 40), "1", ": rules, models, data, log, checks …  ?"),
+        ((120, 40), "1", ": rules, models, log …  ?"),
+        ((80, 24), "1", ": more ?"),
+        ((60, 20), "1", ": more ?"),
+        ((120, 40), "5", ": ?"),
+    ],
+)
+async def test_the_first_screen_names_those_without_a_tab(
+    shop, app_of, settle, press, shown, size, page, said
+):
+    async with app_of(shop).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "5", page)
+        top = shown(pilot.app).splitlines()[0]
+        assert top.endswith(said)
+        await press(pilot, "2")
+        assert shown(pilot.app).splitlines()[0].find("3 User") == top.find("3 User"), "tabs keep their place"

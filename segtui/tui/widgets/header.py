@@ -10,6 +10,8 @@ from textual.widget import Widget
 from segtui.tui import words
 from segtui.tui.actions import PAGES
 
+MORE = ("rules, models, data, log, checks …  ", "rules, models, log …  ", "more ")
+"""What the first screen says of those without a tab, as far as there is room."""
 TABS = ("Segments", "Members", "User", "Replay", "Changes")
 
 
@@ -28,16 +30,17 @@ class Tabs(Widget):
         room = self.size.width
         tabs = self._tabs(named=True)
         title = Content.assemble((" segtui ", "bold $primary"), (f" {self.store} ", words.DIM))
-        hint = Content.from_markup(
-            f"[@click=app.palette][{words.KEY}]:[/][/] [@click=app.help][{words.KEY}]?[/][/] "
-        )
+        hint = _hint("")
         if title.cell_length + tabs.cell_length + hint.cell_length > room:
             title = Content.styled(" segtui ", "bold $primary")
         if title.cell_length + tabs.cell_length + hint.cell_length > room:
             tabs = self._tabs(named=False)
         gap = max(0, room - title.cell_length - tabs.cell_length - hint.cell_length)
-        # The tabs keep their place when the store's name is a long one.
-        return title + Content(" " * (gap // 2)) + tabs + Content(" " * (gap - gap // 2)) + hint
+        # The tabs keep their place, whichever the page is.
+        left, right = gap // 2, gap - gap // 2 + hint.cell_length
+        if self.page == PAGES[0]:
+            hint = next((each for each in map(_hint, MORE) if each.cell_length <= right), hint)
+        return title + Content(" " * left) + tabs + Content(" " * (right - hint.cell_length)) + hint
 
     def _tabs(self, *, named: bool) -> Content:
         parts = []
@@ -52,6 +55,14 @@ class Tabs(Widget):
         if self.page not in PAGES:
             parts.append(Content.styled(f"[{self.page.title()}]", "bold $primary reverse"))
         return Content("").join(parts)
+
+
+def _hint(more: str) -> Content:
+    """The keys of the palette, with what it leads to, and of the help."""
+    return Content.from_markup(
+        f"[@click=app.palette][{words.KEY}]:[/] [$muted]$more[/][/][@click=app.help][{words.KEY}]?[/][/] ",
+        more=more,
+    )
 
 
 class AsOf(Widget):
