@@ -130,8 +130,8 @@ def test_help_begins_with_the_five_questions_and_the_keys_in_force():
     [
         ((160, 40), "1", ": rules, models, data, log, checks …  ?"),
         ((120, 40), "1", ": rules, models, log …  ?"),
-        ((80, 24), "1", ": more ?"),
-        ((60, 20), "1", ": more ?"),
+        ((80, 24), "1", ": all ?"),
+        ((60, 20), "1", ": all ?"),
         ((120, 40), "5", ": ?"),
     ],
 )

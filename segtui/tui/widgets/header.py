@@ -10,7 +10,7 @@ from textual.widget import Widget
 from segtui.tui import words
 from segtui.tui.actions import PAGES
 
-MORE = ("rules, models, data, log, checks …  ", "rules, models, log …  ", "more ")
+MORE = ("rules, models, data, log, checks …  ", "rules, models, log …  ", "all ")
 """What the first screen says of those without a tab, as far as there is room."""
 TABS = ("Segments", "Members", "User", "Replay", "Changes")
 
