@@ -13,7 +13,7 @@ import numpy as np
 SEQUENCE_TILE = 256
 FEATURE_TILE = 65_536
 
-RUN = 32
+RUN = 64
 """Batches that a compiled loop goes through in one call, whatever there are: one compilation serves all."""
 
 Batch = tuple[Any, Any, Any, Any]
@@ -46,8 +46,15 @@ class Batches:
         that the next are while XLA computes, and that no copy of everyone is made.
         """
         rows, real = self.rows[first : first + RUN], self.real[first : first + RUN]
-        past = ((0, RUN - len(rows)), (0, 0))
-        run: Batch = jax.device_put(_taken(self.data, np.pad(rows, past), np.pad(real, past)))
+
+        def room(values: np.ndarray) -> np.ndarray:
+            empty = np.zeros((RUN, rows.shape[1], *values.shape[1:]), values.dtype)
+            np.take(values, rows, axis=0, out=empty[: len(rows)], mode="clip")
+            return empty
+
+        features, sequences, labels, weights = jax.tree.map(room, self.data)
+        weights[: len(rows)][~real] = 0
+        run: Batch = jax.device_put((features, sequences, labels, weights))
         return run
 
 

@@ -31,7 +31,7 @@ from engine.models.parameters import (
 )
 
 MILLION = 1_000_000
-TILES = 32
+TILES = 64
 """Tiles laid out at once."""
 
 

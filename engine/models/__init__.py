@@ -40,12 +40,12 @@ MOST = {"members": 32}
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "logistic": Kind("logistic", True, False, 512, {}, {"learning_rate": 0.01, "weight_decay": 1e-4}),
+        "logistic": Kind("logistic", True, False, 1024, {}, {"learning_rate": 0.01, "weight_decay": 1e-4}),
         "mlp": Kind(
             "mlp",
             True,
             False,
-            512,
+            1024,
             {"hidden": (64, 32), "dropout": 0.4, "members": 4},
             {"learning_rate": 1e-3, "averaging": 0.99, "patience": 6, "weight_decay": None},
             "piecewise",
