@@ -156,6 +156,17 @@ def test_a_user_tells_why(s):
     assert any(event["seq"] == move["cause_seq"] for event in told["events"])
 
 
+def test_a_label_is_explained_against_the_one_before(s):
+    moved = {each["user"]: each for each in changes(s, segment="value")}
+    unlike = 0
+    for who, last in list(moved.items())[:12]:
+        told = user(s, who)
+        explained, chances = told["explanation"], told["probabilities"]
+        assert (explained["label"], explained["against"]) == (last["to"], last["from"])
+        unlike += last["from"] != max(set(chances) - {last["to"]}, key=chances.get)
+    assert unlike, "somebody came from elsewhere than the likeliest other"
+
+
 def test_leaving_if_silent_is_what_happens_when_nothing_comes(s):
     """The first member whose silence is said to end the membership, scored up to that tick."""
     from segtui.operations.deciders import Evidence, model_decider
