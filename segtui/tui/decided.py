@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +29,9 @@ WORDS = {
     "erasure_lifted": "erasure lifted",
     "key_rotated": "key rotated",
 }
+INSTANTS = ("as_of", "from", "anew", "started_at", "cutoff", "until")
+"""What a decision tells in µs UTC."""
+EMPTY: tuple[Any, ...] = (None, "", [], {})
 EDITS = ("segmentation_defined", "segmentation_edited", "segmentation_retired", "model_promoted")
 
 
@@ -42,26 +44,35 @@ def about(decision: Body, zone: str, names: Mapping[str, str]) -> str:
     """What was decided, in a few words; `names` are those of models by digest."""
     told = _ABOUT.get(decision["kind"])
     if told is None:
-        return _plain(decision["body"])
+        return _plain(decision["body"], zone)
     model = decision["body"].get("model")
     named = decision["body"] | ({"model": names[model]} if model in names else {})
     return told(named, zone)
 
 
 def body(decision: Body, zone: str) -> list[tuple[str, str]]:
-    """Everything the decision says, name by name; instants as times, what is long cut."""
-    found = []
-    for name, value in decision["body"].items():
-        if name in ("as_of", "from") and isinstance(value, int):
-            text = iso(value, zone)
-        elif isinstance(value, str):
-            text = value
-        else:
-            text = json.dumps(value, ensure_ascii=False)
-            if len(text) > LONG:
-                text = f"{words.count(len(value))} entries: Y copies a command that prints them"
-        found.append((name, text))
-    return found
+    """Everything the decision says, name by name; what is long cut, what says nothing left out."""
+    told = decision["body"].items()
+    return [(name.replace("_", " "), _text(name, value, zone)) for name, value in told if value not in EMPTY]
+
+
+def _text(name: str, value: Any, zone: str) -> str:
+    """An instant as a time, a number with its thousands, yes or no; lists and tables in a line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return iso(value, zone)[:16].replace("T", " ") if name in INSTANTS else words.count(value)
+    if isinstance(value, dict):
+        told = (f"{key} {_text(key, each, zone)}" for key, each in value.items() if each not in EMPTY)
+        text = "; ".join(told)
+    elif isinstance(value, list):
+        nested = any(isinstance(each, dict | list) for each in value)
+        text = ("; " if nested else ", ").join(_text(name, each, zone) for each in value)
+    else:
+        return str(value)
+    if len(text) > LONG:
+        return f"{words.count(len(value))} entries: Y copies a command that prints them"
+    return text
 
 
 def segmentation(decision: Body) -> str | None:
@@ -90,10 +101,24 @@ def _edited(told: Body, _zone: str) -> str:
     return f"{told['name']}: {told.get('where') or 'another list'}"
 
 
-def _plain(told: Body) -> str:
+def _labels(told: Body, _zone: str) -> str:
+    about = [*told.get("merged", ()), told.get("label"), told.get("into")]
+    return f"{told['segmentation']}: {' '.join(str(each) for each in (told['edit'], *about) if each)}"
+
+
+def _exported(told: Body, _zone: str) -> str:
+    named = "with names" if told.get("identified") else "pseudonymous"
+    return f"{words.plural(told.get('rows', 0), 'member')} of {told.get('segment', '?')}, {named}"
+
+
+def _plain(told: Body, zone: str) -> str:
     """The short values of a decision nobody wrote words for."""
-    short = {name: value for name, value in told.items() if not isinstance(value, dict | list)}
-    return ", ".join(f"{name} {value}" for name, value in short.items() if len(str(value)) <= SHORT)
+    short = {
+        name: _text(name, value, zone)
+        for name, value in told.items()
+        if value not in EMPTY and not isinstance(value, dict | list)
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in short.items() if len(text) <= SHORT)
 
 
 _ABOUT: dict[str, Callable[[Body, str], str]] = {
@@ -105,4 +130,6 @@ _ABOUT: dict[str, Callable[[Body, str], str]] = {
     "model_trained": lambda told, _: f"{told['name']} for {told['segmentation']}",
     "model_promoted": lambda told, _: f"{told['segmentation']} by {told['model'][:SHORT_DIGEST]}",
     "setting_changed": lambda told, _: f"{told['name']} = {told['value']}: {told['because']}",
+    "exported": _exported,
+    "label_edited": _labels,
 }

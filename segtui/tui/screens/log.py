@@ -15,6 +15,7 @@ from segtui.tui.actions import bindings
 from segtui.tui.flows import flow_lines
 from segtui.tui.jobs import Writing
 from segtui.tui.screens.filtering import ListedPage
+from segtui.tui.widgets.key_bar import KeyBar
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
 SHOWS: dict[str, tuple[str, ...] | None] = {
@@ -25,6 +26,7 @@ SHOWS: dict[str, tuple[str, ...] | None] = {
 }
 """What `f` goes through; None leaves out rescores, which follow from the others."""
 ROUTINE = ("rescored",)
+UNDO = frozenset({"undo"})
 
 
 def kind_cell(row: Item, _width: int) -> Content:
@@ -112,6 +114,7 @@ class LogPage(ListedPage):
 
     def on_virtual_list_moved(self) -> None:
         row = self.rows.item
+        self.query_one(KeyBar).without = frozenset() if row is not None and row["undo"] else UNDO
         if row is None:
             return
         self.query_one("#decision").border_title = f"{decided.kind(row)}, position {row['seq']:,} of the log"
