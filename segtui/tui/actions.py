@@ -38,7 +38,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go('user')", ("3",), "user", "The user last chosen.", (EVERYWHERE,)),
     Action("go('replay')", ("4",), "replay", "The recorded changes, tick by tick.", (EVERYWHERE,)),
     Action("go('changes')", ("5",), "changes", "Who moved, when and why.", (EVERYWHERE,)),
-    Action("back", ("escape",), "back", "Back to where you came from; never quits.", (EVERYWHERE,), bar=5),
+    Action("back", ("escape",), "back", "Back to where you came from; never quits.", (EVERYWHERE,), bar=8),
     Action("app.last_screen", ("minus",), "last screen", "To the last screen, and back again.", NOT_REPLAY),
     Action(
         "palette",
@@ -54,7 +54,7 @@ ACTIONS: tuple[Action, ...] = (
         "time",
         "One moment for all screens; t now comes back.",
         ("segments", "members", "user", "changes", "rules", "transitions", "overlap"),
-        bar=6,
+        bar=5,
     ),
     Action(
         "rescore",
@@ -120,8 +120,8 @@ ACTIONS: tuple[Action, ...] = (
         ("user", "changes"),
         bar=5,
     ),
-    Action("export", ("x",), "export", "Write the chosen segment to a file.", ("segments",), bar=5),
-    Action("export", ("x",), "export", "Write these users, or the marked, to a file.", ("members",), bar=5),
+    Action("export", ("x",), "export", "Write the chosen segment to a file.", ("segments",), bar=4),
+    Action("export", ("x",), "export", "Write these users, or the marked, to a file.", ("members",), bar=4),
     Action(
         "copy_command",
         ("Y",),
@@ -130,9 +130,9 @@ ACTIONS: tuple[Action, ...] = (
         (*PAGES, *FURTHER),
     ),
     # Members
-    Action("filter", ("slash",), "filter", "Part of an id, !part, or an expression.", ("members",), bar=6),
-    Action("filter", ("slash",), "filter", "A segment, part of an id or label, !part.", ("changes",), bar=6),
-    Action("filter", ("slash",), "filter", "Part of a name, or !part.", NAMED_LISTS, bar=6),
+    Action("filter", ("slash",), "filter", "Part of an id, !part, or an expression.", ("members",), bar=4),
+    Action("filter", ("slash",), "filter", "A segment, part of an id or label, !part.", ("changes",), bar=4),
+    Action("filter", ("slash",), "filter", "Part of a name, or !part.", NAMED_LISTS, bar=5),
     Action("sort", ("s",), "sort", "Sort by the next column.", ("members",)),
     Action("reverse", ("S",), "reverse", "Turn the order round.", ("members",)),
     # Lists of users
@@ -155,10 +155,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("show", ("f",), "show", "All, orders only, changes only.", ("user",), bar=4),
     Action("erase", ("E",), "erase", "Forget this person for good; wants a word typed.", ("user",), bar=8),
     # Changes
-    Action("way", ("o",), "in/out", "Moves out of the segment, into it, or both.", ("changes",)),
+    Action("way", ("o",), "in/out", "Moves out of the segment, into it, or both.", ("changes",), bar=3),
     Action("cause", ("f",), "cause", "Only one cause, then the next.", ("changes",)),
     Action("period", ("T",), "period", "1 d, 7 d, 30 d, 90 d, all.", ("changes",)),
-    Action("totals", ("b",), "totals", "Count by reason, by cause, by move.", ("changes",), bar=5),
+    Action("totals", ("b",), "totals", "Count by reason, by cause, by move.", ("changes",), bar=4),
     Action("first_time", ("A",), "first-time", "Show first assignments too, or hide.", ("changes",)),
     # Replay
     Action("play", ("space",), "play, pause", "Play, or pause.", ("replay",), bar=1),

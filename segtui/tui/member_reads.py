@@ -50,8 +50,8 @@ class MemberReads:
     ) -> dict[str, Any]:
         """One page of a segment's members, of those `asked` for: by an expression, or a part of their id.
 
-        By arrival the store has them in order; for all else everyone is read once. Raises Stopped where that
-        took so long that something else is asked by now.
+        In the order of their import the store has them; for all else everyone is read once. Raises Stopped
+        where that took so long that something else is asked by now.
         """
         from segtui.operations.members import members
 

@@ -41,12 +41,10 @@ LABELS = (
 
 RULES = (
     Action("open", ("enter",), "members", "Who is in the chosen segment.", ("rules",), bar=2),
-    Action(
-        "new", ("n",), "new", "Write a new rule; its size shows as you type.", ("rules", "segments"), bar=3
-    ),
-    Action(
-        "edit", ("e",), "edit", "Edit the chosen rule; saving shows who moves.", ("rules", "segments"), bar=4
-    ),
+    Action("new", ("n",), "new", "Write a new rule; its size shows as you type.", ("rules",), bar=3),
+    Action("new", ("n",), "new", "Write a new rule; its size shows as you type.", ("segments",), bar=6),
+    Action("edit", ("e",), "edit", "Edit the chosen rule; saving shows who moves.", ("rules",), bar=4),
+    Action("edit", ("e",), "edit", "Edit the chosen rule; saving shows who moves.", ("segments",), bar=7),
     Action("changes", ("c",), "changes", "Who moved in or out of it.", ("rules",), bar=5),
     Action("retire", ("E",), "retire", "End the segment; wants its name typed.", ("rules",), bar=8),
     # In the line of a rule

@@ -12,13 +12,15 @@ from segtui.tui.actions import PAGES
 
 MORE = ("rules, models, data, log, checks …  ", "rules, models, log …  ", "all ")
 """What the first screen says of those without a tab, as far as there is room."""
+SHORTEST = 8
+"""Cells for the store's name, beside tabs that have theirs."""
 TABS = ("Segments", "Members", "User", "Replay", "Changes")
 
 
 class Tabs(Widget):
     """`segtui  shop.db   [1 Segments] 2 Members …`; where room is short only the current one has its name.
 
-    A page without a digit stands behind the five while it is shown.
+    The program's name goes first. A page without a digit stands behind the five while it is shown.
     """
 
     def __init__(self, page: str, store: str) -> None:
@@ -29,12 +31,19 @@ class Tabs(Widget):
     def render(self) -> RenderResult:
         room = self.size.width
         tabs = self._tabs(named=True)
-        title = Content.assemble((" segtui ", "bold $primary"), (f" {self.store} ", words.DIM))
+        program = Content.styled(" segtui ", "bold $primary")
+        store = Content.styled(f" {self.store} ", words.DIM)
         hint = _hint("")
-        if title.cell_length + tabs.cell_length + hint.cell_length > room:
-            title = Content.styled(" segtui ", "bold $primary")
-        if title.cell_length + tabs.cell_length + hint.cell_length > room:
+        free = room - tabs.cell_length - hint.cell_length
+        if free < SHORTEST:
             tabs = self._tabs(named=False)
+            free = room - tabs.cell_length - hint.cell_length
+        # Which store it is says more than which program.
+        title = program + store
+        if title.cell_length > free:
+            title = store
+        if title.cell_length > free:
+            title = store.truncate(free - 1, ellipsis=True) + Content(" ")
         gap = max(0, room - title.cell_length - tabs.cell_length - hint.cell_length)
         # The tabs keep their place, whichever the page is.
         left, right = gap // 2, gap - gap // 2 + hint.cell_length
@@ -79,17 +88,29 @@ class AsOf(Widget):
         self.set_class(travelling, "-travelling")
 
     def render(self) -> RenderResult:
-        line = words.BLANK
-        if self.as_of is not None:
-            line = Content.styled(" AS OF ", "bold") + Content(self.as_of or "…")
         right = Content.styled(f" !{self.unread} ", "bold") if self.unread else Content(" ")
         if self.travelling:
-            line = Content.styled(" TIME TRAVEL", "bold") + line
             right = Content.assemble((" t now", "bold"), " comes back") + right
-        for part in (self.subject, self.note):
+        room = max(0, self.size.width - right.cell_length)
+        as_of = self.as_of or "…"
+        # Where room is short the moment loses its weekday and zone, then the note goes: nothing is cut.
+        brief = " ".join(as_of.split()[1:3]) or as_of
+        line = words.BLANK
+        for moment, note in ((as_of, self.note), (brief, self.note), (brief, words.BLANK)):
+            line = self._line(moment, note)
+            if line.cell_length <= room:
+                break
+        line = line.truncate(room, ellipsis=True)
+        return line.pad_right(room - line.cell_length) + right
+
+    def _line(self, moment: str, note: Content) -> Content:
+        line = words.BLANK
+        if self.as_of is not None:
+            line = Content.styled(" AS OF ", "bold") + Content(moment)
+        if self.travelling:
+            line = Content.styled(" TIME TRAVEL", "bold") + line
+        for part in (self.subject, note):
             if part:
                 bar = " │ " if line else " "
                 line += Content.styled(bar, "" if self.travelling else words.DIM) + part
-        room = max(0, self.size.width - right.cell_length)
-        line = line.truncate(room, ellipsis=True)
-        return line.pad_right(room - line.cell_length) + right
+        return line

@@ -23,6 +23,8 @@ class KeyBar(Widget):
 
     bare: reactive[bool] = reactive(False)
     """Nothing is shown that the page's own keys could act on."""
+    without: reactive[frozenset[str]] = reactive(frozenset())
+    """Actions that cannot be done to what is chosen."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -31,15 +33,20 @@ class KeyBar(Widget):
     def render(self) -> RenderResult:
         scopes = (EVERYWHERE,) if self.bare else effective(self.page)
         keymap = cast("SegtuiApp", self.app).preferences.keys
-        offered = [action for action in remapped(in_scope(*scopes), keymap) if action.bar]
+        known = remapped(in_scope(*scopes), keymap)
+        offered = [action for action in known if action.bar and action.name not in self.without]
         if self.page == PAGES[0]:
             # esc leads here from everywhere, and nowhere from here.
             offered = [action for action in offered if action.name != "back"]
-        # `sorted` is stable: equal places keep the registry's order; help is the last thing to go.
-        chosen = sorted(offered, key=lambda action: (action.name == "help", action.bar))
-        while len(chosen) > 1 and self._line(chosen).cell_length > self.size.width:
-            chosen.remove(max(chosen[:-1], key=lambda action: action.bar))
-        return self._line(chosen)
+        # `sorted` is stable: equal places keep the registry's order. Help is always there, at the end, and
+        # whatever still fits once others did not.
+        helping = [action for action in offered if action.name == "help"]
+        chosen: list[Action] = []
+        for action in sorted(offered, key=lambda action: action.bar):
+            fits = self._line([*chosen, action, *helping]).cell_length <= self.size.width
+            if action not in helping and fits:
+                chosen.append(action)
+        return self._line([*chosen, *helping])
 
     def _line(self, actions: list[Action]) -> Content:
         parts = [
