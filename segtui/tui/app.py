@@ -170,6 +170,11 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         return next(screen for screen in reversed(self.screen_stack) if isinstance(screen, Page))
 
     @property
+    def several(self) -> bool:
+        """Whether there is more than one segmentation, so that a label alone does not say whose it is."""
+        return len({name.partition("=")[0] for name in self.known_segments}) > 1
+
+    @property
     def zone(self) -> str:
         """The store's time zone."""
         return self.status["timezone"] if self.status else "UTC"
@@ -269,7 +274,9 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             self.switch_screen(page)
 
     def action_go(self, page: str) -> None:
-        if page != self.page.PAGE:
+        if page == "replay" and page != self.page.PAGE:
+            self.visit(page, segment=self.page.about())
+        elif page != self.page.PAGE:
             self.visit(page)
 
     def action_last_screen(self) -> None:

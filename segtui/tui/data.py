@@ -245,6 +245,15 @@ class Data(MemberReads, Writes):
             found = _counted(s, moved, Filter(segment=segment, days=days), from_, to)
             return replace(found, first=frame.height - moved.height)
 
+    def why(self, wanted: Filter, at: int | None) -> dict[str, Any]:
+        """Why the size of a filter's segment moved in its days."""
+        from segtui.operations.why import why
+
+        with open_session(self.path) as s:
+            to = shown_as_of(s, at) or s.require_as_of()
+            from_ = None if wanted.days is None else s.ticks.days_before(to, wanted.days)
+            return why(s, wanted.segment or "", from_=from_, to=to)
+
     def tick_moves(self, as_of: int) -> Moves:
         """The changes of the one tick that ends at `as_of`, first assignments too."""
         with open_session(self.path) as s:
@@ -360,9 +369,11 @@ def _named(s: Session, frame: pl.DataFrame, text: str) -> pl.Series:
     return ~found if absent else found
 
 
-def _flows(s: Session, frame: pl.DataFrame) -> list[tuple[str | None, str | None, int]]:
-    """from, to and number of changes, most frequent first, equal ones by age of the labels."""
-    names = vocabulary.texts(s.store, "label")
-    keys = ["from_label", "to_label"]
-    counted = frame.group_by(keys).len().sort("len", *keys, descending=[True, False, False])
-    return [(names.get(left), names.get(to), users) for left, to, users in counted.iter_rows()]
+def _flows(s: Session, frame: pl.DataFrame) -> list[tuple[str, str | None, str | None, int]]:
+    """Segmentation, from, to and number of changes, most frequent first, equal ones by age of the labels."""
+    names, of = vocabulary.texts(s.store, "label"), vocabulary.texts(s.store, "segmentation")
+    keys = ["segmentation", "from_label", "to_label"]
+    counted = frame.group_by(keys).len().sort("len", *keys, descending=[True, False, False, False])
+    return [
+        (of[number], names.get(left), names.get(to), users) for number, left, to, users in counted.iter_rows()
+    ]

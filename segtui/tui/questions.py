@@ -47,7 +47,8 @@ class Moves:
     to: str
     into: int = 0
     out: int = 0
-    flows: list[tuple[str | None, str | None, int]] = field(default_factory=list)
+    flows: list[tuple[str, str | None, str | None, int]] = field(default_factory=list)
+    """Segmentation, from, to and number of changes, most frequent first."""
     totals: list[dict[str, Any]] = field(default_factory=list)
     first: int = 0
 

@@ -85,12 +85,30 @@ def who(change: dict[str, Any]) -> str:
     return "(erased)" if change["erased"] else str(change["user"])
 
 
-def move(change: dict[str, Any], width: int = 0) -> Content:
-    """`high > low` of a change, both in columns of `width`; `(new)` comes from nowhere."""
+def move(change: dict[str, Any], width: int = 0, *, named: bool = False) -> Content:
+    """`high > low` of a change, both in columns of `width`; `(new)` comes from nowhere.
+
+    `named`: `lapsing: out > in`, where there are labels of other segmentations beside.
+    """
     start = "(new)" if change["from"] is None else str(change["from"])
     return Content.assemble(
-        (_padded(start, width), DIM), (" > ", DIM), (_padded(label(change["to"]), width), "bold")
+        (f"{change['segmentation']}: " if named else "", DIM),
+        (_padded(start, width), DIM),
+        (" > ", DIM),
+        (_padded(label(change["to"]), width), "bold"),
     )
+
+
+def cut(text: str, width: int) -> str:
+    """The text in so many cells: whole words, and a sign where some are left out."""
+    if Content(text).cell_length <= width:
+        return text
+    kept, *rest = text.split(" ")
+    for word in rest:
+        if Content(f"{kept} {word}…").cell_length > width:
+            break
+        kept = f"{kept} {word}"
+    return f"{kept}…"
 
 
 def _padded(text: str, width: int) -> str:

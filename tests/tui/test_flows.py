@@ -247,7 +247,7 @@ async def test_a_past_moment_is_not_sorted_by_what_was_not_recorded(pilot, press
     assert page.order == "probability"
     await press(pilot, "t", "'2026-02-10", "enter")
     assert page.total > 0
-    assert "sorted by arrival" in shown(pilot.app)
+    assert "sorted by first import" in shown(pilot.app)
     orders = []
     for _ in range(3):
         await press(pilot, "s")

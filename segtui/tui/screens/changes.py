@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,16 +15,15 @@ from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.questions import Filter, Moves
+from segtui.tui.screens.change_words import CAUSE_WORDS, summary, totals, why
 from segtui.tui.screens.filtering import FilteringPage
 from segtui.tui.screens.marking import MarkingPage, user_of
-from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.virtual_list import PAGE, Column, Item, VirtualList
 
 WAYS = (None, "out", "in")
 DAYS = 30
 PERIODS = (1, 7, DAYS, 90, None)
 COUNTS = ("reason", "cause", "move")
-BAR = 14
 NOTHING = """Nobody moved like that from $from to $to.
 
 [$accent]$period[/] widens the period   [$accent]$filter $way $cause[/] change the filter
@@ -55,8 +53,10 @@ COLUMNS = (
     Column("> TO", 8, to_cell, wide=12),
     Column("P", 4, lambda row, _: words.probability(row["probability"]), right=True, drop=2),
     Column("CAUSE", 10, lambda row, _: words.cause(row["cause"])),
-    Column("BECAUSE", 29, lambda row, _: row["reason"], grow=1, drop=1),
+    Column("BECAUSE", 16, lambda row, width: words.cut(row["reason"], width), grow=1, drop=1),
 )
+OF = Column("OF", 8, lambda row, _: Content.styled(row["segmentation"], words.DIM), wide=14)
+"""Whose label it is, where changes of several segmentations stand beside each other."""
 
 
 class ChangesPage(FilteringPage, MarkingPage):
@@ -72,6 +72,8 @@ class ChangesPage(FilteringPage, MarkingPage):
         self.counts = "reason"
         self.pane = "totals"
         self._moves: Moves | None = None
+        self._seq: int | None = None
+        """The change the cursor shall stand on."""
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
@@ -89,32 +91,51 @@ class ChangesPage(FilteringPage, MarkingPage):
     def remember(self) -> dict[str, Any]:
         return {"wanted": self.wanted, "focus": self.pane}
 
-    def recall(self, wanted: Filter | None = None, focus: str = "totals", **_: Any) -> None:
+    def recall(
+        self, wanted: Filter | None = None, focus: str = "totals", seq: int | None = None, **_: Any
+    ) -> None:
         if wanted is not None:
+            if wanted != self.wanted and self.is_mounted:
+                self.rows.to_top()
             self.wanted = wanted
             self.filter = wanted.typed
             self.pane = focus
+            if seq is not None:
+                # To be looked for also in what is shown already.
+                self._seq, self._stamp = seq, None
+
+    def about(self) -> str | None:
+        row = self.rows.item
+        return self.wanted.segment or (row["segmentation"] if row is not None else None)
 
     # Loading
 
     def load(self) -> None:
-        wanted, at = self.wanted, self.segtui.at
+        wanted, at, seq = self.wanted, self.segtui.at, self._seq
         held = self.rows.page_start if self.rows.total else 0
-        self.ask("moves", lambda _cancelled: self._first_page(wanted, at, held), self._loaded)
+        self.ask("moves", lambda _cancelled: self._first_page(wanted, at, held, seq), self._loaded)
 
     def _first_page(
-        self, wanted: Filter, at: int | None, held: int
-    ) -> tuple[Moves, int, list[dict[str, Any]]]:
-        """The changes, and the page of them that starts at `held` or, when there are fewer now, the first."""
+        self, wanted: Filter, at: int | None, held: int, seq: int | None
+    ) -> tuple[Moves, int | None, int, list[dict[str, Any]]]:
+        """The changes, the place of the one with that seq, and a page of them: that of this place, else the
+        one that starts at `held` or, when there are fewer now, the first."""
         moves = self.segtui.data.moves(wanted, at)
-        first = held if held < moves.total else 0
-        return moves, first, self.segtui.data.moves_page(moves, first, PAGE)
+        seqs = moves.frame["seq"].to_list() if seq is not None else []
+        place = seqs.index(seq) if seq in seqs else None
+        first = place - place % PAGE if place is not None else held if held < moves.total else 0
+        return moves, place, first, self.segtui.data.moves_page(moves, first, PAGE)
 
-    def _loaded(self, answer: tuple[Moves, int, list[dict[str, Any]]]) -> None:
-        self._moves, first, rows = answer
+    def _loaded(self, answer: tuple[Moves, int | None, int, list[dict[str, Any]]]) -> None:
+        self._moves, place, first, rows = answer
+        self._seq = None
+        several = self.segtui.several and self.wanted.segment is None
+        self.rows.columns = [*COLUMNS[:2], OF, *COLUMNS[2:]] if several else [*COLUMNS]
         self.show_as_of(self._moves.to, self.subject())
         self._show_filters()
         self.rows.show_page(self._moves.total, first, rows)
+        if place is not None:
+            self.rows.cursor = place
         self._show_pane()
 
     def subject(self) -> Content:
@@ -174,22 +195,43 @@ class ChangesPage(FilteringPage, MarkingPage):
                 **self.keys("period", "filter", "way", "cause", "first_time", "rescore"),
             )
         elif self.pane == "why" and row is not None:
-            pane.border_title = f"why {row['user']} moved ({self.key('totals')}: totals)"
-            text = _why(row, None)
+            whose = f" in {row['segmentation']}" if self.segtui.several else ""
+            pane.border_title = f"why {row['user']} moved{whose} ({self.key('totals')}: totals)"
+            text = why(row, None)
             self.ask(
                 "event",
                 lambda _cancelled: self.segtui.data.cause_event(row),
                 partial(self._event_known, row),
                 self.complain,
             )
+        elif self.pane == "summary" and self._summed:
+            pane.border_title = f"{self.wanted.segment} then and now ({self.key('totals')}: totals)"
+            text = Content.styled("…", words.DIM)
+            wanted, at = self.wanted, self.segtui.at
+            self.ask(
+                "summary",
+                lambda _cancelled: self.segtui.data.why(wanted, at),
+                partial(self._summary_known, wanted),
+                self.complain,
+            )
         else:
             pane.border_title = f"totals by {self.counts} ({self.key('totals')})"
-            text = _totals(self._moves, self.counts)
+            text = totals(self._moves, self.counts, named=self.segtui.several and not self.wanted.segment)
         self.query_one("#totals-text", Static).update(text)
+
+    @property
+    def _summed(self) -> bool:
+        """Whether what is shown is all that moved one segment's size in some days."""
+        wanted = self.wanted
+        return bool(wanted.label and wanted.days) and (wanted.cause, wanted.part, wanted.user) == (None,) * 3
+
+    def _summary_known(self, wanted: Filter, told: dict[str, Any]) -> None:
+        if self.pane == "summary" and self.wanted == wanted:
+            self.query_one("#totals-text", Static).update(summary(told))
 
     def _event_known(self, row: Item, event: dict[str, Any] | None) -> None:
         if self.pane == "why" and self.rows.item is row:
-            self.query_one("#totals-text", Static).update(_why(row, self._event_words(event)))
+            self.query_one("#totals-text", Static).update(why(row, self._event_words(event)))
 
     def _event_words(self, event: dict[str, Any] | None) -> str | None:
         if event is None:
@@ -201,7 +243,8 @@ class ChangesPage(FilteringPage, MarkingPage):
 
     def action_open(self) -> None:
         if self.rows.item is not None:
-            self.segtui.visit("user", user=self.rows.item["user"])
+            row = self.rows.item
+            self.segtui.visit("user", user=row["user"], member_of=self.wanted.segment or row["segmentation"])
 
     def on_virtual_list_chosen(self) -> None:
         self.action_open()
@@ -218,7 +261,10 @@ class ChangesPage(FilteringPage, MarkingPage):
 
     def action_replay_from(self) -> None:
         if self.rows.item is not None:
-            self.segtui.visit("replay", as_of=self.rows.item["as_of"])
+            row = self.rows.item
+            self.segtui.visit(
+                "replay", as_of=row["as_of"], segment=self.wanted.segment or row["segmentation"]
+            )
 
     def action_way(self) -> None:
         if self.wanted.label is None:
@@ -273,72 +319,3 @@ class ChangesPage(FilteringPage, MarkingPage):
         parts += ["--cause", wanted.cause] if wanted.cause else []
         parts += ["--first"] if wanted.first else []
         self.segtui.copy_command(*parts, moment="--to")
-
-
-def _totals(moves: Moves, by: str) -> Content:
-    """The changes counted by reason, by cause or by move, most frequent first."""
-    counted: Counter[tuple[str, str]] = Counter()
-    if by == "move":
-        for left, to, users in moves.flows:
-            start = "(new)" if left is None else left
-            counted[f"{start} > {words.label(to)}", ""] += users
-    else:
-        for each in moves.totals:
-            cause = each["cause"].replace("_", " ")
-            counted[f"{cause:<11} {each['reason']}" if by == "reason" else cause, each["cause"]] += each[
-                "users"
-            ]
-    lines = [
-        Content.assemble(
-            f"{numbers.count(users):>8} ",
-            (f"{users / moves.total:>4.0%} ", words.DIM),
-            (bar(users / moves.total, BAR).ljust(BAR), words.CAUSE_STYLES.get(cause, "$primary")),
-            f"  {name}",
-        )
-        for (name, cause), users in counted.most_common()
-    ]
-    return Content("\n").join(lines)
-
-
-def _why(row: Item, event: str | None) -> Content:
-    """The change under the cursor in full: cause, reason, and where both are written."""
-    lines = [
-        Content.assemble(
-            words.move(row),
-            f"  at {words.minute(row['as_of'])}",
-            f", P {words.probability(row['probability'])}" if row["probability"] is not None else "",
-        ),
-        Content.assemble(
-            ("cause    ", words.DIM), words.cause(row["cause"]), f": {CAUSE_WORDS[row['cause']]}"
-        ),
-        Content.assemble(("because  ", words.DIM), row["reason"]),
-    ]
-    if event is not None:
-        lines.append(Content.assemble(("event    ", words.DIM), event))
-    elif row["redacted"]:
-        told = f"redacted: position {row['cause_seq']:,} of the log was purged"
-        lines.append(Content.assemble(("event    ", words.DIM), told))
-    elif row["cause_seq"] is not None:
-        lines.append(Content.assemble(("event    ", words.DIM), f"position {row['cause_seq']:,} of the log"))
-    if row["model"]:
-        lines.append(Content.assemble(("model    ", words.DIM), row["model"][:8]))
-    if row["backfilled"]:
-        lines.append(Content.styled("~ backfilled: recomputed afterwards, not recorded then", words.WARN))
-    if row["hindsight"]:
-        lines.append(Content.styled("h hindsight: the model knew what came after", words.WARN))
-    return Content("\n").join(lines)
-
-
-CAUSE_WORDS = {
-    "model": "another model decides",
-    "definition": "the segment's definition was edited",
-    "label": "the labels were edited",
-    "decision": "how probabilities become labels was changed, or older events were cut",
-    "erasure": "the person was erased, or a cut left nothing of them",
-    "consent": "the person's consent changed",
-    "manual": "an operator moved the user",
-    "identity": "two users turned out to be one",
-    "late_event": "an event arrived after its tick had been scored",
-    "event": "something the user did",
-    "clock": "time alone: nothing happened, and that counts",
-}

@@ -8,6 +8,7 @@ from typing import Any
 
 from textual.content import Content
 from textual.timer import Timer
+from textual.widgets import Static
 
 from segtui.operations.progress import Cancelled
 from segtui.tui import words
@@ -41,6 +42,12 @@ OFFERED = {
     "leaves": "when silence alone moves them; - not within 60 ticks",
 }
 """What can be shown of a member besides the catalogue's features."""
+LEGEND = {
+    "probability": ("P", "chance of the label"),
+    "margin": ("MARGIN", "its lead over the next"),
+    "leaves": ("LEAVES", "when, if silent"),
+}
+"""What a title is short for, below the list."""
 FEATURE = (8, 14)
 REST_SECONDS = 1.0
 PENDING = Content.styled("…", words.DIM)
@@ -81,6 +88,13 @@ class ColumnsPage(Page):
         leaves = Column("LEAVES", 10, self._leaves_cell, drop=2)
         own = OWN | {"leaves": leaves}
         return [USER, *(own[name] if name in own else self._feature(name) for name in self._shown)]
+
+    def legend(self) -> Content:
+        """What the titles of the columns shown are short for."""
+        told = [LEGEND[name] for name in self._shown if name in LEGEND]
+        return Content("   ").join(
+            Content.assemble((f"{title} ", words.KEY), (meaning, words.DIM)) for title, meaning in told
+        )
 
     def _feature(self, name: str) -> Column:
         width = min(max(len(name), FEATURE[0]), FEATURE[1])
@@ -152,5 +166,6 @@ class ColumnsPage(Page):
         if names != self.segtui.preferences.columns:
             self.segtui.prefer_and_keep("columns", names)
         self.rows.columns = self.columns()
+        self.query_one("#legend", Static).update(self.legend())
         self.rows.refresh()
         self.ask_facts()

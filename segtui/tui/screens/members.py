@@ -23,9 +23,9 @@ from segtui.tui.screens.filtering import FilteringPage
 from segtui.tui.screens.marking import MarkingPage, user_of
 from segtui.tui.widgets.virtual_list import PAGE, Item, VirtualList
 
-# By what the operations sort, and how it reads: users stand in the order they were first imported in.
+# By what the operations sort, and how it reads: users stand in the order in which they were first imported.
 ORDERS = {
-    "user": "arrival",
+    "user": "first import",
     "probability": "P",
     "margin": "margin",
     "since": "since",
@@ -59,6 +59,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         yield VirtualList(
             self.columns(), lambda row: row["user"], id="members", marked=self.is_marked, copies=user_of
         )
+        yield Static(id="legend", classes="filters side")
         with VerticalScroll(id="member", classes="pane side"):
             yield Static(id="member-text")
 
@@ -76,6 +77,9 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     def sorting(self) -> str:
         """The order chosen, as far as the moment shown has it."""
         return self.order if self.order.removeprefix("-") in self.orders else self.orders[0]
+
+    def about(self) -> str | None:
+        return self.segment
 
     def remember(self) -> dict[str, Any]:
         return {"segment": self.segment, "where": self.filter or None, "order": self.order}
@@ -106,7 +110,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self.ask("page", self._question(first, asked), partial(self._loaded, first, asked), refused)
 
     def _unread(self, sentence: str) -> None:
-        """What cannot be shown in this order stands in the order of arrival; any other error is told."""
+        """What cannot be shown in this order stands in the order of import; any other error is told."""
         if self.sorting.removeprefix("-") == "leaves":
             self.order = "user"
             self.segtui.tell(sentence, "warning")
@@ -186,6 +190,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
             ("recomputed, not recorded then", words.DIM),
         )
         self.query_one("#filters", Static).update(parts)
+        self.query_one("#legend", Static).update(self.legend())
 
     def _show_nobody(self) -> None:
         text = (
@@ -210,7 +215,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
             return
         pane = self.query_one("#member")
         pane.border_title = row["user"]
-        self.query_one("#member-text", Static).update(_summary(row, None))
+        self.query_one("#member-text", Static).update(_summary(row, None, named=False))
         self.set_timer(REST_SECONDS, partial(self._look, row))
         self.want_facts()
 
@@ -230,7 +235,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     def _looked(self, row: Item, history: list[dict[str, Any]]) -> None:
         held = self.rows.item
         if held is not None and held["user"] == row["user"]:
-            self.query_one("#member-text", Static).update(_summary(row, history))
+            self.query_one("#member-text", Static).update(_summary(row, history, named=self.segtui.several))
 
     # What can be done
 
@@ -245,7 +250,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self.segtui.visit("changes", wanted=Filter(segment=self.segment))
 
     def action_why(self) -> None:
-        self.segtui.visit("changes", wanted=Filter(segment=self.segment), focus="totals")
+        self.segtui.visit("changes", wanted=Filter(segment=self.segment), focus="summary")
 
     def action_export(self) -> None:
         if self.segment is not None:
@@ -308,8 +313,8 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self.segtui.copy_command(*parts)
 
 
-def _summary(row: Item, history: list[dict[str, Any]] | None) -> Content:
-    """How sure the label is, then the user's moves, newest first."""
+def _summary(row: Item, history: list[dict[str, Any]] | None, *, named: bool) -> Content:
+    """How sure the label is, then the user's moves, newest first; `named` with whose labels they are."""
     lines = []
     if row["probability"] is None:
         lines.append(Content.styled("Decided by a rule: there is no probability.", words.DIM))
@@ -324,7 +329,7 @@ def _summary(row: Item, history: list[dict[str, Any]] | None) -> Content:
             ("~" if change["backfilled"] else " ", words.WARN),
             (words.day(change["as_of"]), words.DIM),
             "  ",
-            words.move(change, LABEL),
+            words.move(change, LABEL, named=named),
             "  ",
             words.cause(change["cause"]),
             (f": {change['reason']}", words.DIM),
@@ -338,5 +343,5 @@ def _margin(margin: float | None) -> str:
     if margin is None:
         return ""
     if margin < 0:
-        return f", {-margin:.2f} behind the next label: held by the switching margin"
+        return f", {-margin:.2f} behind the next label: stays until that is ahead by the switching margin"
     return f", {margin:.2f} ahead of the next label"

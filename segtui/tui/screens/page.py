@@ -99,6 +99,10 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         """Asks for what the page shows; the store has users and memberships."""
         raise NotImplementedError
 
+    def about(self) -> str | None:
+        """The segment that is looked at, as `value=high` or `value`; None where there is none."""
+        return None
+
     def neighbour(self, step: int) -> str | None:  # noqa: ARG002
         """The user `step` rows from the one chosen, None at an end."""
         return None

@@ -22,11 +22,11 @@ from segtui.tui.actions import bindings
 from segtui.tui.questions import Moves
 from segtui.tui.screens.dialogs import Prompt
 from segtui.tui.screens.replay_modes import DIFFERING, Modes
-from segtui.tui.screens.replay_panes import both_sizes, by_cause, differing, flow_matrix, sizes
+from segtui.tui.screens.replay_panes import FEED, OF, both_sizes, by_cause, differing, flow_matrix, sizes
 from segtui.tui.standing_back import standing_back
 from segtui.tui.widgets.charts import size_chart
 from segtui.tui.widgets.timeline import Timeline, marker
-from segtui.tui.widgets.virtual_list import PAGE, Column, VirtualList
+from segtui.tui.widgets.virtual_list import PAGE, VirtualList
 
 SPEEDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATE = 30
@@ -36,14 +36,6 @@ SLACK = 0.01
 FEED_PACE = 0.25
 """Seconds between two feeds while frames play: nobody reads them faster, and asking takes the film's time."""
 BATCH = 30
-
-FEED = (
-    Column("USER", 10, lambda row, _: words.who(row), grow=1),
-    Column("FROM > TO", 17, lambda row, _: words.move(row, 6)),
-    Column("P", 4, lambda row, _: words.probability(row["probability"]), right=True, drop=2),
-    Column("CAUSE", 10, lambda row, _: words.cause(row["cause"])),
-    Column("BECAUSE", 16, lambda row, _: row["reason"], grow=3, drop=1),
-)
 
 
 class ReplayPage(Modes):
@@ -73,7 +65,6 @@ class ReplayPage(Modes):
         self._from: tuple[float, int] = (0.0, 0)
         self.dropped = 0
         self._target: str | None = None
-        self._drawn = 0
         self._moves: Moves | None = None
         self._feed_of: str | None = None
         self._feed_busy = False
@@ -107,7 +98,14 @@ class ReplayPage(Modes):
     def remember(self) -> dict[str, Any]:
         return {}
 
-    def recall(self, as_of: str | None = None, **_: Any) -> None:
+    def about(self) -> str | None:
+        segmentation, label = self._drawn_label()
+        return f"{segmentation}={label}" if label else None
+
+    def recall(self, as_of: str | None = None, segment: str | None = None, **_: Any) -> None:
+        if segment is not None:
+            name, label = (*segment.split("=", 1), "")[:2]
+            self._drawn = (name, label)
         if as_of is not None:
             self._pause()
             self._target = as_of
@@ -215,19 +213,6 @@ class ReplayPage(Modes):
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
 
-    def draw_of(self, segmentation: str) -> None:
-        self._drawn = next((n for n, pair in enumerate(self._pairs()) if pair[0] == segmentation), 0)
-
-    def _pairs(self) -> list[tuple[str, str]]:
-        """Every segmentation and label of the frame shown."""
-        frame = self.beside or self.frame
-        return [(name, label) for name, labels in frame["sizes"].items() for label in labels] if frame else []
-
-    def _drawn_label(self) -> tuple[str, str]:
-        """The segmentation and label whose size is drawn over time."""
-        pairs = self._pairs()
-        return pairs[self._drawn % len(pairs)] if pairs else ("", "")
-
     def _film_line(self, frame: dict[str, Any]) -> Content:
         playing = self._film is not None
         state = ("▶ PLAY", "bold $success") if playing else ("‖ PAUSE", "bold $warning")
@@ -266,6 +251,9 @@ class ReplayPage(Modes):
         self._feed_busy = False
         self._feed_of = as_of
         self._moves, rows = answer
+        self.query_one("#feed", VirtualList).columns = (
+            [FEED[0], OF, *FEED[1:]] if self.segtui.several else [*FEED]
+        )
         self.rows.show_page(self._moves.total, 0, rows)
         self._ask_feed()
 
@@ -367,7 +355,9 @@ class ReplayPage(Modes):
             self.segtui.tell("No marker there.", "warning")
 
     def action_label(self) -> None:
-        self._drawn += 1
+        pairs = self._pairs()
+        if pairs:
+            self._drawn = pairs[(pairs.index(self._drawn_label()) + 1) % len(pairs)]
         self._draw()
 
     def action_seek(self) -> None:
@@ -384,7 +374,8 @@ class ReplayPage(Modes):
 
     def action_open(self) -> None:
         if self.rows.item is not None:
-            self.segtui.visit("user", user=self.rows.item["user"])
+            row = self.rows.item
+            self.segtui.visit("user", user=row["user"], member_of=row["segmentation"])
 
     def on_virtual_list_chosen(self) -> None:
         self.action_open()

@@ -49,6 +49,8 @@ class Modes(Page):
         self.mode = RECORDED
         self._others: dict[str, Other] = {}
         self.frames: list[dict[str, Any]] = []
+        self._drawn: tuple[str, str] = ("", "")
+        """The segmentation and label whose size is drawn over time, as they were asked for."""
 
     @property
     def frame(self) -> dict[str, Any] | None:
@@ -56,10 +58,6 @@ class Modes(Page):
         raise NotImplementedError
 
     def _draw(self) -> None:
-        raise NotImplementedError
-
-    def draw_of(self, segmentation: str) -> None:
-        """Draws a label of this segmentation from now on."""
         raise NotImplementedError
 
     @property
@@ -78,6 +76,27 @@ class Modes(Page):
         """Whether the log has moved on since the frames beside were made."""
         status, other = self.segtui.status, self.other
         return other is not None and status is not None and status["position"] != other.position
+
+    def draw_of(self, segmentation: str) -> None:
+        """Draws a label of this segmentation from now on."""
+        self._drawn = (segmentation, "")
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Every segmentation and label of the frame shown."""
+        frame = self.beside or self.frame
+        return [(name, label) for name, labels in frame["sizes"].items() for label in labels] if frame else []
+
+    def _drawn_label(self) -> tuple[str, str]:
+        """What was asked for as far as the frame has it: the segmentation alone, else the first there is."""
+        pairs = self._pairs()
+        if self._drawn in pairs:
+            return self._drawn
+        first = next((name.partition("=")[0] for name in self.segtui.known_segments), "")
+        for name in (self._drawn[0], first):
+            own = [pair for pair in pairs if pair[0] == name]
+            if own:
+                return own[0]
+        return pairs[0] if pairs else ("", "")
 
     def banner(self) -> Content:
         """What is shown, in a few words; loud once the log has moved on under it."""

@@ -1,4 +1,4 @@
-"""What the replay shows of one frame: sizes, flow, causes."""
+"""What the replay shows of one frame: sizes, flow, causes, and the columns of who moved."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from segtui.operations import words as numbers
 from segtui.tui import words
 from segtui.tui.widgets.bars import bar
 from segtui.tui.widgets.cells import fit
+from segtui.tui.widgets.virtual_list import Column
 
 Frame = dict[str, Any]
 
@@ -19,6 +20,16 @@ NUMBER = 10
 LABEL = 8
 SIDE = 9
 NARROWEST = 4
+
+FEED = (
+    Column("USER", 10, lambda row, _: words.who(row), grow=1),
+    Column("FROM > TO", 17, lambda row, _: words.move(row, 6)),
+    Column("P", 4, lambda row, _: words.probability(row["probability"]), right=True, drop=2),
+    Column("CAUSE", 10, lambda row, _: words.cause(row["cause"])),
+    Column("BECAUSE", 16, lambda row, width: words.cut(row["reason"], width), grow=3, drop=1),
+)
+OF = Column("OF", 8, lambda row, _: Content.styled(row["segmentation"], words.DIM), wide=12)
+"""Whose labels they are, where there are several segmentations."""
 
 
 def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> Content:

@@ -58,6 +58,9 @@ class RulesPage(Page):
         self._wanted: str | None = None
         self._edit_when_loaded = False
 
+    def about(self) -> str | None:
+        return self.rows.item["name"] if self.rows.item is not None else None
+
     def content(self) -> ComposeResult:
         yield VirtualList(COLUMNS, lambda row: row["name"], id="rules")
         with VerticalScroll(id="rule", classes="pane side"):

@@ -21,14 +21,13 @@ REASONS = 6
 USER = 10
 
 
-def about(row: Item, segmentation: dict[str, Any], currency: str | None) -> Content:
+def means(row: Item, segmentation: dict[str, Any], currency: str | None) -> Content:
     """Who decides and what the label means; for a model, how many there should be."""
     if segmentation["decided_by"] == "model":
-        means = _meaning(row["label"], segmentation, currency)
         who = Content.assemble(
             "decided by ",
             (str(segmentation["model_name"]), "bold"),
-            means,
+            _meaning(row["label"], segmentation, currency),
             ("\n" + numbers.decision(segmentation["decision"]), words.DIM),
         )
     elif segmentation["decided_by"] == "starter":
@@ -125,7 +124,7 @@ def flows(moves: Moves) -> Content:
     """The moves between labels, most frequent first."""
     if not moves.flows:
         return Content.styled("None.", words.DIM)
-    most = moves.flows[0][2]
+    most = moves.flows[0][3]
     return Content("\n").join(
         Content.assemble(
             f"{numbers.count(users):>7} ",
@@ -133,7 +132,7 @@ def flows(moves: Moves) -> Content:
             " ",
             words.move({"from": left, "to": to}, LABEL),
         )
-        for left, to, users in moves.flows
+        for _, left, to, users in moves.flows
     )
 
 

@@ -18,7 +18,7 @@ from segtui.tui.questions import Filter, Moves
 from segtui.tui.screens.decisions import ask_for_decision
 from segtui.tui.screens.filtering import ListedPage
 from segtui.tui.screens.labels import ask_for_discovery, ask_for_labels
-from segtui.tui.screens.segment_words import about, flows, latest_lines, reasons
+from segtui.tui.screens.segment_words import flows, latest_lines, means, reasons
 from segtui.tui.widgets.bars import bar, sparkline
 from segtui.tui.widgets.charts import size_chart
 from segtui.tui.widgets.header import AsOf
@@ -105,6 +105,9 @@ class SegmentsPage(ListedPage):
         """The list of segments."""
         return self.query_one("#segments", VirtualList)
 
+    def about(self) -> str | None:
+        return _segment(self.rows.item) if self.rows.item is not None else None
+
     def load(self) -> None:
         at = self.segtui.at
         self.ask("segments", lambda _cancelled: self.segtui.data.segments(at), self._loaded)
@@ -125,11 +128,29 @@ class SegmentsPage(ListedPage):
             self.rows.cursor = 1
 
     def _subject(self) -> Content:
-        return Content(numbers.plural(self._total, "user")) + self.filter_chip()
+        users = numbers.plural(self._total, "user")
+        if not self.filter:
+            return Content(users)
+        kept = len(self.kept(self._all, _segment))
+        return Content(f"{kept} of {numbers.plural(len(self._all), 'line')}") + self.filter_chip()
 
     def show_rows(self) -> None:
         self.query_one(AsOf).subject = self._subject()
-        self.rows.show(self.kept(self._all, _segment))
+        rows = self.kept(self._all, _segment)
+        self.rows.show(rows)
+        self.set_class(not rows, "-nothing")
+        if not rows:
+            pane = self.query_one("#about")
+            pane.border_title = "nothing"
+            told = f"Nothing matches {self.filter}; {self.key('back')} shows all." if self.filter else ""
+            self.query_one("#about-text", Static).update(Content.styled(told, words.WARN))
+
+    def let_go(self) -> bool:
+        """`esc` leads nowhere from here but out of a filter."""
+        if not self.filter:
+            return False
+        self.apply_filter("")
+        return True
 
     def on_virtual_list_moved(self) -> None:
         row = self.rows.item
@@ -138,7 +159,7 @@ class SegmentsPage(ListedPage):
         pane = self.query_one("#about")
         pane.border_title = _segment(row)
         self.query_one("#about-text", Static).update(
-            about(row, self._known[row["name"]], self.segtui.currency)
+            means(row, self._known[row["name"]], self.segtui.currency)
         )
         segment, at = _segment(row), self.segtui.at
         explained = partial(self._explained, row)
@@ -192,7 +213,7 @@ class SegmentsPage(ListedPage):
 
     def action_why(self) -> None:
         if self.rows.item is not None:
-            self.segtui.visit("changes", wanted=Filter(segment=_segment(self.rows.item)), focus="totals")
+            self.segtui.visit("changes", wanted=Filter(segment=_segment(self.rows.item)), focus="summary")
 
     def action_export(self) -> None:
         row = self.rows.item

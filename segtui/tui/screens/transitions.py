@@ -57,6 +57,9 @@ class TransitionsPage(MarkingPage):
     def remember(self) -> dict[str, Any]:
         return {"segmentation": self.segmentation, "days": self.days}
 
+    def about(self) -> str | None:
+        return self.segmentation
+
     def recall(self, segmentation: str | None = None, days: int | None = None, **_: Any) -> None:
         self.segmentation = segmentation or self.segmentation
         self.days = days or self.days
@@ -141,7 +144,7 @@ class TransitionsPage(MarkingPage):
         if self.matrix.has_focus:
             self.rows.focus()
         elif row is not None:
-            self.segtui.visit("user", user=row["user"])
+            self.segtui.visit("user", user=row["user"], member_of=self.segmentation)
 
     def on_matrix_chosen(self) -> None:
         self.action_open()

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from segtui.operations import words as numbers
+from segtui.operations.times import iso
 from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.erasing import ask_for_erasure
 from segtui.tui.questions import Filter
 from segtui.tui.screens.page import Page
-from segtui.tui.widgets.bars import bar
-from segtui.tui.widgets.cells import fit
+from segtui.tui.screens.user_words import because, because_title, chances, label_shown, labels
 from segtui.tui.widgets.charts import chance_chart
+from segtui.tui.widgets.header import AsOf
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
 
 SHOWS = ("all", "orders", "changes")
 ORDERS = ("purchase", "refund")
 HISTORY = 60
-BAR = 16
-GROUP = 24
 CHART = 8
-MOST_BARS = 10
 NOBODY = (
     "[bold]No user chosen.[/]\n\n"
     "Choose one on page [$accent]$members[/] (members) or [$accent]$changes[/] (changes) "
@@ -67,6 +63,9 @@ class UserPage(Page):
         self.shows = "all"
         self._known: dict[str, Any] | None = None
 
+    def on_mount(self) -> None:
+        self._turn_to_user()
+
     def content(self) -> ComposeResult:
         yield Static(id="labels", classes="filters")
         with Horizontal(classes="columns side"):
@@ -88,12 +87,40 @@ class UserPage(Page):
 
     def recall(self, user: str | None = None, member_of: str | None = None, **_: Any) -> None:
         if user is not None:
-            self.user, self.member_of = user, member_of
+            self.member_of = member_of
+            self._turn_to(user)
+
+    def about(self) -> str | None:
+        return self.member_of
 
     # Loading
 
+    def _turn_to(self, user: str) -> None:
+        """Another user from now on: what is shown of the one before is gone before the next paint."""
+        if user != self.user:
+            self.user, self._known = user, None
+            if self.is_mounted:
+                self._turn_to_user()
+
+    def _turn_to_user(self) -> None:
+        """The page of the user before anything is known of them."""
+        if self.user is None:
+            return
+        line = self.query_one(AsOf)
+        line.subject = Content.styled(self.user, "bold")
+        self.say_instead(None)
+        self.query_one("#labels", Static).update(Content.styled(f"looking up {self.user} …", words.DIM))
+        for name in ("chance", "because"):
+            self.query_one(f"#{name}").border_title = None
+        for name in ("chance", "past", "because"):
+            self.query_one(f"#{name}-text", Static).update("")
+        self.query_one("#history-title", Static).update("")
+        self.rows.to_top()
+        self.rows.show([])
+
     def load(self) -> None:
         if self.user is None:
+            self.show_subject(words.BLANK)
             self.say_instead(
                 Content.from_markup(
                     NOBODY,
@@ -106,19 +133,20 @@ class UserPage(Page):
             )
             return
         user, at = self.user, self.segtui.at
-        if self._known is None or self._known["user"] != user:
-            self.say_instead(None)
-            self.query_one("#labels", Static).update(Content.styled(f"looking up {user} …", words.DIM))
+        if self._known is None:
+            status, zone = self.segtui.status, self.segtui.zone
+            now = status["as_of"] if status is not None else None
+            self.show_as_of(now if at is None else iso(at, zone), Content.styled(user, "bold"))
         self.ask("user", lambda _cancelled: self.segtui.data.user(user, at, HISTORY), self._loaded)
 
     def _loaded(self, found: dict[str, Any]) -> None:
         self._known = found
         self.show_as_of(found["as_of"], Content.styled(found["user"], "bold"))
-        self.query_one("#labels", Static).update(_labels(found))
+        self.query_one("#labels", Static).update(labels(found))
         self.query_one("#chance").border_title = "probabilities"
-        self.query_one("#chance-text", Static).update(_chances(found))
-        self.query_one("#because").border_title = _because_title(found)
-        self.query_one("#because-text", Static).update(_because(found, self.segtui.currency))
+        self.query_one("#chance-text", Static).update(chances(found))
+        self.query_one("#because").border_title = because_title(found)
+        self.query_one("#because-text", Static).update(because(found, self.segtui.currency))
         self._draw_past()
         self._show_history()
 
@@ -128,7 +156,7 @@ class UserPage(Page):
     def _draw_past(self) -> None:
         """The probability of the label held, tick by tick, in what room the bars leave."""
         found = self._known
-        held = _held(found) if found else None
+        held = label_shown(found) if found else None
         past = [point["probabilities"].get(held, 0.0) for point in found["history"]] if found else []
         below = self.query_one("#past-text", Static)
         room = self.query_one("#chance").content_size
@@ -152,7 +180,9 @@ class UserPage(Page):
         )
         rows = []
         if self.shows != "orders":
-            rows += [_change_row(change) for change in self._known["changes"]]
+            changes = self._known["changes"]
+            several = len({change["segmentation"] for change in changes}) > 1
+            rows += [_change_row(change, named=several) for change in changes]
         if self.shows != "changes":
             rows += [
                 _event_row(event, self.segtui.currency)
@@ -174,7 +204,7 @@ class UserPage(Page):
         if user is None:
             self.segtui.tell("No other user in the list there.", "warning")
         else:
-            self.user = user
+            self._turn_to(user)
             self.reload()
 
     def action_changes(self) -> None:
@@ -184,12 +214,27 @@ class UserPage(Page):
     def action_why(self) -> None:
         if self.user is not None:
             wanted = Filter(user=self.user, days=None, first=True)
-            self.segtui.visit("changes", wanted=wanted, focus="why")
+            self.segtui.visit("changes", wanted=wanted, focus="why", seq=self._explained())
+
+    def _explained(self) -> int | None:
+        """The change to be explained: the one chosen; else the newest in the segmentation that the user was
+        listed for, or in any, first labels only where there is nothing else."""
+        row = self.rows.item
+        if row is not None and row["change"] and self.rows.cursor > 0:
+            return int(row["seq"])
+        changes = self._known["changes"] if self._known is not None else []
+        name = (self.member_of or "").partition("=")[0]
+        changes = [each for each in changes if each["segmentation"] == name] or changes
+        moves = [each for each in changes if each["from"] is not None and each["reason_code"] != "renamed"]
+        asked = moves or changes
+        newest = max(asked, key=lambda each: (words.microseconds(each["as_of"]), each["seq"]), default=None)
+        return None if newest is None else int(newest["seq"])
 
     def action_replay_from(self) -> None:
         row = self.rows.item
         if row is not None:
-            self.segtui.visit("replay", as_of=row["at"])
+            segment = row["segmentation"] if row["change"] else self.member_of
+            self.segtui.visit("replay", as_of=row["at"], segment=segment)
 
     def action_erase(self) -> None:
         if self.user is not None:
@@ -203,140 +248,19 @@ class UserPage(Page):
             self.segtui.copy_command("user", self.user)
 
 
-def _labels(found: dict[str, Any]) -> Content:
-    """`value=high since ~2025-11-14   28 events`."""
-    parts = []
-    for name, held in found["labels"].items():
-        parts.append(
-            Content.assemble(
-                (f"{name}={held['label']}", words.CHOSEN),
-                (" since ", words.DIM),
-                words.day(held["since"]),
-                (f", margin {held['margin']:.2f}" if held["margin"] is not None else "", words.DIM),
-            )
-        )
-    if not parts:
-        parts.append(Content.styled("in no segment at this moment", words.WARN))
-    return Content("   ").join(parts)
-
-
-def _chances(found: dict[str, Any]) -> Content:
-    chances = found["probabilities"]
-    if not chances:
-        return Content.styled(
-            "A rule decides, without probabilities. A trained model gives them: segtui train.", words.DIM
-        )
-    held = _held(found)
-    width = max(map(cell_len, chances))
-    lines = [
-        Content.assemble(
-            (">" if label == held else " ", words.KEY),
-            (f" {fit(label, width)} ", "bold" if label == held else ""),
-            f"{chance:.2f} ",
-            (bar(chance, BAR), "$primary" if label == held else "$secondary"),
-        )
-        for label, chance in chances.items()
-    ]
-    return Content("\n").join(lines)
-
-
-def _held(found: dict[str, Any]) -> str | None:
-    """The label whose probability is shown: that of the segmentation the model decides, which comes first."""
-    return next((str(held["label"]) for held in found["labels"].values()), None)
-
-
-def _because_title(found: dict[str, Any]) -> str:
-    explained = found["explanation"]
-    if explained is None:
-        return "features"
-    return f"why {explained['label']}, not {explained['against']} (typical)"
-
-
-def _because(found: dict[str, Any], currency: str | None) -> Content:
-    """What speaks for the label, by group and by feature, from the typical user's lead to this one's.
-
-    Without a model: the main features.
-    """
-    explained = found["explanation"]
-    if explained is None:
-        names = (
-            "recency_days",
-            "orders_90d",
-            "orders_365d",
-            "spend_365d",
-            "orders",
-            "spend",
-            "silence_days",
-            "tenure_days",
-        )
-        rows = [(name, found["features"][name]) for name in names if name in found["features"]]
-        facts = [
-            Content.assemble(
-                (f"{name:<14}", words.DIM), f"{_value(value, found['units'].get(name, ''), currency):>14}"
-            )
-            for name, value in rows
-        ]
-        return Content("\n").join([*facts, *_ways_out(found)])
-    lines = [
-        _weight(f"typical {explained['label']} user", explained["typical_lead"], words.DIM),
-        *(_weight(each["group"], each["weight"], barred=True) for each in explained["groups"]),
-        _weight(f"log-odds {explained['label']} : {explained['against']}", explained["lead"], "bold"),
-        *_ways_out(found),
-        Content.styled(f"\n{'':<16}{'is':>9}{'typical':>9}{'weight':>8}", words.DIM),
-    ]
-    for each in explained["features"]:
-        weight, unit = each["weight"], each["unit"]
-        lines.append(
-            Content.assemble(
-                f"{each['feature'].removeprefix('sequence:'):<16.16}",
-                f"{_value(each['value'], unit, currency, named=False):>9}",
-                (f"{_value(each['typical'], unit, currency, named=False):>9}", words.DIM),
-                (f"{weight:>+8.2f}", words.RISE if weight > 0 else words.FALL),
-            )
-        )
-    return Content("\n").join(lines)
-
-
-def _ways_out(found: dict[str, Any]) -> list[Content]:
-    """What would move the user: silence, and the smallest thing they could do."""
-    leaves, change = found["leaves"], found["smallest_change"]
-    lines = []
-    if leaves is not None:
-        told = f"to {leaves['to']} on {words.day(leaves['as_of'])}, if silent"
-        lines.append(Content.styled(told, words.DIM))
-    if change is not None:
-        lines.append(Content.styled(f"to {change['to']} by {change['text']}", words.DIM))
-    return lines
-
-
-def _weight(name: str, weight: float, style: str = "", *, barred: bool = False) -> Content:
-    """A line of the sum that an explanation is; a weight of a group with a bar of half logits."""
-    colour = words.RISE if weight > 0 else words.FALL
-    bars = ("+" if weight > 0 else "-") * min(MOST_BARS, round(abs(weight) * 2))
-    return Content.assemble(
-        (fit(name, GROUP), style), (f"{weight:>+7.2f}", colour), (f" {bars}" if barred else "", colour)
-    )
-
-
-def _value(value: float | str | None, unit: str, currency: str | None, *, named: bool = True) -> str:
-    """A feature's value in its unit; money with its currency where there is room."""
-    if value is None:
-        return "·"
-    return value if isinstance(value, str) else numbers.quantity(value, unit, currency, named=named)
-
-
-def _change_row(change: dict[str, Any]) -> Item:
+def _change_row(change: dict[str, Any], *, named: bool) -> Item:
     return {
         "change": True,
         "seq": change["seq"],
         "at": change["as_of"],
+        "segmentation": change["segmentation"],
         "backfilled": change["backfilled"],
         "text": Content.assemble(
-            words.move(change),
+            words.move(change, named=named),
             f"  {words.probability(change['probability'])}  " if change["probability"] is not None else "  ",
             words.cause(change["cause"]),
             (f": {change['reason']}", words.DIM),
-            ("  h" if change["hindsight"] else "", words.WARN),
+            ("  h hindsight" if change["hindsight"] else "", words.WARN),
         ),
     }
 

@@ -1,0 +1,324 @@
+"""Where a newcomer stumbled: whose label a list means, whose page it is, what a sign stands for."""
+
+from __future__ import annotations
+
+import threading
+
+import polars as pl
+import pytest
+
+from db.store import Store
+from segtui.operations.session import open_session
+from segtui.operations.why import why
+from segtui.tui import words
+from segtui.tui.data import Data
+from segtui.tui.decided import body
+from segtui.tui.screens.change_words import summary
+from segtui.tui.widgets.header import AsOf
+from segtui.tui.widgets.key_bar import KeyBar
+
+pytestmark = pytest.mark.usefixtures("network")
+LAPSING = ("c-10400", "c-10437", "c-10474")
+
+
+@pytest.fixture
+def nested(shop):
+    """The shop with a rule of its own, by which three users moved after everybody had a first label."""
+    from tests.tui.conftest import TICKS, micro
+
+    with Store.open(shop) as store, store.transaction(actor="tests", source="segment") as tx:
+        tx.append_decision(
+            "segmentation_defined",
+            {
+                "name": "lapsing",
+                "kind": "rule",
+                "labels": ["in", "out"],
+                "where": "recency_days > 60",
+                "features": {
+                    "zone": "Europe/Paris",
+                    "kinds": ["purchase"],
+                    "windows": [7, 28, 90, 365],
+                    "fields": [],
+                    "attributes_number": [],
+                    "attributes_text": [],
+                },
+                "refers": {},
+            },
+        )
+        number = tx.number("segmentation", "lapsing")
+        users = [store.vault.surrogate(user) for user in LAPSING]
+        rows = [(user, None, "out", "first", 29) for user in users]
+        rows += [(user, "out", "in", "recency_days:up:60", 30) for user in users[:2]]
+        for t in (29, 30):
+            span = {"from": micro(TICKS[t - 1]), "as_of": micro(TICKS[t]), "position": tx.next_seq - 1}
+            how = {"pass": 1, "model": None, "backfilled": False, "hindsight": False}
+            tx.append_decision("rescored", {"segmentation": "lapsing"} | span | how)
+        from db import log
+
+        schema = {name: kind for name, kind in log.CHANGES.items() if name != "seq"}
+        told = [
+            {
+                "segmentation": number,
+                "user": user,
+                "from_label": None if left is None else tx.number("label", left),
+                "to_label": tx.number("label", to),
+                "probability": None,
+                "as_of": micro(TICKS[t]),
+                "pass": 1,
+                "cause": "definition" if left is None else "clock",
+                "cause_seq": None,
+                "reason": tx.number("reason", reason),
+                "model": None,
+                "backfilled": 0,
+                "hindsight": 0,
+            }
+            for user, left, to, reason, t in rows
+        ]
+        first, _ = tx.append_changes(pl.DataFrame(told, schema=schema))
+        held = {row["user"]: (row, first + place) for place, row in enumerate(told)}
+        members = {
+            "user": [*held],
+            "label": [row["to_label"] for row, _ in held.values()],
+            "probability": [None] * len(held),
+            "margin": [None] * len(held),
+            "scores": [b""] * len(held),
+            "since": [row["as_of"] for row, _ in held.values()],
+            "change_seq": [seq for _, seq in held.values()],
+        }
+        integers = dict.fromkeys(("probability", "margin"), pl.Int64)
+        tx.save_members(number, pl.DataFrame(members, schema_overrides=integers))
+    return shop
+
+
+def text_of(pilot, selector):
+    return str(pilot.app.screen.query_one(selector).render())
+
+
+async def test_why_explains_the_segmentation_that_a_user_was_listed_for(nested, app_of, settle, press, shown):
+    async with app_of(nested).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        app, user = pilot.app, LAPSING[2]
+        app.visit("user", user=user, member_of="value=high")
+        await settle(pilot)
+        assert "lapsing: (new) > out" in shown(app)
+        assert "lapsing" in app.page.rows.row(0)["text"].plain, "the newest change is of another segmentation"
+        await press(pilot, "w")
+        page = app.page
+        moved = [page.rows.row(n) for n in range(page.rows.total)]
+        assert page.rows.item == next(each for each in moved if each["segmentation"] == "value")
+        assert page.rows.item["from"] is not None
+        assert page.query_one("#totals").border_title.startswith(f"why {user} moved in value")
+
+
+async def test_why_explains_the_change_that_was_chosen_and_else_no_first_label(nested, app_of, settle, press):
+    async with app_of(nested).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        app = pilot.app
+        app.visit("user", user=LAPSING[2])
+        await settle(pilot)
+        await press(pilot, "f", "f", "w")
+        assert app.page.rows.item["from"] is not None
+        await press(pilot, "escape", "G")
+        chosen = app.page.rows.item["seq"]
+        await press(pilot, "w")
+        assert app.page.rows.item["seq"] == chosen
+        assert app.page.rows.item["from"] is None
+
+
+async def test_labels_say_whose_they_are_where_there_are_several_segmentations(
+    nested, app_of, settle, press, shown
+):
+    async with app_of(nested).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "5")
+        told = shown(pilot.app)
+        assert "OF       FROM" in told
+        assert "lapsing  out    > in" in told
+        await press(pilot, "b", "b")
+        assert "lapsing: out > in" in text_of(pilot, "#totals-text")
+        await press(pilot, "slash", "'lapsing", "enter")
+        assert "OF       FROM" not in shown(pilot.app), "all are of one"
+        await press(pilot, "escape", "4", "N", "N", *["greater_than_sign"] * 5)
+        assert "lapsing  out    > in" in shown(pilot.app)
+
+
+class SlowData(Data):
+    """A store that tells of a user when it may."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def user(self, user, at, history):
+        assert self.go_on.wait(10)
+        return super().user(user, at, history)
+
+
+async def test_nobody_is_shown_under_anothers_id(shop, app_of, settle, press, shown):
+    data = SlowData(shop)
+    async with app_of(shop, data=data).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "enter")
+        page, first = pilot.app.page, pilot.app.page.user
+        assert "CHANGE" in shown(pilot.app)
+        data.go_on.clear()
+        await pilot.press("full_stop")
+        await pilot.pause()
+        await pilot.pause()
+        told = shown(pilot.app)
+        data.go_on.set()
+        assert page.user != first
+        assert f"00:00 CET │ {page.user}" in told
+        assert f"looking up {page.user} …" in told
+        assert first not in told
+        assert not {"CHANGE", "typical", "purchase", "P(high)"} & set(told.split())
+        await settle(pilot)
+        assert "CHANGE" in shown(pilot.app)
+        pilot.app.visit("user", user="nobody")
+        await settle(pilot)
+        told = shown(pilot.app)
+        assert "No user 'nobody'" in told
+        assert "│ nobody" in told
+        assert page.user not in told.replace("nobody", "")
+
+
+async def test_a_replay_opens_on_the_segmentation_one_came_from(nested, app_of, settle, press):
+    async with app_of(nested).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        page = pilot.app.get_screen("replay")
+        await press(pilot, "j", "4")
+        assert page.query_one("#sizes").border_title == "size: value"
+        assert page.query_one("#chart").border_title == "size over time: medium (l)"
+        await press(pilot, "escape", "G", "enter", "4", *["greater_than_sign"] * 5)
+        assert page.query_one("#sizes").border_title == "size: lapsing"
+        assert page.query_one("#chart").border_title == "size over time: in (l)"
+        await press(pilot, "l")
+        assert page.query_one("#chart").border_title == "size over time: out (l)"
+        await press(pilot, "l")
+        assert page.query_one("#sizes").border_title == "size: value"
+
+
+async def test_members_say_what_the_titles_of_the_columns_are_short_for(shop, app_of, settle, press, shown):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter")
+        assert "sorted by first import" in shown(pilot.app)
+        told = text_of(pilot, "#legend")
+        assert told == "P chance of the label   MARGIN its lead over the next   LEAVES when, if silent"
+        pilot.app.page.segtui.prefer_and_keep("columns", "since")
+        pilot.app.page._columns_chosen(["since", "margin"])
+        assert text_of(pilot, "#legend") == "MARGIN its lead over the next"
+
+
+async def test_why_of_a_segment_begins_with_its_size_then_and_now(shop, app_of, settle, press, shown):
+    with open_session(shop) as s:
+        told = why(s, "value=high", from_=s.ticks.days_before(s.require_as_of(), 30))
+    async with app_of(shop).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "w")
+        assert pilot.app.page.query_one("#totals").border_title == "value=high then and now (b: totals)"
+        first = text_of(pilot, "#totals-text").splitlines()[0]
+        sizes = f"{told['before']}   ▲ {told['in']} in   ▼ {told['out']} out   2026-03-01 {told['after']}"
+        assert first == f"2026-01-30 {sizes}"
+        assert told["before"] + told["in"] - told["out"] == told["after"]
+        await press(pilot, "b")
+        assert "totals by" in pilot.app.page.query_one("#totals").border_title
+        await press(pilot, "escape", "k", "w")
+        assert "totals by" in pilot.app.page.query_one("#totals").border_title, "all labels have one size"
+
+
+def test_a_summary_counts_every_reason():
+    told = {"from": "2026-01-30", "to": "2026-03-01", "before": 9, "after": 8, "in": 1, "out": 2}
+    told |= {"by_customers": -1, "by_edits": 0, "by_reason": [["no order for 60 d", 2], ["a new order", 1]]}
+    lines = summary(told).plain.splitlines()
+    assert lines[1] == "net ▼ 1 by what customers did or let be, 0 by edits and models"
+    assert [line.split()[:2] for line in lines[2:]] == [["2", "67%"], ["1", "33%"]]
+
+
+async def test_a_filter_for_nothing_says_so_and_esc_shows_all(shop, app_of, settle, press, shown):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "slash", "'hgih", "enter")
+        told = shown(pilot.app)
+        assert "Nothing matches hgih; esc shows all." in told
+        assert "0 of 4 lines" in told
+        assert not {"decided", "users"} & set(told.split())
+        await press(pilot, "escape")
+        assert pilot.app.page.rows.total == 4
+        assert "48 users" in shown(pilot.app)
+        assert "decided by mlp" in shown(pilot.app)
+
+
+async def test_a_users_page_says_what_its_numbers_are(shop, app_of, settle, press, shown):
+    async with app_of(shop).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "enter", "enter")
+        told = shown(pilot.app)
+        assert "+ speaks for high, - for low (log-odds)" in told
+        assert "h hindsight" in told
+
+
+def test_a_decision_in_words_leaves_out_what_says_nothing():
+    told = {
+        "as_of": 1_772_406_000_000_000,
+        "identified": False,
+        "position": 578_602,
+        "refers": {},
+        "where": None,
+    }
+    told |= {"labels": ["in", "out"], "features": {"kinds": ["purchase"], "windows": [7, 28], "fields": []}}
+    assert body({"body": told}, "Europe/Paris") == [
+        ("as of", "2026-03-02 00:00"),
+        ("identified", "no"),
+        ("position", "578,602"),
+        ("labels", "in, out"),
+        ("features", "kinds purchase; windows 7, 28"),
+    ]
+
+
+async def test_undo_is_offered_where_there_is_something_to_take_back(shop, app_of, settle, press, shown):
+    async with app_of(shop).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "L")
+        page = pilot.app.page
+        keys = page.query_one(KeyBar)
+        assert page.rows.item["undo"]
+        assert "z undo" in keys.render().plain
+        await press(pilot, "G")
+        assert "z undo" not in keys.render().plain
+
+
+@pytest.mark.parametrize(
+    ("keys", "words_"),
+    [
+        ((), "w why|c changes|x export|i what if|t time|/ filter"),
+        (("enter",), "w why|c changes|x export|/ filter|t time|space mark"),
+        (("5",), "w why|o in/out|/ filter|b totals|t time"),
+    ],
+)
+async def test_the_keys_most_used_are_shown_at_80_columns(shop, app_of, settle, press, shown, keys, words_):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, *keys)
+        line = shown(pilot.app).splitlines()[-1]
+        assert all(f" {each}  " in f"{line}  " for each in [*words_.split("|"), "? help"])
+
+
+async def test_the_line_on_top_is_shortened_by_words_and_names_the_store(shop, app_of, settle, press, shown):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "5")
+        assert "  P CAUSE" in shown(pilot.app)
+        line = pilot.app.page.query_one(AsOf)
+        for subject, end in (("x" * 20, "up to date"), ("x" * 40, "up to date"), ("x" * 50, "x")):
+            line.subject = words.Content(subject)
+            assert line.render().plain.rstrip().endswith(f" {end}" if end != "x" else "x" * 50)
+        await press(pilot, "X")
+        assert shown(pilot.app).splitlines()[0].startswith(" shop.db ")
+
+
+def test_words_are_cut_whole():
+    assert words.cut("an order left the 90 d window", 29) == "an order left the 90 d window"
+    assert words.cut("an order left the 90 d window", 28) == "an order left the 90 d…"
+    assert words.cut("an order left the 90 d window", 10) == "an order…"
