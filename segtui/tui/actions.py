@@ -38,7 +38,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("go('user')", ("3",), "user", "The user last chosen.", (EVERYWHERE,)),
     Action("go('replay')", ("4",), "replay", "The recorded changes, tick by tick.", (EVERYWHERE,)),
     Action("go('changes')", ("5",), "changes", "Who moved, when and why.", (EVERYWHERE,)),
-    Action("back", ("escape",), "back", "Back to where you came from; never quits.", (EVERYWHERE,), bar=8),
+    Action("back", ("escape",), "back", "Back to where you came from; never quits.", (EVERYWHERE,), bar=7),
     Action("app.last_screen", ("minus",), "last screen", "To the last screen, and back again.", NOT_REPLAY),
     Action(
         "palette",
@@ -149,7 +149,7 @@ ACTIONS: tuple[Action, ...] = (
         "The user before in the list.",
         ("user",),
         bar=4,
-        bar_text=(", .", "previous, next"),
+        bar_text=(", .", "prev, next"),
     ),
     Action("neighbour(1)", ("full_stop",), "next", "The next user in the list.", ("user",)),
     Action("show", ("f",), "show", "All, orders only, changes only.", ("user",), bar=4),
@@ -167,7 +167,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("step(1)", ("full_stop", "right"), "step", "One tick on.", ("replay",)),
     Action(
-        "speed(-1)", ("minus",), "slower", "Half the speed.", ("replay",), bar=4, bar_text=("- +", "speed")
+        "speed(-1)", ("minus",), "slower", "Half the speed.", ("replay",), bar=5, bar_text=("- +", "speed")
     ),
     Action("speed(1)", ("plus",), "faster", "Twice the speed.", ("replay",)),
     Action(
@@ -176,7 +176,7 @@ ACTIONS: tuple[Action, ...] = (
         "week back",
         "A week back.",
         ("replay",),
-        bar=4,
+        bar=5,
         bar_text=("< >", "week"),
     ),
     Action("week(1)", ("greater_than_sign",), "week on", "A week on.", ("replay",)),

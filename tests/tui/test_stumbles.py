@@ -101,7 +101,9 @@ async def test_why_explains_the_segmentation_that_a_user_was_listed_for(nested, 
         app.visit("user", user=user, member_of="value=high")
         await settle(pilot)
         assert "lapsing: (new) > out" in shown(app)
-        assert "lapsing" in app.page.rows.row(0)["text"].plain, "the newest change is of another segmentation"
+        assert "lapsing" in app.page.rows.row(0)["text"](40).plain, (
+            "the newest change is of another segmentation"
+        )
         await press(pilot, "w")
         page = app.page
         moved = [page.rows.row(n) for n in range(page.rows.total)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from textual.app import ComposeResult
@@ -46,7 +47,7 @@ def what_cell(row: Item, _width: int) -> Content:
 COLUMNS = (
     Column(" WHEN", 17, when_cell),
     Column("WHAT", 12, what_cell),
-    Column("", 30, lambda row, _: row["text"], grow=1),
+    Column("", 30, lambda row, width: row["text"](width), grow=1),
 )
 
 
@@ -255,14 +256,20 @@ def _change_row(change: dict[str, Any], *, named: bool) -> Item:
         "at": change["as_of"],
         "segmentation": change["segmentation"],
         "backfilled": change["backfilled"],
-        "text": Content.assemble(
-            words.move(change, named=named),
-            f"  {words.probability(change['probability'])}  " if change["probability"] is not None else "  ",
-            words.cause(change["cause"]),
-            (f": {change['reason']}", words.DIM),
-            ("  h hindsight" if change["hindsight"] else "", words.WARN),
-        ),
+        "text": partial(_change_text, change, named),
     }
+
+
+def _change_text(change: dict[str, Any], named: bool, width: int) -> Content:
+    """The move, its cause and as many words of its reason as there is room for."""
+    told = Content.assemble(
+        words.move(change, named=named),
+        f"  {words.probability(change['probability'])}  " if change["probability"] is not None else "  ",
+        ("h hindsight  " if change["hindsight"] else "", words.WARN),
+        words.cause(change["cause"]),
+        ": ",
+    )
+    return told + Content.styled(words.cut(change["reason"], width - told.cell_length), words.DIM)
 
 
 def _event_row(event: dict[str, Any], currency: str | None) -> Item:
@@ -272,5 +279,5 @@ def _event_row(event: dict[str, Any], currency: str | None) -> Item:
         "at": event["occurred_at"],
         "late": event["late"],
         "kind": event["kind"],
-        "text": Content(words.event(event, currency)),
+        "text": lambda _: Content(words.event(event, currency)),
     }
