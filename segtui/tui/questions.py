@@ -53,6 +53,11 @@ class Moves:
     first: int = 0
 
     @property
+    def several(self) -> bool:
+        """Whether they are of several segmentations, retired ones among them."""
+        return self.frame["segmentation"].n_unique() > 1
+
+    @property
     def total(self) -> int:
         """How many changes there are."""
         return self.frame.height

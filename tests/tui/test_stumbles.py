@@ -7,6 +7,7 @@ import threading
 import polars as pl
 import pytest
 
+from db import log, lookups
 from db.store import Store
 from segtui.operations.session import open_session
 from segtui.operations.why import why
@@ -16,6 +17,7 @@ from segtui.tui.decided import body
 from segtui.tui.screens.change_words import summary
 from segtui.tui.widgets.header import AsOf
 from segtui.tui.widgets.key_bar import KeyBar
+from tests.tui.conftest import MODELS, TICKS, micro, written
 
 pytestmark = pytest.mark.usefixtures("network")
 LAPSING = ("c-10400", "c-10437", "c-10474")
@@ -24,8 +26,6 @@ LAPSING = ("c-10400", "c-10437", "c-10474")
 @pytest.fixture
 def nested(shop):
     """The shop with a rule of its own, by which three users moved after everybody had a first label."""
-    from tests.tui.conftest import TICKS, micro
-
     with Store.open(shop) as store, store.transaction(actor="tests", source="segment") as tx:
         tx.append_decision(
             "segmentation_defined",
@@ -53,8 +53,6 @@ def nested(shop):
             span = {"from": micro(TICKS[t - 1]), "as_of": micro(TICKS[t]), "position": tx.next_seq - 1}
             how = {"pass": 1, "model": None, "backfilled": False, "hindsight": False}
             tx.append_decision("rescored", {"segmentation": "lapsing"} | span | how)
-        from db import log
-
         schema = {name: kind for name, kind in log.CHANGES.items() if name != "seq"}
         told = [
             {
@@ -88,6 +86,84 @@ def nested(shop):
         integers = dict.fromkeys(("probability", "margin"), pl.Int64)
         tx.save_members(number, pl.DataFrame(members, schema_overrides=integers))
     return shop
+
+
+@pytest.fixture
+def renamed(shop):
+    """The shop with `high` called `top` since the last tick."""
+    digest, now = "5e" * 32, micro(TICKS[-1])
+    labels = ["top", "medium", "low"]
+    with Store.open(shop) as store, store.transaction(actor="tests", source="label") as tx:
+        body = {"model": digest, "name": "mlp-5e5e", "segmentation": "value", "kind": "mlp", "labels": labels}
+        horizon = {
+            "thresholds": {},
+            "known_from": "2025-12-01T00:00:00+01:00",
+            "horizon": "90d",
+            "metrics": {},
+        }
+        tx.append_decision("model_trained", body | horizon)
+        edit = {"edit": "rename", "label": "high", "into": "top", "became": {"high": "top"}}
+        about = {"segmentation": "value", "model": digest, "previous": MODELS[1], "labels": labels}
+        edited = tx.append_decision("label_edited", about | edit | {"as_of": now})
+        span = {"from": now, "as_of": now, "position": edited, "pass": 1, "model": digest}
+        tx.append_decision(
+            "rescored", {"segmentation": "value", "backfilled": False, "hindsight": False} | span
+        )
+        number, old, new = (
+            tx.number("segmentation", "value"),
+            tx.number("label", "high"),
+            tx.number("label", "top"),
+        )
+        held = lookups.member_page(store, number, old)
+        rows = held.select(
+            "user",
+            pl.lit(number).alias("segmentation"),
+            pl.lit(old).alias("from_label"),
+            pl.lit(new).alias("to_label"),
+            "probability",
+            pl.lit(now).alias("as_of"),
+            pl.lit(1).alias("pass"),
+            pl.lit("label").alias("cause"),
+            pl.lit(edited).alias("cause_seq"),
+            pl.lit(tx.number("reason", "renamed")).alias("reason"),
+            pl.lit(tx.number("model", digest)).alias("model"),
+            pl.lit(0).alias("backfilled"),
+            pl.lit(0).alias("hindsight"),
+        )
+        tx.append_changes(
+            rows.select(name for name in log.CHANGES if name != "seq").cast({"model": pl.Int64})
+        )
+        scores = pl.lit(b"", dtype=pl.Binary).alias("scores")
+        moved = held.select(
+            "user", pl.lit(new).alias("label"), "probability", "margin", scores, "since", change_seq="seq"
+        )
+        tx.save_members(number, moved)
+        sizes = {"label": [new, old], "users": [held.height, 0], "expected": [12_000_000, None]}
+        tx.save_sizes(
+            pl.DataFrame(sizes).select(
+                pl.lit(number).alias("segmentation"),
+                pl.lit(1).alias("pass"),
+                pl.lit(now).alias("as_of"),
+                pl.all(),
+            )
+        )
+    return shop
+
+
+async def test_a_renamed_label_is_one_row_that_nobody_entered_or_left(
+    shop, renamed, app_of, settle, press, shown, tmp_path
+):
+    before = Data(written(tmp_path / "before.db")).segment_moves("value=high", 30, None)
+    async with app_of(renamed).run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        page = pilot.app.page
+        assert [page.rows.row(n)["label"] for n in range(page.rows.total)] == [None, "top", "medium", "low"]
+        row = page.rows.row(1)
+        assert (row["users"], row["change_30d"], len(set(row["trend"]))) == (12, 4, 6)
+        told = text_of(pilot, "#reasons-text")
+        assert told.startswith(f"▲ {before.into} in   ▼ {before.out} out")
+        assert "renamed" not in shown(pilot.app)
+        assert "medium > top" in text_of(pilot, "#latest-text")
 
 
 def text_of(pilot, selector):
@@ -138,6 +214,12 @@ async def test_labels_say_whose_they_are_where_there_are_several_segmentations(
         assert "lapsing  out    > in" in told
         await press(pilot, "b", "b")
         assert "lapsing: out > in" in text_of(pilot, "#totals-text")
+        # as of one that was retired since
+        pilot.app.known_segments = ["value=high"]
+        pilot.app.page.reload()
+        await settle(pilot)
+        assert "lapsing  out    > in" in shown(pilot.app)
+        pilot.app.known_segments = ["value=high", "lapsing=in"]
         await press(pilot, "slash", "'lapsing", "enter")
         assert "OF       FROM" not in shown(pilot.app), "all are of one"
         await press(pilot, "escape", "4", "N", "N", *["greater_than_sign"] * 5)

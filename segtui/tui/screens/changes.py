@@ -72,6 +72,8 @@ class ChangesPage(FilteringPage, MarkingPage):
         self.counts = "reason"
         self.pane = "totals"
         self._moves: Moves | None = None
+        self._several = False
+        """Whether a label alone does not say whose it is."""
         self._seq: int | None = None
         """The change the cursor shall stand on."""
 
@@ -129,8 +131,8 @@ class ChangesPage(FilteringPage, MarkingPage):
     def _loaded(self, answer: tuple[Moves, int | None, int, list[dict[str, Any]]]) -> None:
         self._moves, place, first, rows = answer
         self._seq = None
-        several = self.segtui.several and self.wanted.segment is None
-        self.rows.columns = [*COLUMNS[:2], OF, *COLUMNS[2:]] if several else [*COLUMNS]
+        self._several = self.wanted.segment is None and (self.segtui.several or self._moves.several)
+        self.rows.columns = [*COLUMNS[:2], OF, *COLUMNS[2:]] if self._several else [*COLUMNS]
         self.show_as_of(self._moves.to, self.subject())
         self._show_filters()
         self.rows.show_page(self._moves.total, first, rows)
@@ -195,7 +197,7 @@ class ChangesPage(FilteringPage, MarkingPage):
                 **self.keys("period", "filter", "way", "cause", "first_time", "rescore"),
             )
         elif self.pane == "why" and row is not None:
-            whose = f" in {row['segmentation']}" if self.segtui.several else ""
+            whose = f" in {row['segmentation']}" if self._several else ""
             pane.border_title = f"why {row['user']} moved{whose} ({self.key('totals')}: totals)"
             text = why(row, None)
             self.ask(
@@ -216,7 +218,7 @@ class ChangesPage(FilteringPage, MarkingPage):
             )
         else:
             pane.border_title = f"totals by {self.counts} ({self.key('totals')})"
-            text = totals(self._moves, self.counts, named=self.segtui.several and not self.wanted.segment)
+            text = totals(self._moves, self.counts, named=self._several)
         self.query_one("#totals-text", Static).update(text)
 
     @property

@@ -215,7 +215,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
             return
         pane = self.query_one("#member")
         pane.border_title = row["user"]
-        self.query_one("#member-text", Static).update(_summary(row, None, named=False))
+        self.query_one("#member-text", Static).update(_summary(row, None))
         self.set_timer(REST_SECONDS, partial(self._look, row))
         self.want_facts()
 
@@ -235,7 +235,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
     def _looked(self, row: Item, history: list[dict[str, Any]]) -> None:
         held = self.rows.item
         if held is not None and held["user"] == row["user"]:
-            self.query_one("#member-text", Static).update(_summary(row, history, named=self.segtui.several))
+            self.query_one("#member-text", Static).update(_summary(row, history))
 
     # What can be done
 
@@ -313,8 +313,9 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self.segtui.copy_command(*parts)
 
 
-def _summary(row: Item, history: list[dict[str, Any]] | None, *, named: bool) -> Content:
-    """How sure the label is, then the user's moves, newest first; `named` with whose labels they are."""
+def _summary(row: Item, history: list[dict[str, Any]] | None) -> Content:
+    """How sure the label is, then the user's moves, newest first; whose labels they are, if of several."""
+    named = len({change["segmentation"] for change in history or ()}) > 1
     lines = []
     if row["probability"] is None:
         lines.append(Content.styled("Decided by a rule: there is no probability.", words.DIM))

@@ -251,9 +251,8 @@ class ReplayPage(Modes):
         self._feed_busy = False
         self._feed_of = as_of
         self._moves, rows = answer
-        self.query_one("#feed", VirtualList).columns = (
-            [FEED[0], OF, *FEED[1:]] if self.segtui.several else [*FEED]
-        )
+        several = self.segtui.several or self._moves.several
+        self.query_one("#feed", VirtualList).columns = [FEED[0], OF, *FEED[1:]] if several else [*FEED]
         self.rows.show_page(self._moves.total, 0, rows)
         self._ask_feed()
 
