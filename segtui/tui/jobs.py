@@ -36,8 +36,8 @@ class Asker(Protocol):
     def waiting(self) -> bool:
         """Whether it is still open; if not, nobody wants to know any more."""
 
-    def refused(self, sentence: str) -> None:
-        """Tells what was wrong with what was asked."""
+    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:
+        """Tells what was wrong with what was asked, or, as a warning, that it was not done."""
 
     def done(self) -> None:
         """It was right, and is under way or shown."""
@@ -107,14 +107,14 @@ class Jobs(App[None]):
         """Whether no job runs."""
         return self._job is None
 
-    def start(self, what: str, work: Work, done: Callable[[Result], str]) -> None:
+    def start(self, what: str, work: Work, done: Callable[[Result], str], asker: Asker | None = None) -> None:
         """Runs a job that writes; `done` turns its result into a notice."""
 
         def then(result: Result) -> None:
             self.tell(done(result))
             self.changed()
 
-        self._run(what, work, then, self.tell)
+        self._run(what, work, then, self.tell if asker is None else asker.refused)
 
     def look(self, what: str, work: Work, then: Callable[[Result], None], asker: Asker | None = None) -> None:
         """Runs a job that writes nothing; `then` takes what it found, unless its asker was left."""
@@ -127,7 +127,7 @@ class Jobs(App[None]):
             if asker is None:
                 self.tell(sentence, severity)
             elif asker.waiting:
-                asker.refused(sentence)
+                asker.refused(sentence, severity)
 
         self._run(what, work, found, failed)
 

@@ -7,6 +7,8 @@ import threading
 import pytest
 
 from segtui.operations.errors import OperationError
+from segtui.operations.progress import Stopped
+from segtui.operations.trials import Trial
 from segtui.tui.data import Data
 from segtui.tui.screens.dialogs import Confirm, Reading
 
@@ -42,6 +44,18 @@ class Refusing(Data):
             self.called_off = self.called_off or cancelled()
         raise OperationError("Too few users to group.")
 
+    def train(self, wanted, progress, cancelled, heard):
+        while not self.go_on.wait(0.01):
+            if cancelled():
+                raise Stopped
+        raise OperationError("The horizon 'abc' is no duration.")
+
+    def what_if(self, *_):
+        raise OperationError("There is no model 'mlp-9'.")
+
+    def trial(self, text):
+        return Trial(text=text)
+
     def rescore(self, preview, progress, cancelled):
         assert preview
         self.go_on.wait(10)
@@ -73,6 +87,40 @@ async def test_what_has_no_meaning_is_told_under_the_line(pilot, press, shown, k
     assert pilot.app.notices == [], "told once"
     await press(pilot, "'5")
     assert line.value == f"{typed}5", "what is typed next is no shortcut"
+
+
+async def test_a_line_left_for_a_long_job_comes_back_with_what_was_wrong(pilot, press, settle, shown):
+    await pilot.press("M")
+    await settle(pilot)
+    await pilot.press("n", *" horizon=abc", "enter")
+    while pilot.app.idle:
+        await pilot.pause(0.01)
+    assert pilot.app.screen is pilot.app.page, "training runs beside the page"
+    pilot.app.data.go_on.set()
+    await settle(pilot)
+    assert pilot.app.screen.query_one("Input").value == "mlp horizon=abc"
+    assert "The horizon 'abc' is no duration." in shown(pilot.app)
+    await press(pilot, "enter")
+    assert "The horizon 'abc' is no duration." in shown(pilot.app), "it can be sent again"
+    assert pilot.app.notices == []
+
+
+async def test_a_long_job_that_was_called_off_asks_nothing(pilot, settle):
+    await pilot.press("M")
+    await settle(pilot)
+    await pilot.press("n", "enter")
+    while pilot.app.idle:
+        await pilot.pause(0.01)
+    await pilot.press("ctrl+c")
+    await settle(pilot)
+    assert pilot.app.screen is pilot.app.page
+    assert pilot.app.notices[-1].text == "Called off: nothing was written."
+
+
+async def test_what_cannot_be_tried_over_the_past_is_told_under_the_line(pilot, press, shown):
+    await press(pilot, "4", "i", "'mlp-9", "enter")
+    assert pilot.app.screen.query_one("Input").value == "mlp-9"
+    assert "There is no model 'mlp-9'." in shown(pilot.app)
 
 
 async def test_leaving_the_line_calls_the_preview_off(pilot, settle):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -28,25 +29,29 @@ def keys_line(*pairs: tuple[str, str]) -> Content:
 class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
     """Asks for a line of text; `check` turns it into the result in a worker, or refuses it in a sentence.
 
-    Ends with a 1-tuple of the result, or with None when left.
+    `said` is what was wrong with a line that comes back. Ends with a 1-tuple of the result, or with None
+    when left.
     """
 
     BINDINGS = bindings("prompt")
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("enter", "go ahead"), ("esc", "leave"))
 
-    def __init__(self, title: str, hint: str | Content, check: Callable[[str], Any], value: str = "") -> None:
+    def __init__(
+        self, title: str, hint: str | Content, check: Callable[[str], Any], value: str = "", said: str = ""
+    ) -> None:
         super().__init__()
         self.prompt_title = title
         self.hint = hint
         self.check = check
         self.value = value
+        self.said = said
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self.prompt_title
             yield Input(self.value, select_on_focus=False)
             yield Static(self.hint, id="prompt-hint", markup=False)
-            yield Static("", id="prompt-error", markup=False)
+            yield Static(self.said, id="prompt-error", markup=False)
             yield Static(keys_line(*self.KEYS))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -94,7 +99,7 @@ class Trying(Prompt):
         """Whether the operator has not left."""
         return self in self.app.screen_stack
 
-    def refused(self, sentence: str) -> None:
+    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:  # noqa: ARG002
         self._trying = False
         super().refused(sentence)
 
@@ -115,6 +120,30 @@ class Trying(Prompt):
 
     def on_screen_resume(self) -> None:
         self.set_class(False, "-behind")
+
+
+class Again:
+    """A line that is left while its job runs beside the page; it comes back with what was wrong."""
+
+    waiting = True
+
+    def __init__(
+        self, app: SegtuiApp, line: Callable[[str], Prompt], answered: Callable[[tuple[Any] | None], None]
+    ) -> None:
+        self.app = app
+        self.line = line
+        self.answered = answered
+        self._show = app.opener()
+
+    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:
+        """Asks again, with the sentence under the line; what was called off is only told."""
+        if severity == "error":
+            self._show(self.line(sentence), self.answered)
+        else:
+            self.app.tell(sentence, severity)
+
+    def done(self) -> None:
+        """Nothing is open."""
 
 
 class Confirm(ModalScreen[bool], inherit_bindings=False):

@@ -15,7 +15,7 @@ from segtui.tui import words
 from segtui.tui.actions import bindings
 from segtui.tui.flows import flow_lines
 from segtui.tui.jobs import Writing
-from segtui.tui.screens.dialogs import Prompt, Reading
+from segtui.tui.screens.dialogs import Again, Prompt, Reading
 from segtui.tui.screens.filtering import ListedPage
 from segtui.tui.screens.model_words import compared, judged, losses, metrics
 from segtui.tui.widgets.virtual_list import Column, Item, VirtualList
@@ -136,24 +136,17 @@ class ModelsPage(ListedPage):
         self._draw_losses()
 
     def action_train(self) -> None:
-        self.app.push_screen(
-            Prompt(
-                "Train a model",
-                f"{', '.join(KINDS)}; then settings, as in: mlp horizon=90d seed=1 members=4",
-                _settings,
-                "mlp",
-            ),
-            self._train,
-        )
+        self.app.push_screen(_line("mlp"), self._train)
 
-    def _train(self, answer: tuple[dict[str, str]] | None) -> None:
+    def _train(self, answer: tuple[tuple[str, dict[str, str]]] | None) -> None:
         if answer is None:
             return
-        wanted, app = answer[0], self.segtui
+        (text, wanted), app = answer[0], self.segtui
         app.start(
             f"training {wanted['kind']}",
             lambda progress, cancelled: app.data.train(wanted, progress, cancelled, app.heard),
             self._trained,
+            Again(app, lambda said: _line(text, said), self._train),
         )
 
     def _trained(self, result: dict[str, Any]) -> str:
@@ -242,6 +235,17 @@ class ModelsPage(ListedPage):
             self.segtui.copy_command("models", moment="")
         else:
             self.segtui.copy_command("evaluate", "--model", row["name"], moment="")
+
+
+def _line(text: str, said: str = "") -> Prompt:
+    """Asks for a kind and settings; ends with what was typed and what it means."""
+    return Prompt(
+        "Train a model",
+        f"{', '.join(KINDS)}; then settings, as in: mlp horizon=90d seed=1 members=4",
+        lambda typed: (typed, _settings(typed)),
+        text,
+        said,
+    )
 
 
 def _settings(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from textual.content import Content
 
 from segtui.tui import words
-from segtui.tui.screens.dialogs import Prompt
+from segtui.tui.screens.dialogs import Again, Prompt
 from segtui.tui.screens.page import Page
 from segtui.tui.widgets.virtual_list import Column
 
@@ -123,15 +123,16 @@ class Modes(Page):
     def action_what_if(self) -> None:
         """Asks what to try; where the log has moved on, offers what was tried."""
         held = self._others.get(WHAT_IF)
-        self.app.push_screen(
-            Prompt(
-                "What if, over these ticks",
-                HINT,
-                lambda text: self.segtui.data.trial(text),
-                held.trial.text if held else "",
-            ),
-            lambda answer: self._try(WHAT_IF, answer[0]) if answer is not None else None,
+        self.app.push_screen(self._line(held.trial.text if held else ""), self._asked)
+
+    def _line(self, text: str, said: str = "") -> Prompt:
+        return Prompt(
+            "What if, over these ticks", HINT, lambda typed: self.segtui.data.trial(typed), text, said
         )
+
+    def _asked(self, answer: tuple[Trial] | None) -> None:
+        if answer is not None:
+            self._try(WHAT_IF, answer[0])
 
     def _try(self, mode: str, trial: Trial) -> None:
         """Decides the ticks again in a job, which can be called off, and then shows them."""
@@ -142,6 +143,9 @@ class Modes(Page):
             mode,
             lambda progress, cancelled: self.segtui.data.what_if(trial, first, NAMED, progress, cancelled),
             partial(self._tried, mode, trial),
+            Again(self.segtui, lambda said: self._line(trial.text, said), self._asked)
+            if trial.text
+            else None,
         )
 
     def _tried(self, mode: str, trial: Trial, found: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -150,7 +151,7 @@ class RuleEditor(Widget, Asking):
         """Whether the editor is still open."""
         return self.screen.has_class("-editing")
 
-    def refused(self, sentence: str) -> None:
+    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:  # noqa: ARG002
         self.query_one("#size", Static).update(Content.styled(sentence, words.WARN))
 
     def done(self) -> None:
