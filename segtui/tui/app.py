@@ -351,7 +351,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.push_screen(
             Prompt(
                 "Time travel",
-                "2026-03-01, 2026-03-01T10:00, yesterday, -7d, -8w, last-rescore; now comes back",
+                "2026-03-01, 2026-03-01T10:00, yesterday, -7d, -8w, last-rescore\nnow comes back",
                 lambda text: self.data.tick_at(text),
             ),
             self._travel,
