@@ -63,9 +63,10 @@ async def answered(pilot, press, shown, asked, keys):
         row = page.rows.item
         assert f"{row['from']} > {row['to']}" in screen
         assert row["reason"] in screen
-    elif asked == "What if the threshold were another?":
+    elif asked == "What if the threshold were higher?":
         assert "would move:" in screen
-        await press(pilot, "n")
+        assert "high from 0.55 on" in screen
+        await press(pilot, "escape", "escape")
     elif asked == "The list as a file":
         with Path("value-high.csv").open() as file, open_session(app.store) as s:
             assert len(list(csv.DictReader(file))) == members(s, "value=high")["total"]
