@@ -139,7 +139,7 @@ def test_pages_fit_and_the_terminal_is_given_back(shop, terminal, size):
         assert len(lines) <= size[1]
         assert max(map(len, lines)) <= size[0]
         assert "Traceback" not in screen
-        assert "segtui" in lines[0]
+        assert "shop.db" in lines[0]
         assert lines[0].rstrip().endswith("?")
         assert "? help" in lines[-1], "the keys stand on the last line, help among them"
     shell.type("q")
