@@ -68,7 +68,7 @@ class PlaceCommands(Provider):
                     partial(app.visit, "models", name=model),
                     help="How good this model is.",
                 )
-        user = _user(query, [*LABELS, *app.known_segments, *app.known_models])
+        user = user_typed(query, [*LABELS, *app.known_segments, *app.known_models])
         if user is not None:
             # Below any match by name: an id can look like anything.
             yield Hit(
@@ -76,7 +76,7 @@ class PlaceCommands(Provider):
             )
 
 
-def _user(query: str, names: Iterable[str]) -> str | None:
+def user_typed(query: str, names: Iterable[str]) -> str | None:
     """The id that was typed, with or without `user ` before it; None for several words and parts of names."""
     text = query.strip()
     user = text.removeprefix(PREFIX)

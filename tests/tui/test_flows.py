@@ -18,6 +18,7 @@ from segtui.operations.session import open_session
 from segtui.tui import words
 from segtui.tui.data import Data, _flows
 from segtui.tui.exporting import shortened
+from segtui.tui.palette import user_typed
 from segtui.tui.questions import Filter
 
 pytestmark = pytest.mark.usefixtures("network")
@@ -174,24 +175,25 @@ async def test_the_palette_finds_users_and_segments(pilot, press, settle):
 
 
 @pytest.mark.parametrize(
-    ("text", "offered"),
+    ("text", "user"),
     [
-        ("asdf qwer", []),
-        ("model", []),
-        ("data", []),
-        ("c-10548", ["user c-10548"]),
-        ("anna", ["user anna"]),
-        ("user data", ["user data"]),
+        ("asdf qwer", None), ("model", None), ("Data", None), ("", None), ("user ", None),
+        (" c-10548", "c-10548"), ("anna", "anna"), ("user data", "data"),
     ],
-)
-async def test_the_palette_offers_a_user_where_it_may_be_an_id(pilot, press, text, offered):
-    await press(pilot, "colon", f"'{text}")
-    found = pilot.app.screen.query_one(CommandList)
-    options = [found.get_option_at_index(n) for n in range(found.option_count)]
-    prompts = [str(each.hit.text) for each in options if isinstance(each, Command)]
-    users = [each for each in prompts if each.startswith("user ") and not each.startswith("user  (")]
-    assert users == offered
-    assert prompts[len(prompts) - len(users) :] == users, "it is the last"
+)  # fmt: skip
+def test_what_may_be_an_id_is_one_word_that_is_no_part_of_a_name(text, user):
+    assert user_typed(text, ["user", "models", "data", "value=high"]) == user
+
+
+async def test_the_palette_offers_a_user_last_and_where_it_may_be_one(pilot, press):
+    await press(pilot, "colon")
+    for text, offered in [("data", []), ("user data", ["user data"])]:
+        await press(pilot, "ctrl+u", f"'{text}")
+        found = pilot.app.screen.query_one(CommandList)
+        options = [found.get_option_at_index(n) for n in range(found.option_count)]
+        prompts = [str(each.hit.text) for each in options if isinstance(each, Command)]
+        assert [each for each in prompts if each.startswith("user data")] == offered
+        assert prompts[len(prompts) - len(offered) :] == offered
 
 
 async def test_the_palette_runs_the_actions_of_the_page(pilot, press):
@@ -503,23 +505,20 @@ async def test_a_time_that_is_none_is_told_in_the_prompt(pilot, press):
     assert pilot.app.at is None
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("2031-01-01", "2031-01-01 is yet to come: there is 2026-01-30 to 2026-03-01, and now."),
-        ("2020-01-01", "2020-01-01 is before all that is recorded: there is 2026-01-30 to 2026-03-01"),
-    ],
-)
-async def test_a_time_that_nothing_is_known_of_is_told_in_the_prompt(pilot, press, text, told):
-    await press(pilot, "t", f"'{text}", "enter")
-    assert told in text_of(pilot, "#prompt-error")
+async def test_a_time_that_nothing_is_known_of_is_told_in_the_prompt(pilot, press):
+    await press(pilot, "t", "'2031-01-01", "enter")
+    there = "there is 2026-01-30 to 2026-03-01, and now."
+    assert text_of(pilot, "#prompt-error") == f"2031-01-01 is yet to come: {there}"
+    await press(pilot, "ctrl+u", "'2020-01-01", "enter")
+    assert text_of(pilot, "#prompt-error") == f"2020-01-01 is before all that is recorded: {there}"
 
 
-@pytest.mark.parametrize(("text", "at"), [("2026-01-30", "2026-01-30"), ("2026-03-01", None)])
-async def test_the_first_and_the_last_moment_are_there(pilot, press, text, at):
-    await press(pilot, "t", f"'{text}", "enter")
+async def test_the_first_and_the_last_moment_are_there(pilot, press):
+    await press(pilot, "t", "'2026-01-30", "enter")
+    assert pilot.app.at == words.microseconds("2026-01-30T00:00:00+01:00")
+    await press(pilot, "t", "'2026-03-01", "enter")
     assert pilot.app.screen is pilot.app.page
-    assert pilot.app.at == (None if at is None else words.microseconds(f"{at}T00:00:00+01:00"))
+    assert pilot.app.at is None
 
 
 # Live
