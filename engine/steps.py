@@ -50,14 +50,14 @@ class Steps:
         number of users, and that is another one every night."""
         self._init, self._averaging = optimizer(0.0).init, averaging
 
-        def mean(parameters: Any, batch: Batch, key: Any) -> Any:
+        def summed(parameters: Any, batch: Batch, key: Any) -> Any:
             features, sequences, labels, weights = batch
             said = each_logits(nnx.merge(graph, parameters), features, sequences, key)
             wanted = optax.smooth_labels(jax.nn.one_hot(labels, said.shape[-1]), smoothing)
             lost = jnp.sum(optax.softmax_cross_entropy(said, wanted[None]) * weights.T, axis=1)
             # A small batch may hold nobody that a member learns from.
             counted = jnp.maximum(jnp.sum(weights, axis=0), np.finfo(np.float32).tiny)
-            return jnp.mean(lost / counted), jnp.sum(lost)
+            return jnp.sum(lost / counted), jnp.sum(lost)
 
         def judged(parameters: Any, batch: Batch) -> tuple[Any, Any]:
             said = own_logits(nnx.merge(graph, parameters), batch[0], batch[1])
@@ -67,7 +67,7 @@ class Steps:
         def step(state: State, batch: Batch, key: Any, number: Any, decay: Any) -> tuple[State, Any]:
             parameters, moments, averaged, steps = state
             key = fold(key, number)
-            gradients, lost = jax.grad(mean, has_aux=True)(parameters, batch, key)
+            gradients, lost = jax.grad(summed, has_aux=True)(parameters, batch, key)
             updates, moments = optimizer(decay).update(gradients, moments, parameters)
             parameters = optax.apply_updates(parameters, updates)
             if averaged is not None:

@@ -32,7 +32,7 @@ from engine.steps import steps_of
 
 OPTIMIZERS = {"adam": 0.001, "adamw": 0.001, "sgd": 0.02}
 SCHEDULES = ("constant", "cosine")
-PRIOR = 0.03
+PRIOR = 0.12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,8 +173,9 @@ def train(
     train_set = gather(features, sequences, labels, weights, held.learners, held.counts)
     judging = stacked([gather(features, sequences, labels, weights, rows) for rows in held.judges])
     epochs = epochs_of(train_set, spec.batch_size, spec.seed)
-    valid_set = jax.device_put(list(tiles(judging, sequences is not None)))
     train_weight, valid_weight = float(train_set[3].sum()), float(judging[3].sum())
+    valid_set = jax.device_put(list(tiles(judging, sequences is not None)))
+    del judging
     batches = next(epochs)
     with steps.compiling(abstract, batches, valid_set, key, decay, model.looped):
         if start is None:

@@ -191,6 +191,16 @@ def test_weight_decay_spares_the_biases_of_an_ensemble():
     assert np.abs(held["members/out/bias"]).mean() > 0.8 * np.abs(free["members/out/bias"]).mean()
 
 
+def test_every_member_takes_the_steps_of_a_network_alone():
+    settings = {"optimizer": "sgd", "learning_rate": 0.05, "epochs": 3}
+    alone, together = (
+        fit("mlp", {"dropout": 0.0, "members": members}, **settings).history[-1].train_loss
+        for members in (1, 8)
+    )
+    untaught = fit("mlp", {"dropout": 0.0, "members": 8}, **settings | {"learning_rate": 0.05 / 8})
+    assert abs(together - alone) < 0.2 * (untaught.history[-1].train_loss - alone)
+
+
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_class_weights_raise_the_rare_label(kind):
     rare = np.where((LABELS == 2) & (np.arange(N) % 5 > 0), 1, LABELS)
@@ -321,7 +331,7 @@ def test_a_loss_that_is_no_number_is_refused_with_the_rate():
 
 def test_a_loss_that_becomes_no_number_leaves_the_best_before():
     losses = []
-    trained = fit("mlp", optimizer="sgd", learning_rate=8, epochs=60, patience=60, on_epoch=losses.append)
+    trained = fit("mlp", optimizer="sgd", learning_rate=2, epochs=60, patience=60, on_epoch=losses.append)
     assert all(np.isfinite(values).all() for values in trained.parameters.values())
     assert math.isfinite(trained.history[trained.best_epoch - 1].valid_loss)
 
