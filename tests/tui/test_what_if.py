@@ -78,6 +78,16 @@ async def test_m_goes_round_the_modes(pilot, press, shown):
     assert pilot.app.clipboard.endswith("--mode what-if --define 'lapsing=recency_days > 40'")
 
 
+async def test_m_asks_for_no_what_if(pilot, press):
+    page = pilot.app.page
+    await press(pilot, "m", "m")
+    assert page.mode == "recompute"
+    del page._others["what if"]
+    await press(pilot, "m")
+    assert page.mode == "recorded"
+    assert pilot.app.screen is page
+
+
 async def test_a_log_that_moved_on_is_told_until_it_is_tried_again(pilot, ticked, settle, press, shown):
     assert "MOVED ON" not in shown(pilot.app)
     with Store.open(ticked) as store, store.transaction(actor="another process") as tx:

@@ -287,6 +287,11 @@ class ChangesPage(FilteringPage, MarkingPage):
     def action_first_time(self) -> None:
         self._filter(first=not self.wanted.first)
 
+    def action_filter(self) -> None:
+        super().action_filter()
+        # The segment one came from stands there, and a user's id typed after it would be no segment.
+        self.filter_line.line.select_all()
+
     def apply_filter(self, text: str) -> None:
         """A segment's name is that segment; any other word is a part of an id or of a label."""
         named = [each for each in text.split() if each in self._segments]

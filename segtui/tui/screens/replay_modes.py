@@ -109,16 +109,15 @@ class Modes(Page):
         return Content.styled(told, f"bold {words.WARN}")
 
     def action_mode(self) -> None:
-        """The next mode; one that has no frames yet is made first."""
-        mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        """The next mode, a what-if only where one was tried; deciding again is made first."""
+        modes = [each for each in MODES if each != WHAT_IF or each in self._others]
+        mode = modes[(modes.index(self.mode) + 1) % len(modes)]
         if mode == RECORDED or mode in self._others:
             self._show_mode(mode)
-        elif mode == RECOMPUTE:
+        else:
             from segtui.operations.trials import Trial
 
             self._try(RECOMPUTE, Trial())
-        else:
-            self.action_what_if()
 
     def action_what_if(self) -> None:
         """Asks what to try; where the log has moved on, offers what was tried."""
