@@ -22,6 +22,7 @@ from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
 from segtui.operations.tasks import latest_beginning, latest_cutoff
 from segtui.operations.times import day
+from segtui.operations.unseen import past
 
 if TYPE_CHECKING:
     from engine.evaluation import Sample
@@ -67,13 +68,10 @@ def realised(s: Session, body: dict[str, Any]) -> dict[str, dict[str, float]]:
     """By label: the share expected and the one observed over the last window that the model (a
     `model_trained` body) knew nothing of, on users it never saw, and how far apart they are.
 
-    Raises OperationError while there is no such window.
+    Raises OperationError while there is no such window, or nobody in it.
     """
     judged = _Judged(s, [body], None)
-    users = len(judged.sample.labels)
-    if not users:
-        raise OperationError(f"Nobody new to {body['name']} was known when its last window began.")
-    told = {}
+    users, told = len(judged.sample.labels), {}
     for code, label in enumerate(judged.models[0].labels):
         expected = float(judged.given[0][:, code].mean())
         observed = int((judged.sample.labels == code).sum()) / users
@@ -99,10 +97,15 @@ class _Judged:
         users = everyone.frame["user"].to_numpy()
         self.learnt, seen, known = [], np.zeros(len(users), bool), np.zeros(len(users), bool)
         for body, model in zip(bodies, self.models, strict=True):
-            learnt, shown, there = _learnt(s, body, model, evidence)
-            self.learnt.append(learnt)
-            seen |= np.isin(users, shown)
-            known |= np.isin(users, there)
+            self.learnt.append(_learnt(s, body, model, evidence))
+            met = past(s, body, evidence)
+            seen |= evidence.identity.among(users, met.shown)
+            known |= evidence.identity.among(users, met.users)
+        if seen.all():
+            names = " and ".join(body["name"] for body in bodies)
+            raise OperationError(
+                f"Nobody new to {names} was known when the window began: import later events."
+            )
         self.sample = everyone.only(~seen)
         self.newcomers = int((~known).sum())
         self.tenure = _tenure(evidence, self.at, users[~seen])
@@ -218,14 +221,10 @@ def _require_one_question(bodies: Sequence[dict[str, Any]], models: Sequence[Mod
         )
 
 
-def _learnt(
-    s: Session, body: dict[str, Any], model: Model, evidence: Evidence
-) -> tuple[Sample, np.ndarray, np.ndarray]:
-    """What the model was fitted on, the users its training saw, and all that were known at its cutoff."""
+def _learnt(s: Session, body: dict[str, Any], model: Model, evidence: Evidence) -> Sample:
+    """What the model was fitted on, of those known at its cutoff."""
     known = _sample(s, model, _upto(evidence, body["position"]), int(model.policy["cutoff"]))
-    users = known.frame["user"].to_numpy()
-    parts = split(users, int(model.policy["seed"]))
-    return known.only(parts != TEST), users[parts != TEST], users
+    return known.only(split(known.frame["user"].to_numpy(), int(model.policy["seed"])) != TEST)
 
 
 def _chosen(found: Definitions, model: str | None) -> dict[str, Any]:

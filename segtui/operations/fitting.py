@@ -100,7 +100,10 @@ def fit(task: Task, recipe: Recipe, watch: Watch) -> tuple[Model, Trained, dict[
         cancelled=watch.cancelled,
         options=recipe.structure,
         start=None if recipe.start is None else recipe.start.parameters,
-        users=np.concatenate([task.users, *(each.users for each in task.earlier)]),
+        # A member that leaves somebody out must not meet them under an id of an earlier cutoff.
+        users=task.evidence.identity.families(
+            np.concatenate([task.users, *(each.users for each in task.earlier)])
+        ),
     )
     policy = task.policy | {
         "segmentation": task.segmentation,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from engine.schema import canonical
-from engine.splits import TEST, split
-from segtui.operations.deciders import Evidence, ModelDecider
+from engine.splits import TEST
+from segtui.operations.deciders import Evidence, ModelDecider, load_model
+from segtui.operations.session import Session
 from segtui.operations.tasks import Task
+from segtui.operations.unseen import past
 
 if TYPE_CHECKING:
     from engine.model import Model
@@ -61,16 +62,19 @@ def _decider(model: Model) -> ModelDecider:
     return ModelDecider(model)
 
 
-def compare(current: Model, called: str, model: Model, task: Task) -> Comparison:
-    """The model that learnt `task` beside the current one (of name `called`), on test users new to both.
+def compare(s: Session, body: dict[str, Any], model: Model, task: Task) -> Comparison:
+    """The model that learnt `task` beside the current one (its `model_trained` body), on test users new to
+    both.
 
     The labels asked for are the new model's. They are not compared where they answer different questions,
     where the new one learnt from an older past, or where too few users are new to both.
     """
+    current, called = load_model(s.store, body["model"]), body["name"]
     apart = _another_question(current, called, model)
     if apart is not None:
         return Comparison(False, apart)
-    unseen = (task.parts == TEST) & _unseen(current, task)
+    shown = past(s, body, task.evidence).shown
+    unseen = (task.parts == TEST) & ~task.evidence.identity.among(task.users, shown)
     users = int(unseen.sum())
     if users < MIN_COMPARED:
         hint = ""
@@ -108,15 +112,3 @@ def _another_question(current: Model, called: str, model: Model) -> str | None:
     if cutoffs[1] < cutoffs[0]:
         return f"{called} has learnt from a later past, so the two cannot be compared"
     return None
-
-
-def _unseen(current: Model, task: Task) -> np.ndarray:
-    """bool[users]: who is not among those the current model learnt from or was chosen by."""
-    held_out: np.ndarray = split(task.users, current.policy["seed"]) == TEST
-    cutoff = current.policy.get("cutoff")
-    if cutoff is None:
-        return held_out
-    before = task.evidence.events.filter(pl.col("occurred_at") < cutoff)
-    known = canonical(before, task.evidence.identity.at(task.as_of))
-    held_out |= ~np.isin(task.users, known.unique().to_numpy())
-    return held_out

@@ -18,8 +18,10 @@ class Persons:
         self._at: dict[int, pl.DataFrame] = {}
         families = kin(links)
         roots = families["canonical"].unique().to_numpy()
-        self._member = np.concatenate([families["user"].to_numpy(), roots])
-        self._root = np.concatenate([families["canonical"].to_numpy(), roots])
+        members = np.concatenate([families["user"].to_numpy(), roots])
+        order = np.argsort(members)
+        self._member = members[order]
+        self._root = np.concatenate([families["canonical"].to_numpy(), roots])[order]
 
     def __bool__(self) -> bool:
         return self.links.height > 0
@@ -46,6 +48,19 @@ class Persons:
         roots = self._root[np.isin(self._member, users)]
         everyone: np.ndarray = np.union1d(users, self._member[np.isin(self._root, roots)]).astype(np.int64)
         return everyone
+
+    def families(self, users: np.ndarray) -> np.ndarray:
+        """Who stands for all that each of these is or was joined with, int[n]: at every as-of the same."""
+        if not self:
+            return users
+        place = np.searchsorted(self._member, users).clip(max=len(self._member) - 1)
+        found: np.ndarray = np.where(self._member[place] == users, self._root[place], users)
+        return found
+
+    def among(self, users: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """bool[n]: which of `users` are, or are or were joined with, any of the others."""
+        found: np.ndarray = np.isin(self.families(users), self.families(others))
+        return found
 
     def named(self) -> np.ndarray:
         """Everyone a link names, ascending."""

@@ -22,6 +22,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.preparing import CORE, Choice
 from segtui.operations.session import Session
 from segtui.operations.times import day
+from segtui.operations.unseen import earlier_parts
 
 MIN_BUYERS = 500
 MIN_PER_LABEL = 50
@@ -33,8 +34,8 @@ LONGEST_NAMED = 30
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """An earlier cutoff to learn from as well: who was known by then, their parts (no test users), and what
-    they did after it."""
+    """An earlier cutoff to learn from as well: who was known by then, their parts at the latest one (no test
+    users), and what they did after it."""
 
     as_of: int
     users: np.ndarray
@@ -216,17 +217,19 @@ class _History:
         evidence: Evidence,
         spec: FeatureSpec,
     ) -> Iterator[Origin]:
-        """All but the test users at up to `number` cutoffs before the `latest`, while anyone was known."""
+        """All but the test users of the `latest` at up to `number` cutoffs before it, while anyone was
+        known."""
         ticks, step = self.s.ticks, max(1, latest.horizon // 3)
         for back in range(1, number + 1):
             at = ticks.at_or_before(ticks.days_before(latest.at, back * step))
             found = self.outcomes(at, latest.horizon)
-            learners = found.parts != TEST
+            parts = earlier_parts(self.identity, found.users, latest.users, latest.parts)
+            learners = parts != TEST
             if not learners.any():
                 return
             targets = apply_outcome(self.policy, found.done, thresholds)
-            users, parts = found.users[learners], found.parts[learners]
-            yield Origin(at, users, parts, targets[learners], evidence.features(at, spec, users))
+            users = found.users[learners]
+            yield Origin(at, users, parts[learners], targets[learners], evidence.features(at, spec, users))
 
     def problem(self, found: _Outcomes) -> str | None:
         """Why nothing can be learnt from these, as the beginning of a sentence; None where it can."""

@@ -224,9 +224,7 @@ def _verdict(
         return promote, "as told"
     if current is None:
         return True, "the first model"
-    from segtui.operations.deciders import load_model
-
-    compared = compare(load_model(s.store, current), found.models[current]["name"], model, task)
+    compared = compare(s, found.models[current], model, task)
     return compared.not_worse, compared.why
 
 

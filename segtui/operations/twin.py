@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from engine.labels import apply_outcome
 from engine.splits import TEST
 from segtui.operations.fitting import Recipe, Watch, fit
@@ -71,14 +69,17 @@ class Twin:
             return {"why": before}
         assert model is not None
         assert task.outcomes is not None
-        new = (task.parts == TEST) | ~np.isin(task.users, before.users)
+        persons = task.evidence.identity
+        new = ~persons.among(task.users, before.users[before.parts != TEST])
+        if not new.any():
+            return {"why": "nobody in the window is new to it"}
         users = task.users[new]
         frame = task.evidence.features(task.as_of, model.feature_spec, users)
         labels = apply_outcome(task.policy["label"], task.outcomes, before.thresholds)[new]
         judged = Sample(frame, labels, None if task.value is None else task.value[new])
         given = probabilities(model, frame, task.evidence, task.as_of)
         learnt = Sample(before.frame, before.targets, before.value).only(before.parts != TEST)
-        newcomers = int((~np.isin(users, before.users)).sum())
+        newcomers = int((~persons.among(users, before.users)).sum())
         return {
             "cutoff": iso_or_none(before.cutoff, self._s.ticks.zone),
             "window": window(self._s, task, len(users)) | {"newcomers": newcomers},

@@ -22,6 +22,7 @@ from segtui.operations.settings import training_settings
 from segtui.operations.tasks import Origin, Task, outcome_task
 from segtui.operations.times import day
 from segtui.operations.twin import window
+from segtui.operations.unseen import earlier_parts, parts_going_on, past
 
 if TYPE_CHECKING:
     from engine.model import Model
@@ -45,7 +46,10 @@ class Warm:
     ) -> None:
         """Raises OperationError where there is no such model, it answers another question, or nothing is new
         since."""
-        held = definitions(s).segmentations.get(segmentation)
+        from engine.models import complete_options
+
+        found = definitions(s)
+        held = found.segmentations.get(segmentation)
         if held is None or held.model is None:
             raise OperationError(
                 f"There is no model of {segmentation!r} to go on from: train one without --warm."
@@ -75,18 +79,23 @@ class Warm:
                 f"{day(known['cutoff'], zone)}, asked for are those after {day(new.as_of, zone)}."
             )
         self.old = outcome_task(s, policy, segmentation, known["cutoff"], horizon, seed, choice)
-        again = self._replayed(new.thresholds)
+        self.before = past(s, found.models[held.model], new.evidence)
+        members = complete_options(self.model.kind, self.model.options).get("members", 1)
+        persons = new.evidence.identity
+        new = replace(new, parts=parts_going_on(persons, new.users, new.parts, self.before, members))
+        again = self._replayed(new)
         told = {"from": self.model.digest, "replayed": len(again.users)}
         self.task = replace(new, earlier=(again,), policy=new.policy | {"warm": told})
 
-    def _replayed(self, thresholds: Mapping[str, float]) -> Origin:
+    def _replayed(self, new: Task) -> Origin:
         """The former training users, as they were then, under the new thresholds."""
-        rows = np.flatnonzero(self.old.parts == TRAIN)
+        parts = earlier_parts(new.evidence.identity, self.old.users, new.users, new.parts)
+        rows = np.flatnonzero((self.old.parts == TRAIN) & (parts == TRAIN))
         return Origin(
             self.old.as_of,
             self.old.users[rows],
-            self.old.parts[rows],
-            self._targets(self.old, thresholds)[rows],
+            parts[rows],
+            self._targets(self.old, new.thresholds)[rows],
             self.old.frame[rows],
         )
 
@@ -99,9 +108,15 @@ class Warm:
         new thresholds."""
         from engine.evaluation import losses
 
+        learnt = np.concatenate([self.before.shown, self.task.users[self.task.parts != TEST]])
+        known = self.task.evidence.identity.among(self.old.users, learnt)
         windows = []
-        for task in (self.old, self.task):
-            test = task.parts == TEST
+        for task, test in (
+            (self.old, (self.old.parts == TEST) & ~known),
+            (self.task, self.task.parts == TEST),
+        ):
+            if not test.any():
+                continue
             frame, truth = task.frame.filter(pl.Series(test)), self._targets(task, self.task.thresholds)[test]
             before, after = (
                 float(losses(truth, probabilities(each, frame, task.evidence, task.as_of)).mean())

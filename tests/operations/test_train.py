@@ -55,10 +55,10 @@ def days_ago(s, days):
 
 def test_two_models_are_compared_on_users_new_to_both(s):
     cutoff = days_ago(s, 60)
-    current, _ = trained(s, cutoff=cutoff, horizon="30d", seed=1)
+    _, current = trained(s, cutoff=cutoff, horizon="30d", seed=1)
     model, _ = trained(s, cutoff=days_ago(s, 40), horizon="30d", options={"epochs": "9"})
     task = outcome_task(s, "future_value", "value", days_ago(s, 40), 30, 0)
-    told = compare(current, "old", model, task)
+    told = compare(s, current, model, task)
     events = s.events(before=cutoff)
     unseen = (split(task.users, 1) == TEST) | ~np.isin(task.users, events["user"].unique().to_numpy())
     unseen &= split(task.users, 0) == TEST
@@ -70,7 +70,7 @@ def test_two_models_are_compared_on_users_new_to_both(s):
     # With one seed the whole test part is new to both; the difference is that of the losses, in pairs.
     model, _ = trained(s, cutoff=days_ago(s, 40), horizon="30d", seed=1, options={"epochs": "9"})
     task = outcome_task(s, "future_value", "value", days_ago(s, 40), 30, 1)
-    told = compare(current, "old", model, task)
+    told = compare(s, current, model, task)
     test = task.parts == TEST
     assert told.users == test.sum() >= MIN_COMPARED
     evidence = Evidence(s.events(before=task.as_of), s.identity(), s.attributes())
@@ -84,20 +84,20 @@ def test_two_models_are_compared_on_users_new_to_both(s):
                 task.as_of,
             ),
         )
-        for each in (model, current)
+        for each in (model, load_model(s.store, current["model"]))
     )
     assert told.difference == pytest.approx((own - other).mean())
     assert told.not_worse == (told.difference <= 0)
 
 
 def test_a_model_is_not_worse_than_itself_and_worse_than_a_better_one(s):
-    better, _ = trained(s, options={"epochs": "30"})
-    worse, _ = trained(s, options={"epochs": "1", "learning_rate": "0.000001"})
+    better, good = trained(s, options={"epochs": "30"})
+    worse, poor = trained(s, options={"epochs": "1", "learning_rate": "0.000001"})
     task = outcome_task(s, "future_value", "value", None, 90, 0)
-    assert compare(better, "b", better, task).difference == 0
-    assert compare(better, "b", better, task).not_worse
-    assert compare(worse, "w", better, task).not_worse
-    assert not compare(better, "b", worse, task).not_worse
+    assert compare(s, good, better, task).difference == 0
+    assert compare(s, good, better, task).not_worse
+    assert compare(s, poor, better, task).not_worse
+    assert not compare(s, good, worse, task).not_worse
 
 
 @pytest.mark.parametrize(
