@@ -101,15 +101,17 @@ def train(
             else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
         )
     use_cache()
+    if cancelled():
+        raise Stopped
     chosen = None
     if going is None and kind == AUTO:
         chosen = choose(task, asked.recipe, budget, watch)
         recipe, how = chosen.recipe, {"choice": chosen.told}
     else:
         recipe = going.recipe if going else asked.recipe(kind)
-    if cancelled():
-        raise Stopped
-    tested = Twin(s, task, recipe, origins) if twin and going is None else None
+    own_test = twin and going is None
+    # Called off while it chose a kind, it has what it keeps and begins nothing more.
+    tested = Twin(s, task, recipe, origins) if own_test and not cancelled() else None
     with tested.beside(replace(watch, doing="twin, ")) if tested else nullcontext() as wait:
         if chosen is not None:
             model, fitted, preparation = chosen.model, chosen.fitted, chosen.preparation
@@ -120,8 +122,9 @@ def train(
         metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
         if tested is not None and wait is not None and not cancelled():
             wait()
-        if tested is not None:
-            metrics["twin"] = {"why": "training was called off"} if cancelled() else tested.told()
+        if own_test:
+            finished = tested if not cancelled() else None
+            metrics["twin"] = finished.told() if finished else {"why": "training was called off"}
     body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how
     made = _Made(task, model, body, started)
     if not cancelled():

@@ -166,6 +166,18 @@ def test_a_training_called_off_keeps_the_best_so_far(s):
     assert s.store.head() == before
 
 
+def test_a_choice_of_kind_called_off_keeps_the_best_so_far(s):
+    epochs = []
+    settings = QUICK | {"kind": "auto", "twin": True, "options": {"epochs": "9"}, "horizon": "30d"}
+    told = train(
+        s, **settings, heard=lambda *losses: epochs.append(losses), cancelled=lambda: len(epochs) >= 2
+    )
+    assert (told["kind"], told["epochs"], told["called_off"]) == ("logistic", 2, True)
+    assert told["metrics"]["twin"] == {"why": "training was called off"}
+    assert len(epochs) == 2, "nothing more was begun"
+    assert told["choice"]["tried"][0]["finished"] is False
+
+
 def test_what_others_commit_meanwhile_is_seen(s, made_copy):
     """Another session promotes a model and appends a decision while this one trains."""
     _, other = trained(s, seed=5)
