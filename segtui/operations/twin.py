@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import EngineError
 from engine.labels import apply_outcome
 from engine.splits import TEST
+from segtui.operations.errors import OperationError
 from segtui.operations.fitting import Recipe, Watch, fit
 from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
@@ -34,9 +36,16 @@ class Twin:
         self._model: Model | None = None
 
     def fit(self, watch: Watch) -> None:
-        """Fits it, where there is history enough; reads nothing of the store, so that another thread may."""
-        if not isinstance(self._before, str):
+        """Fits it, where there is history enough; reads nothing of the store, so that another thread may.
+
+        Where that fails it says why, as the model itself is as good without a twin.
+        """
+        if isinstance(self._before, str):
+            return
+        try:
             self._model, _, _ = fit(self._before, self._recipe, watch)
+        except (EngineError, OperationError) as error:
+            self._before = str(error).removesuffix(".")
 
     @contextmanager
     def beside(self, watch: Watch) -> Iterator[Callable[[], None]]:
@@ -61,7 +70,7 @@ class Twin:
 
     def told(self) -> dict[str, Any]:
         """What it says of the task's window, on users it never saw: {cutoff, window, metrics, baselines}, the
-        baselines fitted on what the twin knew; or {why} where there is too little history for one."""
+        baselines fitted on what the twin knew; or {why} where there is none to ask."""
         from engine.evaluation import Sample, baselines, metrics
 
         task, before, model = self._task, self._before, self._model

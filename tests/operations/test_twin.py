@@ -5,12 +5,16 @@ import re
 import numpy as np
 import pytest
 
+from engine.errors import EngineError
 from engine.labels import apply_outcome, future_value
 from engine.splits import split
+from segtui.operations.deciders import load_model
+from segtui.operations.errors import OperationError
 from segtui.operations.session import open_session
 from segtui.operations.tasks import outcome_task
 from segtui.operations.times import parse_time
 from segtui.operations.train import train
+from segtui.operations.twin import MOST_BESIDE
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
 QUICK = {"kind": "logistic", "promote": False, "origins": 0, "options": {"epochs": "3"}}
@@ -40,7 +44,6 @@ def test_a_twin_knows_nothing_of_the_window_it_is_judged_on(s):
 
 def test_a_twin_is_the_model_that_training_at_its_cutoff_gives(s):
     """Trained by hand a horizon earlier and judged by hand: the same log-loss."""
-    from segtui.operations.deciders import load_model
     from segtui.operations.judgement import probabilities
 
     twin = train(s, **QUICK, horizon="30d")["metrics"]["twin"]
@@ -60,6 +63,21 @@ def test_a_twin_is_the_model_that_training_at_its_cutoff_gives(s):
     given = probabilities(model, frame, later.evidence, later.as_of)
     loss = -np.log(given[np.arange(len(labels)), labels]).mean()
     assert loss == pytest.approx(twin["metrics"]["log_loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("most", [MOST_BESIDE, 0])
+@pytest.mark.parametrize("error", [EngineError, OperationError])
+def test_a_twin_that_cannot_learn_takes_no_model_along(s, most, error, monkeypatch):
+    """As where a setting is for a column that came after the twin's cutoff."""
+
+    def unfit(*_asked):
+        raise error("There is no feature 'vip' to prepare; the nearest is views.")
+
+    monkeypatch.setattr("segtui.operations.twin.MOST_BESIDE", most)
+    monkeypatch.setattr("segtui.operations.twin.fit", unfit)
+    told = train(s, **QUICK, horizon="30d")
+    assert told["metrics"]["twin"] == {"why": "There is no feature 'vip' to prepare; the nearest is views"}
+    assert load_model(s.store, told["model"])
 
 
 def test_where_history_is_too_short_the_reason_is_told(s):
