@@ -41,6 +41,11 @@ class Held:
     judges: list[np.ndarray]
 
 
+def learnt_parts(members: int) -> tuple[int, ...]:
+    """The parts that so many networks learn from."""
+    return (TRAIN,) if members == 1 else (TRAIN, VALID)
+
+
 def held_out(parts: np.ndarray, labelled: np.ndarray, users: np.ndarray, seed: int, members: int) -> Held:
     """What each member of an ensemble learns from and is judged on; `labelled` bool[n] are rows to use.
 
@@ -48,12 +53,11 @@ def held_out(parts: np.ndarray, labelled: np.ndarray, users: np.ndarray, seed: i
     each leaves out a fold of its own, drawn by user, so that all that is known is learnt from and a larger
     part of it judges (cross-validated committees; Parmanto, Munro, Doyle 1996).
     """
+    shared = learnt_parts(members)
+    learners = np.flatnonzero(np.isin(parts, [*shared, *(part + EARLIER for part in shared)]) & labelled)
     if members == 1:
-        learners = np.flatnonzero(np.isin(parts, (TRAIN, TRAIN + EARLIER)) & labelled)
         judges = [np.flatnonzero((parts == VALID) & labelled)]
         return Held(learners, np.ones((len(learners), 1), bool), judges)
-    shared = [TRAIN, VALID]
-    learners = np.flatnonzero(np.isin(parts, [*shared, *(part + EARLIER for part in shared)]) & labelled)
     fold = folds(users[learners], seed, FOLDS_PER_MEMBER * members)[:, None] == np.arange(members)
     judging = np.isin(parts[learners], shared)
     return Held(learners, ~fold, [learners[judging & fold[:, member]] for member in range(members)])

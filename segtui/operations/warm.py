@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from engine.labels import apply_outcome
-from engine.splits import TEST, TRAIN
+from engine.splits import TEST, learnt_parts
 from segtui.operations.deciders import load_model
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
@@ -79,18 +79,19 @@ class Warm:
                 f"{day(known['cutoff'], zone)}, asked for are those after {day(new.as_of, zone)}."
             )
         self.old = outcome_task(s, policy, segmentation, known["cutoff"], horizon, seed, choice)
+        self._members = complete_options(self.model.kind, self.model.options).get("members", 1)
         self.before = past(s, found.models[held.model], new.evidence)
-        members = complete_options(self.model.kind, self.model.options).get("members", 1)
         persons = new.evidence.identity
-        new = replace(new, parts=parts_going_on(persons, new.users, new.parts, self.before, members))
+        new = replace(new, parts=parts_going_on(persons, new.users, new.parts, self.before, self._members))
         again = self._replayed(new)
         told = {"from": self.model.digest, "replayed": len(again.users)}
         self.task = replace(new, earlier=(again,), policy=new.policy | {"warm": told})
 
     def _replayed(self, new: Task) -> Origin:
-        """The former training users, as they were then, under the new thresholds."""
+        """Whom the model learnt from, as they were then, under the new thresholds."""
         parts = earlier_parts(new.evidence.identity, self.old.users, new.users, new.parts)
-        rows = np.flatnonzero((self.old.parts == TRAIN) & (parts == TRAIN))
+        learnt = learnt_parts(self._members)
+        rows = np.flatnonzero(np.isin(self.old.parts, learnt) & np.isin(parts, learnt))
         return Origin(
             self.old.as_of,
             self.old.users[rows],

@@ -179,6 +179,7 @@ def test_going_on_judges_nobody_by_whom_it_learnt_from(s, shops):
     assert np.array_equal(parts == TRAIN, plain.parts == TRAIN)
     assert set(parts[(parts != plain.parts)]) == {TRAIN + EARLIER}
     (again,) = going.task.earlier
+    assert set(again.parts) == {TRAIN}, "what one network learns from, no validation users"
     judges = own[np.isin(parts, (VALID, TEST))]
     assert not np.isin(persons(s, again.users), judges).any()
     warm = train(s, **settings, warm=True, cutoff=shops.instant(90), promote=False)
