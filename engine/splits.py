@@ -51,7 +51,8 @@ def held_out(parts: np.ndarray, labelled: np.ndarray, users: np.ndarray, seed: i
 
     One network learns from the training users and is judged on the validation users. Several share both:
     each leaves out a fold of its own, drawn by user, so that all that is known is learnt from and a larger
-    part of it judges (cross-validated committees; Parmanto, Munro, Doyle 1996).
+    part of it judges (cross-validated committees; Parmanto, Munro, Doyle 1996). Raises EngineError where
+    several are left without anybody who judges.
     """
     shared = learnt_parts(members)
     learners = np.flatnonzero(np.isin(parts, [*shared, *(part + EARLIER for part in shared)]) & labelled)
@@ -60,7 +61,10 @@ def held_out(parts: np.ndarray, labelled: np.ndarray, users: np.ndarray, seed: i
         return Held(learners, np.ones((len(learners), 1), bool), judges)
     fold = folds(users[learners], seed, FOLDS_PER_MEMBER * members)[:, None] == np.arange(members)
     judging = np.isin(parts[learners], shared)
-    return Held(learners, ~fold, [learners[judging & fold[:, member]] for member in range(members)])
+    judges = [learners[judging & fold[:, member]] for member in range(members)]
+    if not any(map(len, judges)):
+        raise EngineError(f"No user is left to judge any of {members} networks: more users are needed.")
+    return Held(learners, ~fold, judges)
 
 
 def folds(users: np.ndarray, seed: int, number: int) -> np.ndarray:

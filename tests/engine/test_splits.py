@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.splits import EARLIER, TEST, TRAIN, VALID, held_out, split
+from engine.splits import EARLIER, TEST, TRAIN, VALID, folds, held_out, split
 
 N = 600
 PARTS = split(np.arange(N), 0)
@@ -61,6 +61,12 @@ def test_rows_of_one_user_are_in_one_fold():
         assert (parts[judges] < EARLIER).all()
         assert not np.isin(users[judges], users[held.learners[held.counts[:, member]]]).any()
     assert not (parts[held.learners] % EARLIER == TEST).any()
+
+
+def test_networks_that_nobody_would_judge_are_refused():
+    few = next(users for users in np.arange(600).reshape(-1, 3) if (folds(users, 0, 8) >= 4).all())
+    with pytest.raises(EngineError, match="No user is left to judge any of 4 networks: more users"):
+        held_out(np.array([TRAIN, TRAIN, VALID]), np.ones(3, bool), few, 0, 4)
 
 
 def test_one_network_learns_from_training_users_alone():
