@@ -283,25 +283,29 @@ def changes(
     as_of_to: int | None = None,
     position: int | None = None,
     after_seq: int = 0,
-    label: int | None = None,
+    labels: Sequence[int] | None = None,
     cause: str | None = None,
     first: bool = True,
     governing: bool = True,
 ) -> pl.DataFrame:
     """Membership changes with as_of_from < as_of <= as_of_to and seq > after_seq, by as_of and seq.
 
-    `label`: only from it or to it. `first`: with first assignments, which come from no label.
+    `labels`: only from one of them or to one. `first`: with first assignments, which come from no label.
     `governing`: only the rows a fold at `position` reads, those of the newest pass over each as-of.
     """
-    held = pl.lit(label, dtype=pl.Int64)
-    either = (pl.col("from_label") == held) | (pl.col("to_label") == held)
+    held = None if labels is None else json.dumps([int(label) for label in labels])
+    either = pl.any_horizontal(pl.col("from_label", "to_label").is_in(list(labels or ())))
     given: list[tuple[str, pl.Expr, Any]] = [
         (sql, expression, value)
         for sql, expression, value in (
             ("segmentation = ?", pl.col("segmentation") == pl.lit(segmentation), segmentation),
             ("as_of > ?", pl.col("as_of") > pl.lit(as_of_from), as_of_from),
             ("as_of <= ?", pl.col("as_of") <= pl.lit(as_of_to), as_of_to),
-            ("? IN (from_label, to_label)", either.fill_null(value=False), label),
+            (
+                "EXISTS (SELECT 1 FROM json_each(?) WHERE value IN (from_label, to_label))",
+                either.fill_null(value=False),
+                held,
+            ),
             ("cause = ?", pl.col("cause") == pl.lit(cause), cause),
             ("from_label IS NOT NULL AND ?", pl.col("from_label").is_not_null(), None if first else 1),
         )

@@ -12,7 +12,7 @@ from db import log, vocabulary
 from db.forgetting import erased
 from db.redactions import redacted
 from engine.membership import CAUSES
-from segtui.operations.definitions import definitions, require_label
+from segtui.operations.definitions import Segmentation, definitions, require_label
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 
@@ -35,7 +35,9 @@ def changes(
 ) -> Iterator[dict[str, Any]]:
     """Recorded membership changes with from_ < as_of <= to, first assignments only with `first`.
 
-    `segment` is `value` or `value=high` (either way, in or out). `user` is an external id.
+    `segment` is `value` or `value=high`: either way, in or out, also under a name the label had before, which
+    a row goes on telling. What only brought users to another name of it is told for the cause `label` alone.
+    `user` is an external id.
     """
     frame = change_frame(
         s, from_=from_, to=to, segment=segment, cause=cause, first=first, user=user, position=position
@@ -66,16 +68,16 @@ def change_frame(
     if cause is not None and cause not in CAUSES:
         raise OperationError(f"No cause {cause!r}: there are {', '.join(CAUSES)}.")
     name, _, label = (segment or "").partition("=")
-    number = code = None
+    number = codes = None
     if name:
         known = definitions(s, position=position).ever(name)
         if label:
             require_label(known, label)
-            code = vocabulary.number(s.store, "label", label)
+            codes = label_codes(s, known, label)
         number = vocabulary.number(s.store, "segmentation", name)
-        if number is None or (label and code is None):
+        if number is None or codes == []:
             return pl.DataFrame(schema=log.CHANGES)
-    return log.changes(
+    frame = log.changes(
         s.store,
         segmentation=number,
         users=None if user is None else [s.user(user)],
@@ -83,10 +85,20 @@ def change_frame(
         as_of_to=None if to is None else s.ticks.at_or_after(to),
         position=position,
         after_seq=after_seq,
-        label=code,
+        labels=codes,
         cause=cause,
         first=first,
     )
+    if codes is None or cause == "label":
+        return frame
+    came, left = (pl.col(side).is_in(codes).fill_null(value=False) for side in ("to_label", "from_label"))
+    return frame.filter(came != left)
+
+
+def label_codes(s: Session, known: Segmentation, label: str) -> list[int]:
+    """The vocabulary numbers of a label's names, without those that nobody ever held."""
+    codes = (vocabulary.number(s.store, "label", each) for each in known.family(label))
+    return [code for code in codes if code is not None]
 
 
 def worded(s: Session, frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -101,6 +101,11 @@ class Segmentation:
                     found[former] = heir
         return found
 
+    def family(self, label: str) -> list[str]:
+        """Every name the label has had since it was first decided, the present one first."""
+        present = self.became.get(label, label)
+        return [present, *(former for former, heir in self.became.items() if heir == present)]
+
     @property
     def decided(self) -> bool:
         """Whether anything decides its labels yet."""

@@ -15,12 +15,6 @@ from segtui.operations.session import Session
 SIDES = ("from_label", "to_label")
 
 
-def family(known: Segmentation, label: str) -> list[str]:
-    """Every name the label has had since it was first decided, the present one first."""
-    present = known.became.get(label, label)
-    return [present, *(former for former, heir in known.became.items() if heir == present)]
-
-
 def heirs(s: Session, known: Segmentation, labels: tuple[str, ...]) -> dict[int, int]:
     """Vocabulary numbers of former labels, and of those among `labels` that they became."""
     return _numbers(s, replace(known, labels=labels).became)
@@ -36,16 +30,10 @@ def moves(
     """
     name, _, label = segment.partition("=")
     known = definitions(s).ever(name)
+    frame = change_frame(s, from_=from_, to=to, segment=segment, first=first)
     if not known.became:
-        return change_frame(s, from_=from_, to=to, segment=segment, first=first)
-    called = dict(known.became)
-    if label:
-        own = family(known, label)
-        called |= dict.fromkeys(own, label)
-        parts = [change_frame(s, from_=from_, to=to, segment=f"{name}={each}", first=first) for each in own]
-        frame = pl.concat(parts).unique("seq").sort("as_of", "seq")
-    else:
-        frame = change_frame(s, from_=from_, to=to, segment=name, first=first)
+        return frame
+    called = known.became | (dict.fromkeys(known.family(label), label) if label else {})
     told = frame.with_columns(pl.col(*SIDES).replace(_numbers(s, called)))
     return told.filter(pl.col("from_label").ne_missing(pl.col("to_label")))
 

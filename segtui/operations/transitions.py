@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from db import lookups, projections, vocabulary
+from segtui.operations.changes import label_codes
 from segtui.operations.definitions import definitions
 from segtui.operations.session import Session
 
@@ -17,6 +18,7 @@ def transitions(
     """How many users held row label at the first tick end and column label at the second.
 
     The label null stands for holding none (yet). Users who hold none at both ends are not counted.
+    A label that was renamed or merged since counts as the one it became.
     """
     known = definitions(s, position=position).ever(segmentation)
     labels: list[str | None] = [*known.labels, None]
@@ -27,7 +29,8 @@ def transitions(
         names = vocabulary.texts(s.store, "label")
         counted = projections.transitions(s.store, number, start, end, position=position)
         for left, came, users in counted.iter_rows():
-            row, column = (None if code is None else names[code] for code in (left, came))
+            held = (None if code is None else names[code] for code in (left, came))
+            row, column = (known.became.get(name, name) if name else None for name in held)
             for name in (row, column):
                 if name not in labels:
                     labels.insert(-1, name)
@@ -57,14 +60,15 @@ def moved(
     limit: int | None = 50,
     offset: int = 0,
 ) -> dict[str, Any]:
-    """The users of one cell of the matrix: who held `left` at the first tick end and `came` at the second.
+    """The users of one cell of the matrix: who held `left` at the first tick end and `came` at the second,
+    under whatever name.
 
     Each with when they last changed up to the second one, and why; None stands for holding none.
     """
-    definitions(s, position=position).ever(segmentation)
+    known = definitions(s, position=position).ever(segmentation)
     number = vocabulary.number(s.store, "segmentation", segmentation)
     start, end = s.ticks.at_or_after(from_), s.ticks.at_or_after(to)
-    codes = [None if label is None else vocabulary.number(s.store, "label", label) for label in (left, came)]
+    codes = [None if label is None else label_codes(s, known, label) for label in (left, came)]
     frame = _cell(s, number, start, end, codes, position)
     page = frame.slice(offset, limit)
     names = s.external(page["user"].to_list())
@@ -88,7 +92,7 @@ def moved(
 
 
 def _cell(
-    s: Session, number: int | None, start: int, end: int, codes: list[int | None], position: int | None
+    s: Session, number: int | None, start: int, end: int, codes: list[list[int] | None], position: int | None
 ) -> pl.DataFrame:
     """user, since and seq (of the label at the end, null where none is held) of a cell, by user."""
     if number is None:
@@ -103,7 +107,7 @@ def _cell(
         coalesce=True,
     )
     wanted = [
-        pl.col(name).is_null() if code is None else (pl.col(name) == code).fill_null(False)
-        for name, code in zip(("left", "came"), codes, strict=True)
+        pl.col(name).is_null() if own is None else pl.col(name).is_in(own).fill_null(value=False)
+        for name, own in zip(("left", "came"), codes, strict=True)
     ]
     return both.filter(*wanted).select("user", "since", "seq").sort("user")

@@ -42,7 +42,7 @@ def why(s: Session, segment: str, *, from_: int | None = None, to: int | None = 
     moves = renames.moves(s, name, from_=start, to=end, first=True).with_columns(
         pl.when(pl.col("to_label") == code).then(1).otherwise(-1).alias("way")
     )
-    codes = [vocabulary.number(s.store, "label", each) for each in renames.family(known, label)]
+    codes = [vocabulary.number(s.store, "label", each) for each in known.family(label)]
     before, after = (
         0 if number is None else _held(projections.sizes(s.store, number, as_of=at), codes)
         for at in (start, end)

@@ -336,12 +336,12 @@ def _moves(s: Session, wanted: Filter, from_: int | None, to: int) -> Moves:
 
 def _counted(s: Session, frame: pl.DataFrame, wanted: Filter, from_: int | None, to: int) -> Moves:
     """The changes of a filter, oldest first, with how many went which way; only those of its own way."""
-    from segtui.operations.changes import totals
+    from segtui.operations.changes import label_codes, totals
+    from segtui.operations.definitions import definitions
 
-    code = None if wanted.label is None else vocabulary.number(s.store, "label", wanted.label)
-    held = pl.lit(code, dtype=pl.Int64)
-    into = frame.select((pl.col("to_label") == held).fill_null(False)).to_series()
-    out = frame.select((pl.col("from_label") == held).fill_null(False)).to_series()
+    name = (wanted.segment or "").partition("=")[0]
+    own = [] if wanted.label is None else label_codes(s, definitions(s).ever(name), wanted.label)
+    into, out = (frame[side].is_in(own).fill_null(value=False) for side in ("to_label", "from_label"))
     if wanted.way is not None:
         frame = frame.filter(out if wanted.way == "out" else into)
     return Moves(

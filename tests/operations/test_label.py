@@ -1,5 +1,7 @@
 """Labels come and go as events: previewed, undone, and the others stay what they were."""
 
+from itertools import product
+
 import pytest
 
 from db import projections
@@ -18,6 +20,7 @@ from segtui.operations.policies import wish
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, edit, retire
 from segtui.operations.segments import segments
+from segtui.operations.transitions import moved, transitions
 from segtui.operations.undo import undo
 from segtui.operations.user import user
 from segtui.operations.verify import verify
@@ -163,7 +166,7 @@ def test_a_label_is_renamed_and_nothing_else_changes(decided):
         assert held(s) == {"top": before["high"], "medium": before["medium"], "low": before["low"]}
         assert value(s)["decision"] == was["decision"] | {"min": {"top": 0.2}}
         assert value(s)["thresholds"] == was["thresholds"]
-        moved = list(changes(s, segment="value=top"))
+        moved = list(changes(s, segment="value=top", cause="label"))
         (edited,) = names(s, "label_edited")
         assert {(each["from"], each["to"], each["cause"], each["cause_seq"]) for each in moved} == {
             ("high", "top", "label", edited["seq"])
@@ -221,6 +224,42 @@ def test_who_moves_after_a_renaming_is_counted_on_top_of_who_moved_before(decide
         assert told["in"] + told["out"] == real + told["by_cause"].get("model", {"in": 0})["in"]
         assert "label" not in told["by_cause"]
         assert told["before"] + told["in"] - told["out"] == told["after"] == len(held(s)["top"])
+
+
+def test_who_left_before_a_renaming_is_told_under_the_name_it_got(decided):
+    decided.at(44.5)
+    decided.events([(f"u{n}", 43.1, "purchase", 70.0) for n in range(0, PEOPLE, 5)])
+    span = decided.instant(41), decided.instant(44)
+    with decided.open() as s:
+        rescore(s)
+        decide(s, "value", wish(minimum=["high=0.9"]))
+        everything, before = list(changes(s)), list(changes(s, segment="value=high"))
+        told = transitions(s, *span)
+        cells = {pair: moved(s, *span, *pair)["total"] for pair in product(told["labels"], repeat=2)}
+        rename(s, "value", "high", "top")
+        assert {each["to"] for each in before} > {"high"}
+        assert list(changes(s, segment="value=top")) == before == list(changes(s, segment="value=high"))
+        one = before[0]["user"]
+        assert list(changes(s, segment="value=top", user=one)) == [x for x in before if x["user"] == one]
+        assert list(changes(s, segment="value=top", cause="decision")) == [
+            each for each in before if each["cause"] == "decision"
+        ]
+        edits = list(changes(s, segment="value=top", cause="label"))
+        assert {(each["from"], each["to"]) for each in edits} == {("high", "top")}
+        assert [x for x in changes(s, segment="value") if x not in everything] == edits
+        assert transitions(s, *span) == told | {"labels": ["top", "medium", "low", None]}
+        assert {pair: moved(s, *span, *pair)["total"] for pair in cells} == cells
+        left = [(came, moved(s, *span, "top", came)["total"]) for came in ("medium", "low")]
+        assert left == [(came, cells["high", came]) for came in ("medium", "low")]
+        assert any(users for _, users in left)
+        merge(s, "value", "medium", "low", "rest")
+        both = {"medium", "low"}
+        assert list(changes(s, segment="value=rest")) == [
+            each for each in everything if len({each["from"], each["to"]} & both) == 1
+        ]
+        assert any({each["from"], each["to"]} == both for each in everything)
+        rest = sum(cells[pair] for pair in product(("medium", "low"), repeat=2))
+        assert transitions(s, *span)["matrix"][1][1] == moved(s, *span, "rest", "low")["total"] == rest
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,14 @@ async def test_a_renamed_label_is_one_row_that_nobody_entered_or_left(
         assert told.startswith(f"▲ {before.into} in   ▼ {before.out} out")
         assert "renamed" not in shown(pilot.app)
         assert "medium > top" in text_of(pilot, "#latest-text")
+        await press(pilot, "5", "slash", "'value=top", "enter")
+        page = pilot.app.page
+        assert (page._moves.into, page._moves.out) == (before.into, before.out)
+        assert page.rows.total == before.total
+        assert "renamed" not in text_of(pilot, "#totals-text")
+        await press(pilot, "o")
+        assert (page.wanted.way, page.rows.total) == ("out", before.out)
+        assert {page.rows.row(n)["from"] for n in range(page.rows.total)} == {"high"}
 
 
 def text_of(pilot, selector):
