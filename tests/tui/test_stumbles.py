@@ -96,7 +96,7 @@ def renamed(shop):
     with Store.open(shop) as store, store.transaction(actor="tests", source="label") as tx:
         body = {"model": digest, "name": "mlp-5e5e", "segmentation": "value", "kind": "mlp", "labels": labels}
         horizon = {
-            "thresholds": {},
+            "thresholds": {"high_above": 5495},
             "known_from": "2025-12-01T00:00:00+01:00",
             "horizon": "90d",
             "metrics": {},
@@ -164,6 +164,9 @@ async def test_a_renamed_label_is_one_row_that_nobody_entered_or_left(
         assert told.startswith(f"▲ {before.into} in   ▼ {before.out} out")
         assert "renamed" not in shown(pilot.app)
         assert "medium > top" in text_of(pilot, "#latest-text")
+        await press(pilot, "i")
+        assert "the limit is 54.95 EUR: learnt" in shown(pilot.app)
+        await press(pilot, "escape")
         await press(pilot, "5", "slash", "'value=top", "enter")
         page = pilot.app.page
         assert (page._moves.into, page._moves.out) == (before.into, before.out)

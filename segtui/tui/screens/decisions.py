@@ -117,9 +117,9 @@ def _hint(segmentation: dict[str, Any], label: str | None, currency: str | None)
     limit = (segmentation["thresholds"] or {}).get("high_above")
     if limit is not None:
         money = numbers.money(limit, currency)
-        lines.append(
-            Content.styled(f"high is over {money}: learnt, so another limit is another model", words.DIM)
-        )
+        # Another name may be that of a merged label, which is more than what is over the limit.
+        told = f"high is over {money}" if "high" in labels else f"the limit is {money}"
+        lines.append(Content.styled(f"{told}: learnt, so another limit is another model", words.DIM))
     return Content("\n").join(lines)
 
 
