@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from segtui.tui.actions import bindings
 
-REST_SECONDS = 0.02
+REST_SECONDS = 0.005
 """Letters that come closer together are one question."""
 SOON = 0.3
 """Seconds after which one wonders what is the matter."""
