@@ -99,9 +99,12 @@ class Trying(Prompt):
         """Whether the operator has not left."""
         return self in self.app.screen_stack
 
-    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:  # noqa: ARG002
+    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:
         self._trying = False
         super().refused(sentence)
+        if severity != "error":
+            # Called off, which is nobody's mistake.
+            self.query_one("#prompt-error", Static).update(Content.styled(sentence, words.DIM))
 
     def done(self) -> None:
         """What was asked for is under way: nothing more to ask."""

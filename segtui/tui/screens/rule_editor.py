@@ -151,8 +151,9 @@ class RuleEditor(Widget, Asking):
         """Whether the editor is still open."""
         return self.screen.has_class("-editing")
 
-    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:  # noqa: ARG002
-        self.query_one("#size", Static).update(Content.styled(sentence, words.WARN))
+    def refused(self, sentence: str, severity: SeverityLevel = "error") -> None:
+        style = words.WARN if severity == "error" else words.DIM
+        self.query_one("#size", Static).update(Content.styled(sentence, style))
 
     def done(self) -> None:
         """Stays, with what was written, until that is saved."""
