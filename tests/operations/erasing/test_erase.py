@@ -1,13 +1,10 @@
-"""Forgetting persons: nothing of them is left, nobody else is touched, and they do not come back."""
+"""Forgetting persons: nothing of them is left, and nobody else is touched."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import stat
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -15,10 +12,7 @@ import pytest
 from db import forgetting, log, projections, vocabulary
 from db.backup import backup
 from db.content import content_digest
-from db.copies import kept_before
 from db.erasures import Erasures, erasures_path
-from db.errors import StoreDamaged, StoreError
-from db.store import Store
 from segtui.operations.changes import changes
 from segtui.operations.erase import erase, lift
 from segtui.operations.errors import OperationError
@@ -26,80 +20,10 @@ from segtui.operations.ingest import import_files
 from segtui.operations.init import init
 from segtui.operations.key import rotate
 from segtui.operations.rescore import rescore, rescore_range
-from segtui.operations.restore import restore
 from segtui.operations.retain import retain
-from segtui.operations.session import Session, open_session
+from segtui.operations.session import open_session
 from segtui.operations.verify import verify
-
-START = datetime(2026, 1, 5, tzinfo=UTC)
-EMAIL = "zoe.planted@example.org"
-WHO = "customer-Zoe-77"
-DAYS = 6
-
-
-def purchase(user: str, day: float, amount: float, **more: Any) -> dict[str, Any]:
-    at = (START + timedelta(days=day)).isoformat()
-    return {"user": user, "time": at, "kind": "purchase", "amount": amount, "currency": "EUR", **more}
-
-
-def events() -> list[dict[str, Any]]:
-    """A purchase a day of some customers, one of whom is WHO."""
-    names = [*(f"customer-{number}" for number in range(11)), WHO]
-    return [
-        purchase(name, day + 0.01 * at, 5 + at * (day + 1), id=f"{name}-{day}", order=f"o-{at}-{day}")
-        for at, name in enumerate(names)
-        for day in range(DAYS)
-    ]
-
-
-BAD = [
-    {"user": WHO, "time": "when?", "kind": "view", "note": f"write to {EMAIL}"},
-    {"user": "customer-1", "time": "when?", "kind": "view"},
-]
-
-
-@pytest.fixture
-def write(tmp_path_factory):
-    """write(rows) -> a file of event lines, outside the store's folder."""
-    folder = tmp_path_factory.mktemp("files")
-
-    def writing(rows, name="rows.ndjson") -> Path:
-        path = folder / name
-        path.write_text(rows if isinstance(rows, str) else "".join(json.dumps(row) + "\n" for row in rows))
-        return path
-
-    return writing
-
-
-@pytest.fixture
-def first(write) -> Path:
-    """The file everyone came with."""
-    return write(events() + BAD, "first.ndjson")
-
-
-@pytest.fixture
-def peopled(shop, first):
-    """A scored shop with WHO in it, one of whose rows is in quarantine with an e-mail in it."""
-    shop.at(7.5)
-    with shop.open() as s:
-        import_files(s, [first], format="events")
-        rescore(s)
-    return shop
-
-
-def sound(s: Session) -> None:
-    assert [check for check in verify(s, deep=True)["checks"] if not check["ok"]] == []
-
-
-def holders(s) -> pl.DataFrame:
-    number = vocabulary.number(s.store, "segmentation", "value")
-    return projections.memberships(s.store, number).select("user", "label", "since", "seq")
-
-
-def found(folder: Path, *texts: bytes) -> list[bytes]:
-    """Which of these byte strings some file below the folder holds."""
-    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-    return [text for text in texts if any(text in content for content in contents)]
+from tests.operations.erasing.conftest import DAYS, EMAIL, START, WHO, events, found, holders, purchase, sound
 
 
 @pytest.mark.parametrize("purge", [False, True])
@@ -186,41 +110,6 @@ def test_causes_that_point_to_purged_events_say_so(peopled) -> None:
         assert own["cause_seq"] in [each["cause_seq"] for each in before]
 
 
-@pytest.mark.parametrize("purge", [False, True])
-def test_a_restore_of_an_older_backup_does_not_bring_them_back(peopled, tmp_path: Path, purge: bool) -> None:
-    with peopled.open() as s:
-        gone = s.user(WHO)
-        others = pl.col("user") != gone
-        lookup, sealed = s.store.rows("SELECT lookup, ciphertext FROM vault WHERE user = ?", (gone,))[0]
-        before = holders(s)
-        older = backup(s.store, tmp_path / "older.db")
-        erase(s, [WHO], purge=purge)
-    assert sealed in (tmp_path / "older.db").read_bytes()
-    told = restore(tmp_path / "older.db", peopled.path)
-    assert told["forgotten"] == 1
-    assert told["position"] > older["position"]
-    with peopled.open() as s:
-        assert s.store.vault.surrogate(WHO) is None
-        assert holders(s).equals(before.filter(others))
-        assert log.behaviour(s.store).filter(~others).height == (0 if purge else DAYS)
-        assert found(peopled.path.parent, lookup, sealed) == []
-        sound(s)
-        assert rescore(s, full=True)["changed"] == 0
-
-
-def test_a_copy_kept_aside_can_be_restored_after_it_was_made_to_forget(peopled) -> None:
-    with peopled.open() as s:
-        others = pl.col("user") != s.user(WHO)
-        before = holders(s)
-        backup(s.store, Path(f"{peopled.path}.before-version-2-20260101T000000"))
-        erase(s, [WHO])
-    (aside,) = kept_before(peopled.path)
-    assert restore(aside, peopled.path)["forgotten"] == 1
-    with peopled.open() as s:
-        assert holders(s).equals(before.filter(others))
-        sound(s)
-
-
 def test_a_membership_ends_with_the_decision_that_names_nobody(peopled) -> None:
     with peopled.open() as s:
         gone = s.user(WHO)
@@ -243,87 +132,6 @@ def test_the_content_is_that_of_a_store_that_never_knew_them(peopled, make_shop,
     with make_shop().open() as s:
         rest = write([row for row in events() if row["user"] != WHO])
         assert import_files(s, [rest], format="events")["content_digest"] == digest
-
-
-@pytest.mark.parametrize("purge", [False, True])
-def test_tonights_import_does_not_bring_them_back(peopled, first, write, purge: bool) -> None:
-    more = [purchase(WHO, 6.5, 9, id="new"), purchase("customer-1", 6.5, 9, id="new-1")]
-    with peopled.open() as s:
-        users = s.store.vault.next_user()
-        erase(s, [WHO], purge=purge)
-        told = import_files(s, [first, write(more)], format="events")
-        # six events and a row in quarantine, then one more event
-        assert (told["suppressed"], told["accepted"], told["quarantined"]) == (8, 1, 1)
-        counts = ("accepted", "duplicates", "changed", "suppressed", "quarantined")
-        assert told["rows"] == sum(told[name] for name in counts)
-        assert s.store.vault.next_user() == users
-        assert found(peopled.path.parent, WHO.encode(), EMAIL.encode()) == []
-        rescore(s)
-        sound(s)
-
-
-def test_no_import_without_the_list_of_the_erased(peopled, first) -> None:
-    with peopled.open() as s:
-        erase(s, [WHO])
-        erasures_path(peopled.path).rename(peopled.path.with_name("elsewhere"))
-        with pytest.raises(StoreError, match=r"is missing.* put it back from the newest backup"):
-            import_files(s, [first], format="events")
-        peopled.path.with_name("elsewhere").rename(erasures_path(peopled.path))
-        assert import_files(s, [first], format="events")["accepted"] == 0
-
-
-def test_words_of_suppressed_rows_stay_out_of_the_vocabulary(shop, write) -> None:
-    with shop.open() as s:
-        import_files(s, [write("customer_id,age\nc-1,30\nc-2,40\n")], format="table")
-        erase(s, ["c-2"])
-        again = write("customer_id,age,note\nc-1,30,plain\nc-2,40,secret-note\n")
-        told = import_files(s, [again], format="table")
-        assert (told["accepted"], told["suppressed"]) == (1, 1)
-        texts = {text for (text,) in s.store.rows("SELECT text FROM vocabulary")}
-        assert "plain" in texts
-        assert "secret-note" not in texts
-
-
-def test_lifting_lets_them_in_again_under_a_new_number(peopled, write) -> None:
-    more = write([purchase(WHO, 6.5, 9, id="new")])
-    with peopled.open() as s:
-        before = s.user(WHO)
-        erase(s, [WHO], purge=True)
-        assert import_files(s, [more], format="events")["suppressed"] == 1
-        with pytest.raises(OperationError, match="nobody who was erased from"):
-            lift(s, ["customer-1"])
-        assert lift(s, [WHO])["persons"] == 1
-        assert import_files(s, [more], format="events")["accepted"] == 1
-        assert s.user(WHO) > before
-        sound(s)
-        erase(s, [WHO])
-        assert import_files(s, [more], format="events")["suppressed"] == 1
-        sound(s)
-
-
-def test_lifting_lets_in_again_what_they_did_under_the_same_ids_once(peopled, first) -> None:
-    with peopled.open() as s:
-        erase(s, [WHO])
-        lift(s, [WHO])
-        assert import_files(s, [first], format="events")["accepted"] == DAYS
-        assert s.events(users=[s.user(WHO)]).height == DAYS
-        assert import_files(s, [first], format="events")["accepted"] == 0
-        sound(s)
-
-
-def test_a_rotation_leaves_the_list_as_true_as_it_was(peopled, first) -> None:
-    def sealed() -> set[str]:
-        return {line for line in erasures_path(peopled.path).read_text().splitlines() if "sealed" in line}
-
-    with peopled.open() as s:
-        erase(s, [WHO])
-        before = sealed()
-        rotate(s)
-        assert len(sealed()) == 1
-        assert sealed() != before
-    with peopled.open() as s:
-        assert import_files(s, [first], format="events")["suppressed"] == 7
-        assert Erasures(s.store).states([WHO, "customer-1"]) == {WHO: "erased"}
 
 
 def test_who_is_asked_for_is_never_told(peopled) -> None:
@@ -398,45 +206,6 @@ def test_what_they_did_can_be_purged_by_number_later(peopled) -> None:
         sound(s)
 
 
-def test_a_purge_by_number_is_remembered_by_a_restore(peopled, tmp_path: Path) -> None:
-    aside = Path(f"{peopled.path}.before-version-2-20260101T000000")
-    with peopled.open() as s:
-        gone, other = s.user(WHO), s.user("customer-1")
-        backup(s.store, tmp_path / "older.db")
-        backup(s.store, aside)
-        what = s.store.rows("SELECT source_id FROM behaviour WHERE user = ? LIMIT 1", (gone,))[0]
-        erase(s, [WHO])
-        assert found(peopled.path.parent, *what) == [*what]
-        assert erase(s, [f"#{gone}"], purge=True)["removed"] == [str(aside)]
-        assert found(peopled.path.parent, *what) == []
-        rows = log.behaviour(s.store)
-    assert restore(tmp_path / "older.db", peopled.path)["forgotten"] == 1
-    with peopled.open() as s:
-        assert log.behaviour(s.store, users=[gone]).is_empty()
-        assert log.behaviour(s.store).equals(rows)
-        assert log.behaviour(s.store, users=[other]).height == DAYS
-        sound(s)
-
-
-def test_a_number_of_another_history_is_somebody_else(peopled, write, make_shop) -> None:
-    """After a restore the same number may be given to another person."""
-    more = [write([purchase(who, 6.5, 3)], f"{who}.ndjson") for who in ("hers", "his")]
-    with peopled.open() as s:
-        backup(s.store, peopled.path.with_name("older.db"))
-        import_files(s, [more[0]], format="events")
-        number = s.user("hers")
-        erase(s, ["hers"])
-        erase(s, [f"#{number}"], purge=True)
-    restore(peopled.path.with_name("older.db"), peopled.path)
-    with peopled.open() as s:
-        import_files(s, [more[1]], format="events")
-        assert s.user("his") == number
-        backup(s.store, peopled.path.with_name("newer.db"))
-    assert restore(peopled.path.with_name("newer.db"), peopled.path)["forgotten"] == 0
-    with peopled.open() as s:
-        assert log.behaviour(s.store, users=[number]).height == 1
-
-
 def test_an_email_is_found_in_any_case(shop, write) -> None:
     mapping = write('[columns]\nemail = "mail"\ntime = "at"\n[constants]\nkind = "view"\n', "map.toml")
     rows = write("mail,at\nAnn@Example.org,2026-01-05\nbob@example.org,2026-01-05\n")
@@ -454,22 +223,6 @@ def test_somebody_who_is_only_in_quarantine_is_forgotten_too(shop, write) -> Non
         assert (told["persons"], told["identities"], told["quarantined"]) == (1, 0, 1)
         assert not file.exists()
         assert import_files(s, [rows], format="events")["suppressed"] == 1
-        sound(s)
-
-
-def test_what_comes_in_before_they_are_forgotten_is_forgotten_too(shop, write) -> None:
-    rows = write([purchase("c-1", 0, 1), {"user": "c-2", "time": "when?", "kind": "view"}])
-    late = write([purchase("c-2", 1, 1)], "late.ndjson")
-
-    def arrives(*_: Any) -> None:
-        with shop.open() as other:
-            import_files(other, [late], format="events")
-
-    with shop.open() as s:
-        import_files(s, [rows], format="events")
-        told = erase(s, ["c-2"], progress=arrives)
-        assert (told["persons"], told["identities"], told["events"]) == (1, 1, 1)
-        assert s.store.vault.surrogate("c-2") is None
         sound(s)
 
 
@@ -562,40 +315,3 @@ def test_erasing_works_in_a_store_without_a_vault(tmp_path: Path, write) -> None
         assert found(tmp_path, WHO.encode()) == []
         assert import_files(s, [first], format="events")["suppressed"] == DAYS
         sound(s)
-
-
-def test_a_copy_kept_aside_is_searched_with_its_own_key(peopled) -> None:
-    with peopled.open() as s:
-        backup(s.store, Path(f"{peopled.path}.before-version-2-20260101T000000"))
-        rotate(s)
-        erase(s, [WHO])
-    (aside,) = kept_before(peopled.path)
-    with Store.open(aside, beside=peopled.path) as copy:
-        assert copy.vault.surrogate(WHO) is None
-        assert copy.vault.surrogate("customer-1") is not None
-
-
-def test_what_sqlite_keeps_beside_a_copy_is_part_of_it(peopled) -> None:
-    aside = Path(f"{peopled.path}.before-restore-20260101T000000")
-    with peopled.open() as s:
-        gone = s.user(WHO)
-        sealed = s.store.rows("SELECT ciphertext FROM vault WHERE user = ?", (gone,))[0][0]
-        # As they stand while someone writes: a file, and its write-ahead log with the newest commit.
-        for suffix in ("", "-wal"):
-            shutil.copy(f"{peopled.path}{suffix}", f"{aside}{suffix}")
-        erase(s, [WHO])
-    assert found(peopled.path.parent, sealed) == []
-    assert restore(aside, peopled.path)["forgotten"] == 1
-    with peopled.open() as s:
-        sound(s)
-
-
-def test_nobody_is_erased_while_a_copy_cannot_be_searched(peopled) -> None:
-    aside = Path(f"{peopled.path}.before-restore-20260101T000000")
-    aside.write_bytes(b"not a database at all" * 500)
-    with peopled.open() as s:
-        with pytest.raises(StoreDamaged, match="cannot be read, so nobody can be forgotten in it"):
-            erase(s, [WHO])
-        assert s.user(WHO)
-        aside.unlink()
-        assert erase(s, [WHO])["persons"] == 1
