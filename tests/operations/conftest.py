@@ -17,6 +17,8 @@ from segtui.operations.init import init
 from segtui.operations.session import Session, open_session
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
+QUICK = {"kind": "logistic", "twin": False, "options": {"epochs": "2"}}
+"""The settings of a training that is about what it says, not about how well it learns."""
 
 
 class Shop:
