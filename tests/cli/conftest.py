@@ -55,6 +55,26 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     return call
 
 
+def named(keys: str) -> set[str]:
+    """Keys, written as words."""
+    return set(keys.split())
+
+
+def document(cli: Cli, store: Path, *arguments: object) -> dict[str, Any]:
+    """The one object a command prints, having ended well."""
+    ended = cli(*arguments, "--store", store, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.out.count("\n") == 1
+    return ended.document
+
+
+def lines(cli: Cli, store: Path, *arguments: object) -> list[dict[str, Any]]:
+    """The objects a command prints, one a line, having ended well."""
+    ended = cli(*arguments, "--store", store, "--json")
+    assert ended.code == 0, ended.err
+    return ended.lines
+
+
 @pytest.fixture(autouse=True)
 def nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No store, key or clock of the machine that runs the tests; defects are told into the test's folder."""
