@@ -17,7 +17,7 @@ from segtui.tui.decided import body
 from segtui.tui.screens.change_words import summary
 from segtui.tui.widgets.header import AsOf
 from segtui.tui.widgets.key_bar import KeyBar
-from tests.tui.conftest import MODELS, TICKS, micro, written
+from tests.tui.small_shop import MODELS, TICKS, micro, written
 
 pytestmark = pytest.mark.usefixtures("network")
 LAPSING = ("c-10400", "c-10437", "c-10474")
