@@ -28,6 +28,7 @@ from segtui.tui import places, preferences
 from segtui.tui.action import EVERYWHERE
 from segtui.tui.actions import bindings
 from segtui.tui.ascii import Ascii
+from segtui.tui.garbage import Held
 from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.preferences import Preferences
@@ -48,8 +49,6 @@ TURN = 0.001
 """Seconds a working thread keeps the interpreter while a key waits for it."""
 THREADS = 32
 """A question must not wait for those that nobody waits for any more: by default there are few threads."""
-LOADED = 2.0
-"""Seconds after the first paint in which what its page needs is loaded."""
 UNTIL_READ = 86_400.0
 """Seconds that an error stays on the screen; it is read long before."""
 
@@ -117,6 +116,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.unread = 0
         self.epochs: list[tuple[float, float]] = []
         self._leaving = threading.Event()
+        self._held = Held()
         self._history: list[tuple[str, dict[str, Any]]] = []
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -198,6 +198,8 @@ class SegtuiApp(Jobs, inherit_bindings=False):
     def on_mount(self) -> None:
         self.screen_change_signal.subscribe(self, lambda _: self.dismiss_errors())
         sys.setswitchinterval(TURN)
+        if not self.is_headless:
+            gc.callbacks.append(self._held)
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         if not self.is_headless and not self.is_web:
             # Else the shell would get the terminal back in the state the screens left it in.
@@ -211,14 +213,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             self.call_after_refresh(self.tell, complaint, "warning")
         self.call_after_refresh(self._begin_watching)
 
-    def hold_loaded(self) -> None:
-        """Takes what is loaded by now for what stays: to look through it for garbage, again and again, takes
-        a sixth of a second each time, in which no key is answered."""
-        if not self.is_headless:
-            gc.freeze()
-
     def _begin_watching(self) -> None:
-        self.set_timer(LOADED, self.hold_loaded)
         self.run_worker(self._watch, group="watch", thread=True)
 
     def _keep_place(self) -> None:
@@ -233,6 +228,8 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         places.keep(self.store, page, what)
 
     def on_unmount(self) -> None:
+        if self._held in gc.callbacks:
+            gc.callbacks.remove(self._held)
         self._leaving.set()
         self._job_cancelled.set()
 

@@ -12,7 +12,6 @@ from segtui.operations.members import members
 from segtui.operations.progress import Stopped
 from segtui.operations.session import open_session
 from segtui.tui import preferences
-from segtui.tui.app import SegtuiApp
 from segtui.tui.data import Data
 from segtui.tui.filtering import is_expression, matching
 from segtui.tui.widgets.filter_line import FilterLine
@@ -170,19 +169,6 @@ async def test_everyone_is_read_before_a_filter_is_typed(pilot, press):
     pilot.app.changed()
     await press(pilot, "-", "2", "slash")
     assert data._listing is first
-
-
-async def test_what_is_loaded_is_not_looked_through_for_garbage_again(
-    shop, app_of, settle, press, monkeypatch
-):
-    held = []
-    monkeypatch.setattr(SegtuiApp, "is_headless", False)
-    monkeypatch.setattr("segtui.tui.app.LOADED", 3600)
-    monkeypatch.setattr("segtui.tui.app.gc.freeze", lambda: held.append(1))
-    async with app_of(shop).run_test(size=(80, 24)) as pilot:
-        await settle(pilot)
-        await press(pilot, "enter", "1", "j", "enter")
-        assert len(held) == 1, "once: what is garbage by then stays"
 
 
 async def test_the_first_word_of_an_expression_is_no_part_of_an_id(slow, press):

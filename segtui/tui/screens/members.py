@@ -52,7 +52,6 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self._names: list[str] = []
         """With what an expression may begin."""
         self._read_of: object = None
-        self._held = False
 
     def content(self) -> ComposeResult:
         yield Static(id="filters", classes="filters")
@@ -268,14 +267,9 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self.ask(
             "reading",
             lambda cancelled: data.read_members(segment, at, cancelled),
-            self._all_read,
+            lambda _: None,
             lambda _: None,
         )
-
-    def _all_read(self, _: None) -> None:
-        if not self._held:
-            self._held = True
-            self.segtui.hold_loaded()
 
     def _names_known(self, names: list[str]) -> None:
         self._names = names
