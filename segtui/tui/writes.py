@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.session import open_session
+from segtui.tui.apart import apart
 from segtui.tui.filtering import is_expression
 
 if TYPE_CHECKING:
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 
 Heard = Callable[[float, float], None]
 """Told the training and the validation loss of each epoch."""
+
+
+def train(
+    store: Path, wanted: dict[str, str], *, progress: Progress, cancelled: Cancelled, heard: Heard
+) -> dict[str, Any]:
+    """Trains a model as `{kind, horizon, seed, …}` says."""
+    from segtui.operations.train import train
+
+    known = dict(wanted)
+    seed = known.pop("seed", "0")
+    if not seed.isdigit():
+        raise OperationError(f"{seed!r} is no seed: use a whole number.")
+    named: dict[str, Any] = {
+        name: known.pop(name) for name in ("kind", "horizon", "name", "optimizer") if name in known
+    }
+    with open_session(store) as s:
+        return train(
+            s, seed=int(seed), options=known, progress=progress, cancelled=cancelled, heard=heard, **named
+        )
 
 
 class Writes:
@@ -100,20 +120,8 @@ class Writes:
     def train(
         self, wanted: dict[str, str], progress: Progress, cancelled: Cancelled, heard: Heard
     ) -> dict[str, Any]:
-        """Trains a model as `{kind, horizon, seed, …}` says."""
-        from segtui.operations.train import train
-
-        known = dict(wanted)
-        seed = known.pop("seed", "0")
-        if not seed.isdigit():
-            raise OperationError(f"{seed!r} is no seed: use a whole number.")
-        named: dict[str, Any] = {
-            name: known.pop(name) for name in ("kind", "horizon", "name", "optimizer") if name in known
-        }
-        with open_session(self.path) as s:
-            return train(
-                s, seed=int(seed), options=known, progress=progress, cancelled=cancelled, heard=heard, **named
-            )
+        """Trains a model as `{kind, horizon, seed, …}` says; so long that a process of its own does it."""
+        return apart(train, self.path, wanted, progress=progress, cancelled=cancelled, heard=heard)
 
     def rescore(self, preview: bool, progress: Progress, cancelled: Cancelled) -> dict[str, Any]:
         """Evaluates who is due and records the moves, or tells them."""

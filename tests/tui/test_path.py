@@ -76,6 +76,8 @@ async def answered(pilot, press, shown, asked, keys):
 
 async def test_from_the_import_to_the_export(empty, orders, app_of, settle, press, shown, monkeypatch):
     monkeypatch.chdir(orders.parent)
+    # Other tests run beside this one, and what stands back for all of them takes minutes.
+    monkeypatch.setattr("segtui.tui.apart.NICE", 0)
     async with app_of(empty).run_test(size=(110, 36)) as pilot:
         app = pilot.app
         await settle(pilot)

@@ -1,0 +1,132 @@
+"""Long work in a process of its own, of which a key feels nothing but its share of the processors.
+
+In a thread it would hold the interpreter in turns, and its memory's lock; and the libraries' threads that
+compute for it are those that answer questions, and stand back for nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from signal import Signals
+from typing import Any, TypeVar
+
+from segtui.operations.errors import OperationError
+from segtui.operations.progress import Cancelled, never
+from segtui.tui.standing_back import NICE
+
+T = TypeVar("T")
+
+PATIENCE = 0.1
+"""Seconds between looks whether the work is called off."""
+RETURNED, RAISED = "", "!"
+"""What is sent besides the names of those that are told."""
+
+
+def apart(
+    work: Callable[..., T], *given: Any, cancelled: Cancelled = never, **told: Callable[..., object]
+) -> T:
+    """What `work(*given, cancelled=…, **told)` returns or raises, done elsewhere.
+
+    `work` is a function of a module, and what is given, told and returned can be pickled. Whom it tells is
+    called here. Raises OperationError where the process was ended by others; it ends with this one.
+    """
+    here, there = Pipe()
+    paths = os.pathsep.join(map(os.path.abspath, sys.path))
+    with there:
+        process = subprocess.Popen(  # noqa: S603  # this interpreter
+            [sys.executable, "-P", "-m", __name__, str(there.fileno()), str(NICE)],
+            pass_fds=[there.fileno()],
+            env=os.environ | {"PYTHONPATH": paths},
+            # The terminal is the screens' own, and so are the signals it sends.
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    with process, here:
+        try:
+            here.send((work, given, list(told)))
+            what, said = _outcome(here, cancelled, told)
+        except (EOFError, ConnectionError):
+            code = process.wait()
+            how = Signals(-code).name if code < 0 else f"exit code {code}"
+            raise OperationError(
+                f"The process that did the work was ended ({how}), and what it had not finished is not in "
+                "the store: see whether memory was short, and try again."
+            ) from None
+    if what == RAISED:
+        raise said
+    returned: T = said
+    return returned
+
+
+def _outcome(
+    child: Connection, cancelled: Cancelled, told: dict[str, Callable[..., object]]
+) -> tuple[str, Any]:
+    """How the work ended, and with what; passes on what it tells until then."""
+    asked = False
+    while True:
+        if child.poll(PATIENCE):
+            what, said = child.recv()
+            if what in (RETURNED, RAISED):
+                return what, said
+            told[what](*said)
+        if not asked and cancelled():
+            asked = True
+            child.send(None)
+
+
+def main() -> None:
+    """Does the work that comes over the connection whose number is the first argument, standing back by the
+    second."""
+    os.nice(int(sys.argv[2]))
+    parent, speaking, stop = Connection(int(sys.argv[1])), threading.Lock(), threading.Event()
+    work, given, names = parent.recv()
+
+    def say(what: str, *said: Any) -> None:
+        with speaking:
+            parent.send((what, said))
+
+    def listen() -> None:
+        try:
+            parent.recv()
+            stop.set()
+            parent.recv()
+        except (EOFError, ConnectionError):
+            # Nobody is left to tell; what was not committed is not in the store.
+            os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        outcome = (
+            RETURNED,
+            work(*given, cancelled=stop.is_set, **{name: partial(say, name) for name in names}),
+        )
+    except BaseException as error:
+        outcome = (RAISED, _portable(error))
+    with speaking:
+        parent.send(outcome)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error with where it was raised, or, where it cannot be sent, another that tells of it."""
+    text = "".join(traceback.format_exception(error))
+    error.add_note(text)
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
+    except Exception:
+        return RuntimeError(text)
+    return error
+
+
+if __name__ == "__main__":
+    main()
