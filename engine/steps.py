@@ -48,7 +48,12 @@ class Steps:
     ) -> None:
         """`optimizer` is asked by weight decay, which is an argument of what is compiled, for it follows the
         number of users, and that is another one every night."""
-        self._init, self._averaging = optimizer(0.0).init, averaging
+        init = optimizer(0.0).init
+
+        def begin(parameters: Any) -> State:
+            averaged = averaging > 0
+            mean = jax.tree.map(jnp.copy, parameters) if averaged else None
+            return State(parameters, init(parameters), mean, jnp.float32(0) if averaged else None)
 
         def summed(parameters: Any, batch: Batch, key: Any) -> Any:
             features, sequences, labels, weights = batch
@@ -96,32 +101,39 @@ class Steps:
         ) -> tuple[State, Any]:
             return step(state, batch, fold(key, epoch), number, decay)
 
+        self._begin = jax.jit(begin)
         self._step = jax.jit(single, donate_argnums=0)
         self._run = jax.jit(run, donate_argnums=0)
         self._judged = jax.jit(judged)
 
     def begin(self, parameters: Any) -> State:
         """The state before the first step."""
-        averaged = self._averaging > 0
-        mean = jax.tree.map(jnp.copy, parameters) if averaged else None
-        return State(parameters, self._init(parameters), mean, jnp.float32(0) if averaged else None)
+        begun: State = self._begin(parameters)
+        return begun
 
     @contextmanager
     def compiling(
         self, parameters: Any, batches: Batches, tiles: list[Batch], key: Any, decay: Any, looped: bool
     ) -> Iterator[None]:
-        """Compiles for these shapes, each program in a thread of its own, while the block draws parameters:
-        XLA holds no lock meanwhile."""
-        state = jax.eval_shape(self.begin, parameters)
+        """Has everything compiled for these shapes while the block draws parameters, each program in a thread
+        of its own: XLA holds no lock meanwhile.
+
+        They are called, on parameters of zeros, since what is only lowered and compiled ahead is traced again
+        at its first call.
+        """
+
+        def nothing() -> Any:
+            return jax.tree.map(lambda each: np.zeros(each.shape, each.dtype), parameters)
 
         def stepped() -> None:
+            state = self.begin(nothing())
             if looped:
-                self._run.lower(state, batches.run(0), key, 1, 0, 1, decay).compile()
+                self._run(state, batches.run(0), key, 1, 0, 0, decay)
             else:
-                self._step.lower(state, batches.batch(0), key, 1, 0, decay).compile()
+                self._step(state, batches.batch(0), key, 1, 0, decay)
 
         def judged() -> None:
-            self._judged.lower(parameters, tiles[0]).compile()
+            self._judged(nothing(), tiles[0])
 
         with ThreadPoolExecutor(2) as threads:
             begun = [threads.submit(each) for each in (stepped, judged)]

@@ -14,6 +14,8 @@ from engine.errors import EngineError
 if TYPE_CHECKING:
     from flax import nnx
 
+    from engine.models.draws import Draws
+
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
@@ -118,15 +120,14 @@ def build(
     Called as module(features float32[n, features], sequences float32[n, bins, channels], key or None) it
     gives logits float32[n, labels]; what a kind does not read may be None. A key turns dropout on.
     """
-    from flax import nnx
-
+    from engine.models.draws import Draws
     from engine.models.ensemble import Ensemble
 
     sizes = {"features": features, "bins": bins, "channels": channels, "labels": labels}
     complete = complete_options(kind, options)
     members = complete.pop("members", 1)
-    rngs = nnx.Rngs(seed)
-    networks = [_network(kind, sizes, complete, rngs) for _ in range(members)]
+    draws = Draws(seed)
+    networks = [_network(kind, sizes, complete, draws) for _ in range(members)]
     return networks[0] if members == 1 else Ensemble(networks)
 
 
@@ -152,7 +153,7 @@ def _skeleton(
     return found
 
 
-def _network(kind: str, sizes: dict[str, Any], options: dict[str, Any], rngs: nnx.Rngs) -> nnx.Module:
+def _network(kind: str, sizes: dict[str, Any], options: dict[str, Any], draws: Draws) -> nnx.Module:
     """One network of `kind`, given the sizes that it reads."""
     read = ["labels"]
     read += ["features"] if KINDS[kind].reads_features else []
@@ -161,22 +162,22 @@ def _network(kind: str, sizes: dict[str, Any], options: dict[str, Any], rngs: nn
     if kind == "logistic":
         from engine.models.logistic import Logistic
 
-        return Logistic(**needed, rngs=rngs)
+        return Logistic(**needed, draws=draws)
     if kind == "mlp":
         from engine.models.mlp import MLP
 
-        return MLP(**needed, **options, rngs=rngs)
+        return MLP(**needed, **options, draws=draws)
     if kind == "cnn":
         from engine.models.cnn import CNN
 
-        return CNN(**needed, **options, rngs=rngs)
+        return CNN(**needed, **options, draws=draws)
     if kind == "gru":
         from engine.models.gru import GRU
 
-        return GRU(**needed, **options, rngs=rngs)
+        return GRU(**needed, **options, draws=draws)
     from engine.models.fused import Fused
 
-    return Fused(**needed, **options, rngs=rngs)
+    return Fused(**needed, **options, draws=draws)
 
 
 def _layers(kind: str, name: str, widths: tuple[Any, ...]) -> None:

@@ -7,6 +7,7 @@ import itertools
 import jax
 from flax import nnx
 
+from engine.models.draws import Draws, convolution, dense, he_normal
 from engine.models.dropout import drop
 
 
@@ -25,23 +26,22 @@ class Convolutions(nnx.Module):
         width: int,
         hidden: int,
         dropout: float,
-        rngs: nnx.Rngs,
+        draws: Draws,
     ) -> None:
-        init = nnx.initializers.he_normal()
         self.convolutions = nnx.List(
-            nnx.Conv(before, after, (width,), strides=2, padding="SAME", kernel_init=init, rngs=rngs)
+            convolution(before, after, width, draws)
             for before, after in itertools.pairwise((channels, *filters))
         )
         left = bins
         for _ in filters:
             left = -(-left // 2)
-        self.dense = nnx.Linear(left * filters[-1], hidden, kernel_init=init, rngs=rngs)
+        self.dense = dense(left * filters[-1], hidden, draws, he_normal)
         self.dropout = dropout
 
     def __call__(self, x: jax.Array, key: jax.Array | None) -> jax.Array:
         """float32[n, bins, channels], newest bin last, to float32[n, hidden]; a key turns dropout on."""
-        for convolution in self.convolutions:
-            x = jax.nn.relu(convolution(x))
+        for layer in self.convolutions:
+            x = jax.nn.relu(layer(x))
         x = drop(x.reshape(x.shape[0], -1), self.dropout, key, 0)
         return drop(jax.nn.relu(self.dense(x)), self.dropout, key, 1)
 
@@ -59,10 +59,10 @@ class CNN(nnx.Module):
         width: int,
         hidden: int,
         dropout: float,
-        rngs: nnx.Rngs,
+        draws: Draws,
     ) -> None:
-        self.sequence = Convolutions(bins, channels, filters, width, hidden, dropout, rngs)
-        self.out = nnx.Linear(hidden, labels, rngs=rngs)
+        self.sequence = Convolutions(bins, channels, filters, width, hidden, dropout, draws)
+        self.out = dense(hidden, labels, draws)
 
     def __call__(
         self, features: jax.Array | None, sequences: jax.Array, key: jax.Array | None = None

@@ -14,15 +14,19 @@ import numpy as np
 GOLDEN = np.uint32(0x9E3779B9)
 
 
-def stream(seed: int) -> jax.Array:
-    """The key uint32 of all draws under `seed`."""
-    return fold(jnp.uint32(seed), 0)
+def stream(seed: int) -> np.uint32:
+    """The key of all draws under `seed`."""
+    with np.errstate(over="ignore"):
+        return np.uint32(_mixed(_mixed(np.uint32(seed) + GOLDEN)))
 
 
 def fold(key: Any, number: Any) -> jax.Array:
     """A key uint32 of its own for `number`, a whole number, under `key`."""
     # A step first: zero is mixed to zero, and would be its own key for ever.
-    return _mixed(_mixed(key + GOLDEN) + jnp.asarray(number, jnp.uint32) * GOLDEN)
+    folded: jax.Array = _mixed(
+        _mixed(jnp.asarray(key, jnp.uint32) + GOLDEN) + jnp.asarray(number, jnp.uint32) * GOLDEN
+    )
+    return folded
 
 
 def drop(x: jax.Array, rate: float, key: jax.Array | None, layer: int) -> jax.Array:
@@ -34,9 +38,8 @@ def drop(x: jax.Array, rate: float, key: jax.Array | None, layer: int) -> jax.Ar
     return jnp.where(kept, x / (1 - rate), 0.0)
 
 
-def _mixed(values: Any) -> jax.Array:
+def _mixed(values: Any) -> Any:
     """MurmurHash3's finaliser over uint32, as SplitMix puts it after a sequence of equal steps."""
     mixed = (values ^ (values >> 16)) * np.uint32(0x85EBCA6B)
     mixed = (mixed ^ (mixed >> 13)) * np.uint32(0xC2B2AE35)
-    result: jax.Array = mixed ^ (mixed >> 16)
-    return result
+    return mixed ^ (mixed >> 16)

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from engine.models.dropout import fold
@@ -23,7 +24,7 @@ class Ensemble(nnx.Module):
         graphs, states = zip(*map(nnx.split, members), strict=True)
         self.number = len(members)
         # One network whose parameters have an axis more, in front: it compiles as fast as a member does.
-        self.members = nnx.merge(graphs[0], jax.tree.map(lambda *each: jnp.stack(each), *states))
+        self.members = nnx.merge(graphs[0], jax.tree.map(lambda *each: np.stack(each), *states))
 
     def each(
         self, features: jax.Array | None, sequences: jax.Array | None, key: jax.Array | None = None

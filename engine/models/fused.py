@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from engine.models.draws import Draws, dense
 from engine.models.dropout import fold
 from engine.models.mlp import Layers
 from engine.models.patches import Patches
@@ -25,11 +26,11 @@ class Fused(nnx.Module):
         filters: tuple[int, ...],
         width: int,
         dropout: float,
-        rngs: nnx.Rngs,
+        draws: Draws,
     ) -> None:
-        self.statistics = Layers(features, hidden, dropout, rngs)
-        self.sequence = Patches(bins, channels, filters, width, hidden[-1], dropout, rngs)
-        self.out = nnx.Linear(2 * hidden[-1], labels, rngs=rngs)
+        self.statistics = Layers(features, hidden, dropout, draws)
+        self.sequence = Patches(bins, channels, filters, width, hidden[-1], dropout, draws)
+        self.out = dense(2 * hidden[-1], labels, draws)
 
     def __call__(self, features: jax.Array, sequences: jax.Array, key: jax.Array | None = None) -> jax.Array:
         """float32[n, features] and float32[n, bins, channels] to logits float32[n, labels]; a key turns

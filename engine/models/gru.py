@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from engine.models.draws import Draws, dense, orthogonal
 from engine.models.dropout import drop
 
 
@@ -18,13 +19,12 @@ class GRU(nnx.Module):
     """
 
     def __init__(
-        self, bins: int, channels: int, labels: int, *, width: int, dropout: float, rngs: nnx.Rngs
+        self, bins: int, channels: int, labels: int, *, width: int, dropout: float, draws: Draws
     ) -> None:
         del bins
-        init = nnx.initializers.orthogonal()
-        self.brings = nnx.Linear(channels, 3 * width, rngs=rngs)
-        self.keeps = nnx.Linear(width, 3 * width, kernel_init=init, rngs=rngs)
-        self.out = nnx.Linear(width, labels, rngs=rngs)
+        self.brings = dense(channels, 3 * width, draws)
+        self.keeps = dense(width, 3 * width, draws, orthogonal)
+        self.out = dense(width, labels, draws)
         self.width, self.dropout = width, dropout
 
     def __call__(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import jax
 from flax import nnx
 
+from engine.models.draws import Draws, dense, zeros
+
 
 class Logistic(nnx.Module):
     """logits = features · kernel + bias, from zero."""
 
-    def __init__(self, features: int, labels: int, *, rngs: nnx.Rngs) -> None:
-        self.out = nnx.Linear(features, labels, kernel_init=nnx.initializers.zeros_init(), rngs=rngs)
+    def __init__(self, features: int, labels: int, *, draws: Draws) -> None:
+        self.out = dense(features, labels, draws, zeros)
 
     def __call__(
         self, features: jax.Array, sequences: jax.Array | None = None, key: jax.Array | None = None

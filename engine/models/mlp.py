@@ -7,16 +7,16 @@ import itertools
 import jax
 from flax import nnx
 
+from engine.models.draws import Draws, dense, he_normal
 from engine.models.dropout import drop
 
 
 class Layers(nnx.Module):
     """Dense layers, each with ReLU and dropout after it."""
 
-    def __init__(self, inputs: int, widths: tuple[int, ...], dropout: float, rngs: nnx.Rngs) -> None:
+    def __init__(self, inputs: int, widths: tuple[int, ...], dropout: float, draws: Draws) -> None:
         self.layers = nnx.List(
-            nnx.Linear(wide, narrow, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
-            for wide, narrow in itertools.pairwise((inputs, *widths))
+            dense(wide, narrow, draws, he_normal) for wide, narrow in itertools.pairwise((inputs, *widths))
         )
         self.dropout = dropout
 
@@ -31,10 +31,10 @@ class MLP(nnx.Module):
     """Dense layers (64 and 32 wide by default), then logits."""
 
     def __init__(
-        self, features: int, labels: int, *, hidden: tuple[int, ...], dropout: float, rngs: nnx.Rngs
+        self, features: int, labels: int, *, hidden: tuple[int, ...], dropout: float, draws: Draws
     ) -> None:
-        self.statistics = Layers(features, hidden, dropout, rngs)
-        self.out = nnx.Linear(hidden[-1], labels, rngs=rngs)
+        self.statistics = Layers(features, hidden, dropout, draws)
+        self.out = dense(hidden[-1], labels, draws)
 
     def __call__(
         self, features: jax.Array, sequences: jax.Array | None = None, key: jax.Array | None = None

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from engine.models.draws import Draws, dense, he_normal
 from engine.models.dropout import drop
 
 
@@ -27,17 +28,16 @@ class Patches(nnx.Module):
         width: int,
         hidden: int,
         dropout: float,
-        rngs: nnx.Rngs,
+        draws: Draws,
     ) -> None:
-        init = nnx.initializers.he_normal()
         self.layers = nnx.List(
-            nnx.Linear(width * before, after, kernel_init=init, rngs=rngs)
+            dense(width * before, after, draws, he_normal)
             for before, after in itertools.pairwise((channels, *filters))
         )
         left = bins
         for _ in filters:
             left = -(-left // width)
-        self.dense = nnx.Linear(left * filters[-1], hidden, kernel_init=init, rngs=rngs)
+        self.dense = dense(left * filters[-1], hidden, draws, he_normal)
         self.width, self.dropout = width, dropout
 
     def __call__(self, x: jax.Array, key: jax.Array | None) -> jax.Array:

@@ -10,6 +10,7 @@ from flax import nnx
 
 from engine.errors import EngineError
 from engine.models import KINDS, build, complete_options, kind_of
+from engine.models.draws import Draws
 from engine.models.dropout import drop, fold, stream
 from engine.models.ensemble import each_logits
 from engine.models.parameters import (
@@ -174,7 +175,7 @@ def test_dropped_places_have_no_pattern():
 
 
 def test_patches_are_convolutions_that_do_not_overlap():
-    module = Patches(13, 2, (4,), 4, 6, 0.0, nnx.Rngs(0))
+    module = Patches(13, 2, (4,), 4, 6, 0.0, Draws(0))
     layer = module.layers[0]
     kernel = np.asarray(layer.kernel[...]).reshape(4, 2, 4)
     padded = np.pad(SEQUENCES, ((0, 0), (3, 0), (0, 0)))
