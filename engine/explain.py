@@ -30,8 +30,7 @@ def reasons(
     sequences_after: np.ndarray | None,
     from_label: np.ndarray,
     to_label: np.ndarray,
-    *,
-    speaking: bool = False,
+    speaking: np.ndarray | None = None,
 ) -> list[str]:
     """A reason code per mover: what moved them, in the features' words.
 
@@ -39,8 +38,8 @@ def reasons(
     where there was no label, or nothing is known from before. Else the group of features is found whose
     going back to its former values takes most of the to-minus-from logit difference away, and in it the
     feature that takes most of it alone: "FEATURE:up" or "FEATURE:down"; for a channel of a sequence
-    "sequence:CHANNEL:up". "model" where no input changed, and with `speaking` also where none of the groups
-    takes anything away.
+    "sequence:CHANNEL:up". "model" where no input changed, and of those `speaking` (bool[n]) also where none
+    of the groups takes anything away.
     """
     codes = np.full(after.height, "first", object)
     movers = np.flatnonzero((from_label >= 0) & (to_label >= 0)) if before is not None else np.array([], int)
@@ -51,7 +50,8 @@ def reasons(
         former = scorer.arrays(before[rows], _rows(sequences_before, rows))
         present = scorer.arrays(after[rows], _rows(sequences_after, rows))
         pair = from_label[rows], to_label[rows]
-        codes[rows] = _reasons(scorer, parts, former, present, *pair, speaking=speaking)
+        strict = np.zeros(len(rows), bool) if speaking is None else speaking[rows]
+        codes[rows] = _reasons(scorer, parts, former, present, *pair, strict)
     return codes.tolist()
 
 
@@ -244,12 +244,11 @@ def _reasons(
     present: Arrays,
     left: np.ndarray,
     came: np.ndarray,
-    *,
-    speaking: bool,
+    speaking: np.ndarray,
 ) -> list[str]:
     everyone = np.ones(len(left), bool)
     whole = [(part, everyone) for part in parts]
-    best = _most_telling(scorer, whole, former, present, left, came, speaking=speaking)
+    best = _most_telling(scorer, whole, former, present, left, came, speaking)
     singles = [(single, best == index) for index, part in enumerate(parts) for single in part.singles()]
     chosen = _most_telling(scorer, singles, former, present, left, came)
     rises = [single.level(present) > single.level(former) for single, _ in singles]
@@ -266,11 +265,10 @@ def _most_telling(
     present: Arrays,
     left: np.ndarray,
     came: np.ndarray,
-    *,
-    speaking: bool = False,
+    speaking: np.ndarray | None = None,
 ) -> np.ndarray:
     """int[n]: the candidate (part, for whom) whose going back takes most away, -1 where none of them
-    changed; with `speaking` also where none takes anything away."""
+    changed; of those `speaking` also where none takes anything away."""
     tried = []
     for index, (part, whom) in enumerate(candidates):
         rows = np.flatnonzero(whom & part.changed(former, present)) if whom.any() else np.array([], int)
@@ -279,8 +277,9 @@ def _most_telling(
     chosen = np.full(len(left), -1)
     if not tried:
         return chosen
-    if speaking:
-        tried.insert(0, (-1, np.arange(len(left)), present))
+    if speaking is not None and speaking.any():
+        rows = np.flatnonzero(speaking)
+        tried.insert(0, (-1, rows, present.take(rows)))
     logits = scorer.logits_of(Arrays.stack([arrays for _, _, arrays in tried]))
     least = np.full(len(left), np.inf)
     start = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -57,6 +59,27 @@ class Evidence:
         return Evidence(self.events.filter(kept), self.identity, attributes)
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a decider reads of some users at an instant: a row of features each, null where nothing is known,
+    with the labels of segmentations referred to; and float32[users, bins, channels] where it reads those."""
+
+    frame: pl.DataFrame
+    sequences: np.ndarray | None = None
+
+    @classmethod
+    def stack(cls, looks: Sequence[Look]) -> Look:
+        """All users of all of them, in order."""
+        sequences = [look.sequences for look in looks if look.sequences is not None]
+        return cls(
+            pl.concat([look.frame for look in looks]), np.concatenate(sequences) if sequences else None
+        )
+
+    def take(self, rows: np.ndarray) -> Look:
+        """These users only."""
+        return Look(self.frame[rows], None if self.sequences is None else self.sequences[rows])
+
+
 class Decider(Protocol):
     """Scores users at an as-of and names reasons for their moves."""
 
@@ -88,21 +111,22 @@ class Decider(Protocol):
         """
         ...
 
+    def look(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> Look:
+        """What it reads of the users in `frame`, which is as for `decide` but for the order of its rows."""
+        ...
+
     def reasons(
         self,
-        before: tuple[Evidence, int],
-        after: tuple[Evidence, int],
-        users: np.ndarray,
+        before: Look,
+        after: Look,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
-        labels: tuple[pl.DataFrame, pl.DataFrame],
-        *,
-        speaking: bool = False,
+        speaking: np.ndarray,
     ) -> list[str]:
-        """A reason code per mover, from what changed between two (evidence, as-of).
+        """A reason code per mover, from what changed between two looks at all of them.
 
-        `labels`: before and after, a text column of movers per segmentation referred to. `speaking`: a
-        change that does not speak for the move is no reason, and "model" or "rule" stands where none does.
+        `speaking` bool[n]: of whom a change that does not speak for the move is no reason, and "model" or
+        "rule" stands where none does.
         """
         ...
 
@@ -137,16 +161,17 @@ class StarterDecider:
         """The rule has no probabilities and no margin."""
         return None, starter_labels(frame, self.starter)
 
+    def look(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> Look:
+        """The features."""
+        return Look(frame)
+
     def reasons(
         self,
-        before: tuple[Evidence, int],
-        after: tuple[Evidence, int],
-        users: np.ndarray,
+        before: Look,
+        after: Look,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
-        labels: tuple[pl.DataFrame, pl.DataFrame],
-        *,
-        speaking: bool = False,
+        speaking: np.ndarray,
     ) -> list[str]:
         """The bound of the rule that was crossed."""
         low = VALUE_LABELS.index("low")
@@ -212,37 +237,31 @@ class ModelDecider:
             closed = np.full_like(closed, -1)
         return scores, decide(scores, self.labels, self.policy, closed, stays)
 
+    def look(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> Look:
+        """The features, and sequences where the model reads them."""
+        return Look(frame, self.sequences(evidence, as_of, frame["user"].to_numpy()))
+
     def reasons(
         self,
-        before: tuple[Evidence, int],
-        after: tuple[Evidence, int],
-        users: np.ndarray,
+        before: Look,
+        after: Look,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
-        labels: tuple[pl.DataFrame, pl.DataFrame],
-        *,
-        speaking: bool = False,
+        speaking: np.ndarray,
     ) -> list[str]:
         """What, put back to its former value, would undo most of the move."""
         from engine.explain import reasons
 
-        now = self._aligned(after, users)
-        then = self._aligned(before, users)
         return reasons(
             self.scorer,
-            then,
-            now,
-            self.sequences(before[0], before[1], users),
-            self.sequences(after[0], after[1], users),
+            before.frame,
+            after.frame,
+            before.sequences,
+            after.sequences,
             moved_from,
             moved_to,
-            speaking=speaking,
+            speaking,
         )
-
-    def _aligned(self, at: tuple[Evidence, int], users: np.ndarray) -> pl.DataFrame:
-        evidence, as_of = at
-        frame = evidence.features(as_of, self.spec)
-        return pl.DataFrame({"user": users}).join(frame, on="user", how="left", maintain_order="left")
 
 
 _scorers: dict[tuple[str, str], ModelDecider] = {}

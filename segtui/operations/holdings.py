@@ -8,16 +8,15 @@ from copy import copy
 import numpy as np
 import polars as pl
 
-from db.log import CHANGES
 from engine.deciding import DEFAULT_POLICY, margins, preferences
 from engine.features import longest_window
 from engine.membership import due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
-from segtui.operations.moved_by import EVENTS, reasons, telling
+from segtui.operations.moved_by import Moves, Outcome
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
-from segtui.operations.steps import Outcome, Rest, Step, by_identity, caused_by
+from segtui.operations.steps import Rest, Step, by_identity, caused_by
 
 NONE = -1
 WHOLE = 980_000
@@ -180,10 +179,10 @@ class Holdings:
         self.scored[gone] = False
         self._evaluated[at] = self._evaluated[gone] = True
         self.unscored = False
-        changes = self._changes(step, decider, evidence, referred, at, scores, decided, gone)
-        by_cause = dict(changes.group_by("cause").len().sort("cause").iter_rows())
+        moves = self._moves(step, decider, evidence, referred, frame, at, scores, decided, gone)
+        by_cause = dict(moves.caused.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
-        return Outcome(asked, frame.height, changes, by_cause, hindsight)
+        return Outcome(asked, frame.height, moves, by_cause, hindsight)
 
     def kept(self, decider: Decider, as_of: int) -> np.ndarray:
         """The users whom a minimum stay may still keep where they are at `as_of`, ascending."""
@@ -221,17 +220,19 @@ class Holdings:
         gone: np.ndarray = held[~np.isin(self.users[held], eligible["user"].to_numpy())]
         return gone
 
-    def _changes(
+    def _moves(
         self,
         step: Step,
         decider: Decider,
         evidence: Evidence,
         referred: Sequence[Referred],
+        frame: pl.DataFrame,
         at: np.ndarray,
         scores: np.ndarray | None,
         decided: np.ndarray,
         gone: np.ndarray,
-    ) -> pl.DataFrame:
+    ) -> Moves:
+        """Gives the users at `at`, of whom `frame` is, the labels decided, and those `gone` none."""
         moved = decided != self.shown[at]
         where = np.concatenate([at[moved], gone])
         to = np.concatenate([decided[moved], np.full(len(gone), NONE)]).astype(np.int32)
@@ -245,9 +246,8 @@ class Holdings:
         caused = caused_by(step, users, self._renamed(left, to))
         if len(gone):
             caused = by_identity(caused, self.users[gone], step)
-        codes = self._reasons(step, decider, evidence, referred, users, left, to, caused)
-        caused = telling(caused, codes, step, decider.spec)
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
+        model = pl.Series([decider.model] if decider.model else [None], dtype=pl.String)
         rows = pl.DataFrame({"user": users}, schema={"user": pl.Int64}).with_columns(
             pl.lit(self.number, dtype=pl.Int64).alias("segmentation"),
             self._label_numbers(left).alias("from_label"),
@@ -255,31 +255,29 @@ class Holdings:
             probability.alias("probability"),
             pl.lit(step.as_of, dtype=pl.Int64).alias("as_of"),
             pl.lit(self.pass_number, dtype=pl.Int64).alias("pass"),
-            self.number_of("reason", pl.Series(codes, dtype=pl.String)).alias("reason"),
             pl.lit(int(step.backfilled), dtype=pl.Int64).alias("backfilled"),
             pl.lit(int(hindsight), dtype=pl.Int64).alias("hindsight"),
+            pl.lit(self.number_of("model", model)[0], dtype=pl.Int64).alias("model"),
         )
-        model = pl.Series([decider.model] if decider.model else [None], dtype=pl.String)
-        rows = rows.with_columns(
-            pl.lit(self.number_of("model", model)[0], dtype=pl.Int64).alias("model")
-        ).join(caused, on="user", how="left", maintain_order="left")
+        codes, asked = self._reasons(step, users, left, to, caused)
+        # Those who are gone are not asked for: they come last, as part of somebody else.
+        read = frame[np.flatnonzero(moved)[asked[:stay]]]
+        former = read.select(
+            "user", *(other.texts(read["user"].to_numpy(), earlier=True) for other in referred)
+        )
+        left = self._decided(left) if step.renames else left
         self.shown[where] = to
         self.since[where] = step.as_of
-        return rows.select([name for name in CHANGES if name != "seq"])
+        return Moves(
+            rows, caused, step, decider, evidence, codes, asked, left[asked], to[asked], former, read
+        )
 
     def _reasons(
-        self,
-        step: Step,
-        decider: Decider,
-        evidence: Evidence,
-        referred: Sequence[Referred],
-        users: np.ndarray,
-        left: np.ndarray,
-        to: np.ndarray,
-        caused: pl.DataFrame,
-    ) -> list[str]:
-        """A reason code per mover."""
+        self, step: Step, users: np.ndarray, left: np.ndarray, to: np.ndarray, caused: pl.DataFrame
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A reason code per mover, and of whom (bool[n]) it is yet to be asked for."""
         codes = np.full(len(users), "first", dtype=object)
+        asked = np.zeros(len(users), bool)
         renamed = self._renamed(left, to)
         if step.renames:
             left = self._decided(left)
@@ -287,19 +285,16 @@ class Holdings:
             codes[left != NONE] = step.edit[0]
         elif step.before is not None:
             joined = (caused["cause"] == "identity").to_numpy()
-            known = (left != NONE) & (left < len(self.labels)) & ~joined
+            asked = (left != NONE) & (left < len(self.labels)) & ~joined
             codes[left >= len(self.labels)] = "label"
             codes[(left != NONE) & joined] = "identity"
-            if known.any():
-                by_event = caused["cause"].is_in(EVENTS).to_numpy()[known]
-                codes[known] = reasons(
-                    step, decider, evidence, referred, users[known], left[known], to[known], by_event
-                )
-            timed = (caused["cause"] == "clock").to_numpy()
-            codes[timed & np.isin(users, self._ended)] = "min_stay"
+            stayed = (caused["cause"] == "clock").to_numpy() & np.isin(users, self._ended)
+            codes[stayed] = "min_stay"
+            asked &= ~stayed
         if step.edit is not None:
             codes[renamed] = "renamed"
-        return codes.tolist()
+            asked &= ~renamed
+        return codes, asked
 
     def memberships(self) -> pl.DataFrame:
         """user, label (vocabulary number) of everyone who holds one, by user."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,13 +26,14 @@ from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
+from segtui.operations.moved_by import Moves, Outcome, Why
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.reach import Reach, reach
 from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.session import Session
 from segtui.operations.stays import Stays
-from segtui.operations.steps import RENAMED, Outcome, Step, Who
+from segtui.operations.steps import RENAMED, Step, Who
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
@@ -63,6 +65,10 @@ class Run:
         self._narrow = narrow
         self._deciders: dict[str, Decider] = {}
         self.changes: list[pl.DataFrame] = []
+        """Of all moves, once it is finished."""
+        self._moves: list[tuple[Moves, Future[Why]]] = []
+        # Nothing of a walk waits for why somebody moved.
+        self._beside = ThreadPoolExecutor(1, "reasons")
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
         self._kept: dict[str, Holdings] = {}
@@ -153,6 +159,8 @@ class Run:
 
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
+        self.changes = [moves.changes(why.result(), self.tx.numbers) for moves, why in self._moves]
+        self._beside.shutdown()
         frame = pl.concat(self.changes) if self.changes else None
         first = self.tx.next_seq
         if frame is not None and frame.height:
@@ -379,7 +387,7 @@ class Run:
             "full": step.everyone,
             "due": outcome.due,
             "evaluated": outcome.evaluated,
-            "changed": outcome.changes.height,
+            "changed": outcome.moves.number,
             "sizes": [[names[label], users, expected] for label, users, expected in rows.iter_rows()],
             "backfilled": plan.backfilled,
             "hindsight": outcome.hindsight,
@@ -389,8 +397,8 @@ class Run:
 
             body["environment"] = environment()
         self.tx.append_decision("rescored", body)
-        if outcome.changes.height:
-            self.changes.append(outcome.changes)
+        if outcome.moves.number:
+            self._moves.append((outcome.moves, self._beside.submit(outcome.moves.why)))
         self._sizes.append(sizes)
 
     def _report(self, as_of: int, names: Sequence[str], outcomes: Sequence[Outcome], started: float) -> None:
@@ -404,7 +412,7 @@ class Run:
                 "position": self._position,
                 "due": sum(outcome.due for outcome in outcomes),
                 "evaluated": sum(outcome.evaluated for outcome in outcomes),
-                "changed": sum(outcome.changes.height for outcome in outcomes),
+                "changed": sum(outcome.moves.number for outcome in outcomes),
                 "by_cause": dict(sorted(causes.items())),
                 "state_digest": self.reach.digest(states, names, as_of),
                 "hindsight": any(outcome.hindsight for outcome in outcomes),

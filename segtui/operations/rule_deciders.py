@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from engine.features import FeatureSpec
+from segtui.operations.deciders import Look
 from segtui.operations.definitions import IN_OUT, Rule
 
 if TYPE_CHECKING:
@@ -49,28 +50,22 @@ class RuleDecider:
         holds = self._read(frame).select(self._expression).to_series().to_numpy()
         return None, np.where(holds, IN, OUT).astype(np.int32)
 
+    def look(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> Look:
+        """The features, and the labels of segmentations referred to."""
+        return Look(frame)
+
     def reasons(
         self,
-        before: tuple[Evidence, int],
-        after: tuple[Evidence, int],
-        users: np.ndarray,
+        before: Look,
+        after: Look,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
-        labels: tuple[pl.DataFrame, pl.DataFrame],
-        *,
-        speaking: bool = False,
+        speaking: np.ndarray,
     ) -> list[str]:
         """The first name in the rule that, put back, undoes the move."""
         from engine.rule_use import rule_reasons
 
-        then, now = (
-            self._read(
-                pl.DataFrame({"user": users})
-                .join(evidence.features(as_of, self.spec), on="user", how="left", maintain_order="left")
-                .hstack(held)
-            )
-            for (evidence, as_of), held in zip((before, after), labels, strict=True)
-        )
+        then, now = self._read(before.frame), self._read(after.frame)
         return rule_reasons(self.rule.where, self._columns, then, now)
 
     def _read(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -132,19 +127,20 @@ class ListDecider:
         scores[named] = chosen.scores[at]
         return scores, codes
 
+    def look(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> Look:
+        """Nothing it would read."""
+        return Look(frame)
+
     def reasons(
         self,
-        before: tuple[Evidence, int],
-        after: tuple[Evidence, int],
-        users: np.ndarray,
+        before: Look,
+        after: Look,
         moved_from: np.ndarray,
         moved_to: np.ndarray,
-        labels: tuple[pl.DataFrame, pl.DataFrame],
-        *,
-        speaking: bool = False,
+        speaking: np.ndarray,
     ) -> list[str]:
         """Only an edit moves anyone, and then the edit is the reason."""
-        return ["definition"] * len(users)
+        return ["definition"] * len(moved_to)
 
 
 class Nobody(ListDecider):

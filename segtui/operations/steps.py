@@ -76,17 +76,6 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a step did."""
-
-    due: int
-    evaluated: int
-    changes: pl.DataFrame
-    by_cause: dict[str, int]
-    hindsight: bool
-
-
-@dataclass(frozen=True)
 class Rest:
     """What those hold whom a run does not read: users and sums of scores by label (vocabulary number)."""
 
