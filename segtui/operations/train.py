@@ -124,7 +124,7 @@ def train(
             wait()
         if own_test:
             finished = tested if not cancelled() else None
-            metrics["twin"] = finished.told() if finished else {"why": "training was called off"}
+            metrics["twin"] = finished.told if finished else {"why": "training was called off"}
     body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how
     made = _Made(task, model, body, started)
     if not cancelled():

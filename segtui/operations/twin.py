@@ -33,31 +33,38 @@ class Twin:
         self._before: Task | str = "a given label has no earlier window"
         if task.horizon is not None:
             self._before = earlier_task(s, task, recipe.training.seed, recipe.choice, origins)
-        self._model: Model | None = None
+        why = self._before if isinstance(self._before, str) else "it was called off"
+        self.told: dict[str, Any] = {"why": why}
+        """What it says of the task's window, on users it never saw: {cutoff, window, metrics, baselines}, the
+        baselines fitted on what the twin knew; or {why} where there is none to ask."""
 
-    def fit(self, watch: Watch) -> None:
-        """Fits it, where there is history enough; reads nothing of the store, so that another thread may.
+    def learn(self, watch: Watch) -> None:
+        """Fits and judges it, where there is history enough; reads nothing of the store, so that another
+        thread may.
 
         Where that fails it says why, as the model itself is as good without a twin.
         """
         if isinstance(self._before, str):
             return
         try:
-            self._model, _, _ = fit(self._before, self._recipe, watch)
+            model, _, _ = fit(self._before, self._recipe, watch)
         except (EngineError, OperationError) as error:
-            self._before = str(error).removesuffix(".")
+            self.told = {"why": str(error).removesuffix(".")}
+            return
+        if not watch.cancelled():
+            self.told = self._judged(self._before, model)
 
     @contextmanager
     def beside(self, watch: Watch) -> Iterator[Callable[[], None]]:
         """Fits it in a thread of its own while the block does other things, which may wait for it by what is
         given; of many users, who take much memory, only then."""
         if len(self._task.users) > MOST_BESIDE:
-            yield lambda: self.fit(watch)
+            yield lambda: self.learn(watch)
             return
         left = threading.Event()
         own = Watch(cancelled=lambda: watch.cancelled() or left.is_set())
         with ThreadPoolExecutor(1) as thread:
-            begun = thread.submit(self.fit, own)
+            begun = thread.submit(self.learn, own)
 
             def wait() -> None:
                 watch.progress(f"{watch.doing}learning one horizon earlier", None)
@@ -68,15 +75,10 @@ class Twin:
             finally:
                 left.set()
 
-    def told(self) -> dict[str, Any]:
-        """What it says of the task's window, on users it never saw: {cutoff, window, metrics, baselines}, the
-        baselines fitted on what the twin knew; or {why} where there is none to ask."""
+    def _judged(self, before: Task, model: Model) -> dict[str, Any]:
         from engine.evaluation import Sample, baselines, metrics
 
-        task, before, model = self._task, self._before, self._model
-        if isinstance(before, str):
-            return {"why": before}
-        assert model is not None
+        task = self._task
         assert task.outcomes is not None
         persons = task.evidence.identity
         new = ~persons.among(task.users, before.users[before.parts != TEST])

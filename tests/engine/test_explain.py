@@ -87,7 +87,7 @@ def test_the_reason_is_what_moved_the_user(scorer, now, left, came, reason):
 )
 def test_what_does_not_speak_for_the_move_is_no_reason_when_only_that_is_asked(scorer, now, reason):
     pair = np.array([LOW]), np.array([HIGH])
-    assert reasons(scorer, people(), people(**now), None, None, *pair, speaking=True) == [reason]
+    assert reasons(scorer, people(), people(**now), None, None, *pair, np.ones(1, bool)) == [reason]
 
 
 def test_each_mover_has_its_own_reason(scorer):
