@@ -31,11 +31,11 @@ def frame():
 
 @pytest.fixture(scope="module", params=[("mlp", {"members": 2, "hidden": (16, 8)}), ("logistic", {})])
 def model(request, frame):
-    """A model of high, medium and low by spend, of two networks or of one."""
+    """A model of high, medium and low by spend and orders, of two networks or of one."""
     kind, options = request.param
     encoder = Encoder.fit(frame, NAMES)
-    spend = frame["spend_28d"].to_numpy()
-    labels = np.where(spend > 6_000, 0, np.where(spend > 2_000, 1, 2)).astype(np.int32)
+    worth = (frame["spend_28d"] + 800 * frame["orders_28d"]).to_numpy()
+    labels = np.where(worth > 8_000, 0, np.where(worth > 4_000, 1, 2)).astype(np.int32)
     parts = split(USERS, 0)
     # Long enough that its networks are of one mind: a new label takes a little from each, and so weighs them.
     how = TrainingSpec(epochs=30, learning_rate=0.02)
