@@ -44,7 +44,8 @@ class TrainingSpec:
     `label_smoothing` is the share of a label's weight that is spread over all labels. `calibration` is fitted
     at the end, on who judges (engine.splits). With `averaging` what is judged and kept is an exponential mean
     of the parameters, of which that share is carried from step to step (Polyak, Juditsky 1992): it bears a
-    larger rate, and so fewer epochs. Raises EngineError for a setting out of range."""
+    larger rate, and so fewer epochs; as it shows what the last steps did only by and by, patience is not less
+    than the epochs it is of. Raises EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -86,6 +87,10 @@ class TrainingSpec:
     def rate(self) -> float:
         """The learning rate in force."""
         return OPTIMIZERS[self.optimizer] if self.learning_rate is None else self.learning_rate
+
+    def waits(self, steps: int) -> int:
+        """The patience in force where an epoch has so many steps."""
+        return max(self.patience, math.ceil(1 / (1 - self.averaging) / steps))
 
     def decay(self, rows: int, inputs: int) -> float:
         """The weight decay in force where so many rows with so many encoded inputs are learnt from."""
@@ -168,6 +173,7 @@ def train(
         spec.averaging,
         spec.epochs * per_epoch if spec.schedule == "cosine" else None,
     )
+    patience = spec.waits(per_epoch)
     key, decay = stream(spec.seed), np.float32(spec.decay(len(held.learners), width))
     weights = class_weights(labels[held.learners], n_labels, spec.class_weight)
     train_set = gather(features, sequences, labels, weights, held.learners, held.counts)
@@ -202,7 +208,7 @@ def train(
         if history[-1].valid_loss < best_loss:
             best, best_loss, best_epoch = flatten(state.kept), history[-1].valid_loss, epoch
         stopped = cancelled is not None and cancelled()
-        if stopped or epoch - best_epoch >= spec.patience:
+        if stopped or epoch - best_epoch >= patience:
             break
     if best_epoch == 0 and start is None:
         raise EngineError(

@@ -21,7 +21,7 @@ from engine.models.parameters import (
     scale_sequences,
     unflatten,
 )
-from engine.splits import TEST, folds, split
+from engine.splits import TEST, TRAIN, folds, split
 from engine.steps import steps_of
 from engine.training import Epoch, Inputs, TrainingSpec, train
 
@@ -311,6 +311,14 @@ def test_it_stops_when_validation_no_longer_gets_better_and_keeps_the_best():
     assert trained.epochs == trained.best_epoch + 3
     assert losses[trained.best_epoch - 1] == min(losses)
     assert not trained.cancelled
+
+
+def test_it_waits_as_long_as_the_mean_it_judges_goes_back():
+    noise = np.random.default_rng(0).integers(0, 3, N).astype(np.int32)
+    settings = {"labels": noise, "epochs": 400, "patience": 3, "learning_rate": 0.01}
+    steps = -(-int((PARTS == TRAIN).sum()) // 64)
+    trained = fit("mlp", **settings, averaging=0.99, options={"members": 1})
+    assert trained.epochs == trained.best_epoch + math.ceil(100 / steps)
 
 
 def test_cancelling_keeps_the_best_so_far():
