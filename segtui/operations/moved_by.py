@@ -18,7 +18,8 @@ EVENTS = ("event", "late_event")
 """Causes that are an event of the user's own."""
 NOTHING = ("model", "rule")
 """Codes of a comparison that finds nothing to name."""
-Why = tuple[list[str], pl.DataFrame]
+Why = tuple[pl.Series, pl.DataFrame]
+"""A reason code per mover, and their causes (as engine.membership.causes) as the reasons tell them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,22 +50,21 @@ class Moves:
         return self.rows.height
 
     def why(self) -> Why:
-        """A reason code per mover, and their causes as the reasons tell them; reads nothing of the store, so
-        that another thread may."""
+        """Reads nothing of the store, so that another thread may ask."""
         codes = self.codes.copy()
         if self.asked.any():
             by_event = self.caused["cause"].is_in(EVENTS).to_numpy()[self.asked]
             codes[self.asked] = _reasons(self, by_event)
-        told = codes.tolist()
+        told = pl.Series("reason", codes.tolist(), pl.String)
         return told, telling(self.caused, told, self.step, self.decider.spec)
 
-    def changes(self, why: Why, number_of: Callable[[str, pl.Series], pl.Series]) -> pl.DataFrame:
-        """The rows of the log, but for seq."""
-        codes, caused = why
-        reasons = number_of("reason", pl.Series(codes, dtype=pl.String))
-        rows = self.rows.with_columns(reasons.alias("reason"))
-        joined = rows.join(caused, on="user", how="left", maintain_order="left")
-        return joined.select([name for name in CHANGES if name != "seq"])
+
+def changes(rows: pl.DataFrame, why: Why, number_of: Callable[[str, pl.Series], pl.Series]) -> pl.DataFrame:
+    """The rows of some Moves as those of the log, but for seq."""
+    codes, caused = why
+    told = rows.with_columns(number_of("reason", codes).alias("reason"))
+    joined = told.join(caused, on="user", how="left", maintain_order="left")
+    return joined.select([name for name in CHANGES if name != "seq"])
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,18 @@ def _reasons(moves: Moves, by_event: np.ndarray) -> np.ndarray:
     return codes
 
 
-def telling(caused: pl.DataFrame, codes: Sequence[str], step: Step, spec: FeatureSpec) -> pl.DataFrame:
+def telling(caused: pl.DataFrame, codes: pl.Series, step: Step, spec: FeatureSpec) -> pl.DataFrame:
     """The causes (as engine.membership.causes, a row per code), an event being the newest of a kind that the
     reason speaks of, where there is one."""
-    kinds = {code: kinds_read(code.removeprefix("sequence:").partition(":")[0], spec) for code in set(codes)}
+    kinds = {
+        code: kinds_read(code.removeprefix("sequence:").partition(":")[0], spec) for code in codes.unique()
+    }
     spoken = pl.DataFrame(
         [(code, kind) for code, read in kinds.items() for kind in read],
         schema={"code": pl.String, "kind": pl.String},
         orient="row",
     )
-    coded = caused.with_columns(code=pl.Series(codes, dtype=pl.String)).filter(pl.col("cause").is_in(EVENTS))
+    coded = caused.with_columns(codes.alias("code")).filter(pl.col("cause").is_in(EVENTS))
     if coded.is_empty() or spoken.is_empty():
         return caused
     late = pl.col("late").cast(pl.Boolean) & (pl.col("occurred_at") < step.before)

@@ -26,7 +26,7 @@ from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
-from segtui.operations.moved_by import Moves, Outcome, Why
+from segtui.operations.moved_by import Outcome, Why, changes
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.reach import Reach, reach
@@ -37,6 +37,8 @@ from segtui.operations.steps import RENAMED, Step, Who
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
+ASKED_AT_ONCE = 2
+"""Steps whose movers' reasons may be wanting while the walk goes on."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Run:
         self._deciders: dict[str, Decider] = {}
         self.changes: list[pl.DataFrame] = []
         """Of all moves, once it is finished."""
-        self._moves: list[tuple[Moves, Future[Why]]] = []
+        self._moves: list[tuple[pl.DataFrame, Future[Why]]] = []
         # Nothing of a walk waits for why somebody moved.
         self._beside = ThreadPoolExecutor(1, "reasons")
         self._sizes: list[pl.DataFrame] = []
@@ -159,8 +161,8 @@ class Run:
 
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
-        self.changes = [moves.changes(why.result(), self.tx.numbers) for moves, why in self._moves]
-        self._beside.shutdown()
+        with self._beside:
+            self.changes = [changes(rows, why.result(), self.tx.numbers) for rows, why in self._moves]
         frame = pl.concat(self.changes) if self.changes else None
         first = self.tx.next_seq
         if frame is not None and frame.height:
@@ -398,7 +400,10 @@ class Run:
             body["environment"] = environment()
         self.tx.append_decision("rescored", body)
         if outcome.moves.number:
-            self._moves.append((outcome.moves, self._beside.submit(outcome.moves.why)))
+            # Not far ahead: what is yet to be asked keeps all that was known of its movers.
+            if len(self._moves) >= ASKED_AT_ONCE:
+                self._moves[-ASKED_AT_ONCE][1].result()
+            self._moves.append((outcome.moves.rows, self._beside.submit(outcome.moves.why)))
         self._sizes.append(sizes)
 
     def _report(self, as_of: int, names: Sequence[str], outcomes: Sequence[Outcome], started: float) -> None:
