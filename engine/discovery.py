@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from engine.algebra import one_thread
 from engine.catalogue import catalogue
 from engine.embedding import with_head
 from engine.errors import EngineError
@@ -53,7 +54,6 @@ def cluster(
     agreement of STABLE and hold SMALLEST of the users each; where none does, the steadiest. Raises
     EngineError where users are too few or all alike.
     """
-    from threadpoolctl import threadpool_limits
 
     if len(embedded) < FEWEST_USERS:
         raise EngineError(
@@ -71,7 +71,7 @@ def cluster(
             "or train another model."
         )
     # Threads would add up in an order of their own, and centres would differ in their last bits.
-    with threadpool_limits(limits=1):
+    with one_thread():
         sample = known
         if len(known) > RESAMPLED:
             sample = known[np.sort(draw.choice(len(known), RESAMPLED, replace=False))]

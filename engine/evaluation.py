@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
-from threadpoolctl import threadpool_limits
 
+from engine.algebra import one_thread
 from engine.encoding import Encoder
 from engine.errors import EngineError
 
@@ -249,7 +249,7 @@ def _numbers(frame: pl.DataFrame, name: str) -> np.ndarray:
 def _logistic(learnt: Sample, judged: Sample, n_labels: int) -> np.ndarray:
     encoder = Encoder.fit(learnt.frame, [name for name in learnt.frame.columns if name != "user"])
     # Products this narrow gain nothing by threads, which on a busy machine wait for each other.
-    with threadpool_limits(1):
+    with one_thread():
         model = LogisticRegression(max_iter=1000).fit(encoder.transform(learnt.frame), learnt.labels)
     given = np.zeros((len(judged.labels), n_labels))
     given[:, model.classes_] = model.predict_proba(encoder.transform(judged.frame))
