@@ -33,6 +33,8 @@ from engine.steps import steps_of
 OPTIMIZERS = {"adam": 0.001, "adamw": 0.001, "sgd": 0.02}
 SCHEDULES = ("constant", "cosine")
 PRIOR = 0.12
+PATIENCE = 15
+SMOOTH = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +46,15 @@ class TrainingSpec:
     `label_smoothing` is the share of a label's weight that is spread over all labels. `calibration` is fitted
     at the end, on who judges (engine.splits). With `averaging` what is judged and kept is an exponential mean
     of the parameters, of which that share is carried from step to step (Polyak, Juditsky 1992): it bears a
-    larger rate, and so fewer epochs; as it shows what the last steps did only by and by, patience is not less
-    than the epochs it is of. Raises EngineError for a setting out of range."""
+    larger rate, and so fewer epochs. `patience=None` means PATIENCE, or with `averaging` SMOOTH, but not less
+    than the epochs that the mean goes back, as it shows what the last steps did only by and by. Raises
+    EngineError for a setting out of range."""
 
     optimizer: str = "adam"
     learning_rate: float | None = None
     epochs: int = 200
     batch_size: int = 256
-    patience: int = 15
+    patience: int | None = None
     seed: int = 0
     weight_decay: float | None = 1e-3
     schedule: str = "constant"
@@ -75,7 +78,8 @@ class TrainingSpec:
             _within("learning_rate", self.learning_rate, float, 1e-6, 10)
         _within("epochs", self.epochs, int, 1, 100_000)
         _within("batch_size", self.batch_size, int, 1, 1_000_000)
-        _within("patience", self.patience, int, 1, 100_000)
+        if self.patience is not None:
+            _within("patience", self.patience, int, 1, 100_000)
         _within("seed", self.seed, int, 0, 2**32 - 1)
         if self.weight_decay is not None:
             _within("weight_decay", self.weight_decay, float, 0, 1)
@@ -90,7 +94,9 @@ class TrainingSpec:
 
     def waits(self, steps: int) -> int:
         """The patience in force where an epoch has so many steps."""
-        return max(self.patience, math.ceil(1 / (1 - self.averaging) / steps))
+        if self.patience is not None:
+            return self.patience
+        return max(SMOOTH, math.ceil(1 / (1 - self.averaging) / steps)) if self.averaging else PATIENCE
 
     def decay(self, rows: int, inputs: int) -> float:
         """The weight decay in force where so many rows with so many encoded inputs are learnt from."""

@@ -49,7 +49,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             False,
             1024,
             {"hidden": (64, 32), "dropout": 0.4, "members": 4},
-            {"learning_rate": 1e-3, "averaging": 0.99, "patience": 4, "weight_decay": None},
+            {"learning_rate": 1e-3, "averaging": 0.99, "weight_decay": None},
             "piecewise",
         ),
         "cnn": Kind(

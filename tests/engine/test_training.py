@@ -315,10 +315,18 @@ def test_it_stops_when_validation_no_longer_gets_better_and_keeps_the_best():
 
 def test_it_waits_as_long_as_the_mean_it_judges_goes_back():
     noise = np.random.default_rng(0).integers(0, 3, N).astype(np.int32)
-    settings = {"labels": noise, "epochs": 400, "patience": 3, "learning_rate": 0.01}
+    settings = {"labels": noise, "epochs": 400, "learning_rate": 0.01, "averaging": 0.99}
     steps = -(-int((PARTS == TRAIN).sum()) // 64)
-    trained = fit("mlp", **settings, averaging=0.99, options={"members": 1})
+    trained = fit(**settings, options={"members": 1})
     assert trained.epochs == trained.best_epoch + math.ceil(100 / steps)
+    told = fit(**settings, options={"members": 1}, patience=2)
+    assert told.epochs == told.best_epoch + 2
+
+
+def test_the_patience_nobody_asks_for():
+    assert TrainingSpec().waits(100) == 15
+    assert TrainingSpec(averaging=0.99).waits(100) == 4
+    assert TrainingSpec(averaging=0.99, patience=9).waits(1) == 9
 
 
 def test_cancelling_keeps_the_best_so_far():
