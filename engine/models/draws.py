@@ -1,4 +1,4 @@
-"""A network's first parameters, drawn by NumPy: the same on every machine, and nothing to compile.
+"""A network's first parameters, drawn by NumPy from a seed: there is nothing to compile.
 
 JAX's own initializers are a program per operation and shape, which took a cold process a second and a half.
 """

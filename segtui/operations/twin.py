@@ -48,11 +48,10 @@ class Twin:
             return
         try:
             model, _, _ = fit(self._before, self._recipe, watch)
+            if not watch.cancelled():
+                self.told = self._judged(self._before, model)
         except (EngineError, OperationError) as error:
             self.told = {"why": str(error).removesuffix(".")}
-            return
-        if not watch.cancelled():
-            self.told = self._judged(self._before, model)
 
     @contextmanager
     def beside(self, watch: Watch) -> Iterator[Callable[[], None]]:
