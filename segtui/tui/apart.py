@@ -46,11 +46,12 @@ def apart(
             [sys.executable, "-P", "-m", __name__, str(there.fileno()), str(NICE)],
             pass_fds=[there.fileno()],
             env=os.environ | {"PYTHONPATH": paths},
-            # The terminal is the screens' own, and so are the signals it sends.
+            # The terminal is the screens' own, and so are the signals it sends. Not a session of its own: to
+            # Linux each is as good as any other, however low the priority of what is in it.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            process_group=0,
         )
     with process, here:
         try:

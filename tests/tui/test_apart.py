@@ -21,7 +21,8 @@ def counted(upto, *, cancelled, heard):
     """Tells each number, then who counted."""
     for number in range(upto):
         heard(number, number / upto)
-    return {"process": os.getpid(), "nice": os.nice(0), "called off": cancelled()}
+    own = {"process": os.getpid(), "group": os.getpgrp()}
+    return own | {"session": os.getsid(0), "nice": os.nice(0), "called off": cancelled()}
 
 
 def waited(*, cancelled, heard):
@@ -57,8 +58,8 @@ def test_what_it_tells_and_returns_comes_over():
     told = []
     found = apart(counted, 3, heard=lambda *said: told.append(said))
     assert told == [(0, 0), (1, 1 / 3), (2, 2 / 3)]
-    assert found.pop("process") != os.getpid()
-    assert found == {"nice": os.nice(0) + NICE, "called off": False}
+    assert found.pop("process") == found.pop("group") != os.getpid(), "no key sends it a signal"
+    assert found == {"session": os.getsid(0), "nice": os.nice(0) + NICE, "called off": False}
 
 
 def test_it_can_be_called_off():
