@@ -110,7 +110,9 @@ class FilterLine(Widget):
             self._rest = self.set_timer(REST_SECONDS, self._rested)
 
     def _rested(self) -> None:
-        self._tell(self.line.value.strip(), kept=False)
+        # A timer that was stopped may have called already: then this comes all the same, and after enter.
+        if self._rest is not None:
+            self._tell(self.line.value.strip(), kept=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -127,3 +129,4 @@ class FilterLine(Widget):
     def _stop(self) -> None:
         if self._rest is not None:
             self._rest.stop()
+            self._rest = None
