@@ -13,11 +13,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from signal import Signals
-from typing import Any, TypeVar
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeVar
 
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, never
@@ -27,8 +29,10 @@ T = TypeVar("T")
 
 PATIENCE = 0.1
 """Seconds between looks whether the work is called off."""
-RETURNED, RAISED = "", "!"
-"""What is sent besides the names of those that are told."""
+RETURNED, RAISED, ENDED = "", "!", "?"
+"""What is sent besides the names of those that are told; the last one is not, where nothing is."""
+LEAST = 19
+"""The lowest priority there is, on the scale of nice(1)."""
 
 
 def apart(
@@ -37,37 +41,41 @@ def apart(
     """What `work(*given, cancelled=…, **told)` returns or raises, done elsewhere.
 
     `work` is a function of a module, and what is given, told and returned can be pickled. Whom it tells is
-    called here. Raises OperationError where the process was ended by others; it ends with this one.
+    called here. Raises OperationError where the process was ended by others; it ends with this one. Where
+    there are no such processes (on Windows), the work is done here.
     """
+    if os.name != "posix":
+        return work(*given, cancelled=cancelled, **told)
     here, there = Pipe()
     paths = os.pathsep.join(map(os.path.abspath, sys.path))
-    with there:
+    with there, TemporaryFile() as complaints:
         process = subprocess.Popen(  # noqa: S603  # this interpreter
-            [sys.executable, "-P", "-m", __name__, str(there.fileno()), str(NICE)],
+            [sys.executable, "-P", "-m", __name__, str(there.fileno()), str(_priority())],
             pass_fds=[there.fileno()],
             env=os.environ | {"PYTHONPATH": paths},
             # The terminal is the screens' own, and so are the signals it sends. Not a session of its own: to
             # Linux each is as good as any other, however low the priority of what is in it.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=complaints,
             process_group=0,
         )
-    with process, here:
-        try:
-            here.send((work, given, list(told)))
+        there.close()
+        with process, here:
+            with suppress(ConnectionError):
+                here.send((work, given, list(told)))
             what, said = _outcome(here, cancelled, told)
-        except (EOFError, ConnectionError):
-            code = process.wait()
-            how = Signals(-code).name if code < 0 else f"exit code {code}"
-            raise OperationError(
-                f"The process that did the work was ended ({how}), and what it had not finished is not in "
-                "the store: see whether memory was short, and try again."
-            ) from None
+        if what == ENDED:
+            raise _ended(process.returncode, complaints)
     if what == RAISED:
         raise said
     returned: T = said
     return returned
+
+
+def _priority() -> int:
+    """That of what stands back: from the process's own on, as the thread that asks may stand back itself."""
+    return min(os.getpriority(os.PRIO_PROCESS, os.getpid()) + NICE, LEAST)
 
 
 def _outcome(
@@ -77,19 +85,35 @@ def _outcome(
     asked = False
     while True:
         if child.poll(PATIENCE):
-            what, said = child.recv()
+            try:
+                what, said = child.recv()
+            except (EOFError, ConnectionError):
+                return ENDED, None
             if what in (RETURNED, RAISED):
                 return what, said
             told[what](*said)
         if not asked and cancelled():
             asked = True
-            child.send(None)
+            # It may have ended just now, and what it said last is yet to be read.
+            with suppress(ConnectionError):
+                child.send(None)
+
+
+def _ended(code: int, complaints: IO[bytes]) -> OperationError:
+    """What to say of a process that ended without an outcome: how, and what it complained of last."""
+    complaints.seek(0)
+    last = complaints.read().decode(errors="replace").strip().rpartition("\n")[2]
+    how = (Signals(-code).name if code < 0 else f"exit code {code}") + (f": {last}" if last else "")
+    return OperationError(
+        f"The process that did the work was ended ({how}), and what it had not finished is not in "
+        "the store: see whether memory was short, and try again."
+    )
 
 
 def main() -> None:
-    """Does the work that comes over the connection whose number is the first argument, standing back by the
-    second."""
-    os.nice(int(sys.argv[2]))
+    """Does the work that comes over the connection whose number is the first argument, at the priority that
+    is the second."""
+    os.setpriority(os.PRIO_PROCESS, 0, int(sys.argv[2]))
     parent, speaking, stop = Connection(int(sys.argv[1])), threading.Lock(), threading.Event()
     work, given, names = parent.recv()
 

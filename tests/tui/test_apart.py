@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Stopped
 from segtui.tui.apart import apart
-from segtui.tui.standing_back import NICE
+from segtui.tui.standing_back import NICE, standing_back
 
 
 def counted(upto, *, cancelled, heard):
@@ -50,6 +51,13 @@ class Odd(Exception):
         super().__init__(one + other)
 
 
+class Absent:
+    """What cannot be made elsewhere, as after a library was changed under an open terminal."""
+
+    def __reduce__(self):
+        return importlib.import_module, ("no_such_module",)
+
+
 def oddly(*, cancelled):
     raise Odd("not to be made", " of one text")
 
@@ -60,6 +68,11 @@ def test_what_it_tells_and_returns_comes_over():
     assert told == [(0, 0), (1, 1 / 3), (2, 2 / 3)]
     assert found.pop("process") == found.pop("group") != os.getpid(), "no key sends it a signal"
     assert found == {"session": os.getsid(0), "nice": os.nice(0) + NICE, "called off": False}
+
+
+def test_it_stands_back_no_further_for_a_thread_that_does_so_itself():
+    found = standing_back(lambda: apart(counted, 0, heard=print))
+    assert found["nice"] == os.nice(0) + NICE
 
 
 def test_it_can_be_called_off():
@@ -83,6 +96,32 @@ def test_its_errors_are_raised_here_and_tell_where_they_were():
 def test_one_that_others_ended_is_told_in_a_sentence():
     with pytest.raises(OperationError, match=r"ended \(SIGKILL\), and what it had not finished"):
         apart(waited, heard=lambda process: os.kill(process, signal.SIGKILL))
+
+
+def test_what_it_could_not_begin_with_is_told():
+    with pytest.raises(OperationError, match=r"ended \(exit code 1: \w+Error: .*no_such_module"):
+        apart(counted, Absent(), heard=print)
+
+
+def test_called_off_as_it_ends_it_is_what_it_became():
+    """It has said all it had to say, and is gone, before it is asked to stop."""
+    ended = []
+
+    def gone():
+        if ended:
+            time.sleep(1)
+        return bool(ended)
+
+    found = apart(counted, 1, cancelled=gone, heard=lambda *_: ended.append(True))
+    assert found["process"] != os.getpid()
+
+
+def test_who_is_told_may_fail():
+    def fails(*_):
+        raise EOFError("nobody listens")
+
+    with pytest.raises(EOFError, match="nobody listens"):
+        apart(counted, 50_000, heard=fails)
 
 
 def test_it_ends_with_the_process_it_works_for():
