@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from db import projections, vocabulary
 from segtui.operations.ingest import import_files
@@ -19,6 +21,16 @@ from segtui.operations.session import Session, open_session
 START = datetime(2026, 1, 5, tzinfo=UTC)
 QUICK = {"kind": "logistic", "twin": False, "options": {"epochs": "2"}}
 """The settings of a training that is about what it says, not about how well it learns."""
+
+
+def few(examples: int) -> settings:
+    """So many examples of stories that take seconds each, and 40 in a soak."""
+    return settings(
+        max_examples=40 if os.environ.get("SEGTUI_SOAK") else examples,
+        deadline=None,
+        phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
 class Shop:

@@ -1,10 +1,9 @@
 """Decisions: a preview shows what follows, every way of rescoring honours the policy of its time."""
 
-import os
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from db import log, projections
@@ -25,13 +24,9 @@ from segtui.operations.user import user
 from segtui.operations.verify import verify
 from segtui.operations.what_if import what_if
 from segtui.operations.why import why
+from tests.operations.conftest import few
 
-SLOW = settings(
-    max_examples=40 if os.environ.get("SEGTUI_SOAK") else 4,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = few(4)
 PEOPLE = 30
 
 

@@ -1,11 +1,10 @@
 """Memberships of users who turn out to be one person, and then perhaps not: incremental equals full."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from db import log, projections, vocabulary
@@ -18,14 +17,10 @@ from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import from_file
 from segtui.operations.user import user
 from segtui.operations.verify import verify
+from tests.operations.conftest import few
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-SLOW = settings(
-    max_examples=40 if os.environ.get("SEGTUI_SOAK") else 6,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = few(6)
 NAMES = ["ann", "bob", "cat", "dan", "eve"]
 
 event = st.tuples(

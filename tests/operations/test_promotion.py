@@ -1,11 +1,10 @@
 """Promoting: the pending rescore first, then the edit and its movers; a first model goes back 90 ticks."""
 
-import os
 from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from db import log, projections, vocabulary
@@ -15,13 +14,9 @@ from segtui.operations.models import promote
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segments import segments
 from segtui.operations.verify import verify
+from tests.operations.conftest import few
 
-SLOW = settings(
-    max_examples=40 if os.environ.get("SEGTUI_SOAK") else 5,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = few(5)
 USERS = [f"u{number}" for number in range(12)]
 
 

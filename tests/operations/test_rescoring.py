@@ -1,11 +1,10 @@
 """Rescoring: incremental equals full, batching inside a tick changes nothing, every change has its cause."""
 
-import os
 from datetime import UTC, datetime
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from db import log, projections
@@ -16,14 +15,10 @@ from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, from_file
 from segtui.operations.segments import segments
 from segtui.operations.verify import verify
+from tests.operations.conftest import few
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-SLOW = settings(
-    max_examples=40 if os.environ.get("SEGTUI_SOAK") else 5,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = few(5)
 
 event = st.tuples(
     st.sampled_from(["ann", "bob", "cat", "dan", "eve"]),

@@ -1,12 +1,11 @@
 """Segments by rule and from lists: a preview shows what follows, all ways of rescoring agree."""
 
-import os
 import time
 from contextlib import suppress
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from db import log, projections, vocabulary
@@ -22,13 +21,9 @@ from segtui.operations.transitions import transitions
 from segtui.operations.user import user
 from segtui.operations.verify import verify
 from segtui.operations.what_if import what_if
+from tests.operations.conftest import few
 
-SLOW = settings(
-    max_examples=40 if os.environ.get("SEGTUI_SOAK") else 5,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking whole stores takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+SLOW = few(5)
 RULES = [
     "recency_days < 30",
     "orders_28d >= 2 OR spend > 20000",

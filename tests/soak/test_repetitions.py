@@ -35,8 +35,16 @@ def test_every_screen_looks_the_same_in_any_order(seed):
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize(
-    "file", ["test_rescoring.py", "test_promotion.py", "test_segment.py", "test_any_order.py"]
+    "file",
+    [
+        "test_rescoring.py",
+        "test_persons.py",
+        "test_promotion.py",
+        "test_decide.py",
+        "test_segment.py",
+        "test_any_order.py",
+    ],
 )
-def test_rescoring_over_many_stories(file):
+def test_what_holds_for_a_few_stories_holds_for_many(file):
     code, said = run_tests(f"tests/operations/{file}", "--timeout=3000", SEGTUI_SOAK="1")
     assert code == 0, said
