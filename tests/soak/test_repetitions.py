@@ -43,6 +43,7 @@ def test_every_screen_looks_the_same_in_any_order(seed):
         "test_decide.py",
         "test_segment.py",
         "test_any_order.py",
+        "importing/test_ingest_again.py",
     ],
 )
 def test_what_holds_for_a_few_stories_holds_for_many(file):

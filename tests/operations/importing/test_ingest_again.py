@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from db import log, spill
@@ -17,6 +17,7 @@ from segtui.operations.session import open_session
 from segtui.operations.user import user
 from segtui.operations.verify import verify
 from segtui.sources import files
+from tests.operations.conftest import few
 from tests.operations.importing.conftest import adds_up, lines, purchase
 
 arrival = st.builds(
@@ -30,7 +31,7 @@ arrival = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(8)
 @given(imports=st.lists(st.lists(arrival, min_size=1, max_size=12), min_size=1, max_size=3))
 def test_an_import_in_small_pieces_is_the_same_import(tmp_path_factory, imports):
     """However few rows are held at a time: the same rows, sessions and counts."""
@@ -67,7 +68,7 @@ row = st.builds(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(10)
 @given(files=st.lists(st.lists(row, min_size=1, max_size=6), min_size=1, max_size=3), data=st.data())
 def test_grown_files_in_any_order_end_in_one_content_digest(tmp_path_factory, files, data):
     """Files in any order, grouping and repetition hold each content as often as the fullest, each id once."""
@@ -103,7 +104,7 @@ version = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(20)
 @given(files=st.lists(st.lists(version, min_size=1, max_size=5), min_size=1, max_size=3), data=st.data())
 def test_whatever_changed_any_file_again_adds_nothing(tmp_path_factory, files, data):
     folder = tmp_path_factory.mktemp("versions")
@@ -121,7 +122,7 @@ def test_whatever_changed_any_file_again_adds_nothing(tmp_path_factory, files, d
         assert (again["accepted"], again["changed"]) == (0, 0)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@few(15)
 @given(
     versions=st.lists(
         st.tuples(st.integers(1, 3), st.sampled_from([10.0, 20.0, 30.0])), min_size=1, max_size=5, unique=True
