@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -41,10 +43,21 @@ class Shop:
         self.path = folder / "shop.db"
         self._monkeypatch = monkeypatch
         self._numbers = count()
+        self._today = 0.0
         init(self.path, **{"currency": "EUR", "clock": "wall"} | settings)
+
+    def copied(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> "Shop":
+        """The same shop on the same day, in another folder."""
+        shutil.copytree(self.path.parent, folder)
+        other = copy(self)
+        other.path = folder / self.path.name
+        other._monkeypatch = monkeypatch
+        other.at(self._today)
+        return other
 
     def at(self, day: float) -> None:
         """Sets the wall clock to that many days after START."""
+        self._today = day
         self._monkeypatch.setenv("SEGTUI_NOW", str(self.instant(day)))
 
     @staticmethod
@@ -98,6 +111,29 @@ def shop(tmp_path, monkeypatch):
 def shops():
     """What makes a shop: shops(folder, monkeypatch), for fixtures that outlive a test."""
     return Shop
+
+
+@pytest.fixture(scope="session")
+def firsts():
+    """The shops that `lived_through` copies, by what happened in them."""
+    return {}
+
+
+@pytest.fixture
+def lived_through(firsts, tmp_path, tmp_path_factory, monkeypatch):
+    """lived_through(story) -> a copy of a shop that story(shop) happened in, once for all tests."""
+
+    def copied(story: Callable[[Shop], None]) -> Shop:
+        name = f"{story.__module__}.{story.__qualname__}"
+        if name not in firsts:
+            with pytest.MonkeyPatch.context() as patch:
+                first = Shop(tmp_path_factory.mktemp("first"), patch)
+                first.at(0)
+                story(first)
+            firsts[name] = first
+        return firsts[name].copied(tmp_path / "shop", monkeypatch)
+
+    return copied
 
 
 @pytest.fixture

@@ -41,14 +41,17 @@ def bought(days):
 
 
 @pytest.fixture
-def decided(shop, give_model):
+def decided(lived_through, give_model):
     """A shop of thirty whose `value` a model decides, with a rule's segment that reads it."""
-    shop.at(40.5)
-    shop.events(bought(range(40)))
-    with shop.open() as s:
-        give_model(s)
-        define(s, "best", "value = 'high'")
-    return shop
+
+    def story(shop):
+        shop.at(40.5)
+        shop.events(bought(range(40)))
+        with shop.open() as s:
+            give_model(s)
+            define(s, "best", "value = 'high'")
+
+    return lived_through(story)
 
 
 def held(s, at=None):

@@ -29,32 +29,35 @@ def bought(days: range, offset: int = 0) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def lived(shop: Any, give_model: Any) -> Any:
+def lived(lived_through: Any, give_model: Any) -> Any:
     """A shop with a starter rule, a model, late events, rescores within a tick, and a second pass."""
-    shop.at(12.5)
-    shop.events(bought(range(12)))
-    with shop.open() as s:
-        rescore(s)
-    shop.at(15.2)
-    shop.events(bought(range(12, 15), 1))
-    with shop.open() as s:
-        rescore(s)
-        give_model(s)
-    shop.at(16.3)
-    shop.events(bought(range(9, 11), 2))
-    with shop.open() as s:
-        rescore(s)
-    shop.at(16.6)
-    shop.events(bought(range(16, 17), 3)[:1])
-    with shop.open() as s:
-        rescore(s)
-        list(rescore_range(s, s.instant("-5d")))
-    shop.at(19.1)
-    shop.events(bought(range(17, 19), 4))
-    with shop.open() as s:
-        rescore(s)
-        rescore(s, full=True)
-    return shop
+
+    def story(shop: Any) -> None:
+        shop.at(12.5)
+        shop.events(bought(range(12)))
+        with shop.open() as s:
+            rescore(s)
+        shop.at(15.2)
+        shop.events(bought(range(12, 15), 1))
+        with shop.open() as s:
+            rescore(s)
+            give_model(s)
+        shop.at(16.3)
+        shop.events(bought(range(9, 11), 2))
+        with shop.open() as s:
+            rescore(s)
+        shop.at(16.6)
+        shop.events(bought(range(16, 17), 3)[:1])
+        with shop.open() as s:
+            rescore(s)
+            list(rescore_range(s, s.instant("-5d")))
+        shop.at(19.1)
+        shop.events(bought(range(17, 19), 4))
+        with shop.open() as s:
+            rescore(s)
+            rescore(s, full=True)
+
+    return lived_through(story)
 
 
 def deep(shop: Any) -> dict[str, str]:

@@ -25,13 +25,17 @@ HOSTILE = [
 
 
 @pytest.fixture
-def idle(shop, monkeypatch):
+def idle(lived_through, monkeypatch):
     """A store with two segments; from here on nothing may be scored and no feature computed."""
-    shop.at(3)
-    shop.events([("ann", 0.5, "purchase", 50.0)])
-    with shop.open() as s:
-        define(s, "lately", "recency_days < 30")
-        define(s, "rich", "lately AND spend > 100")
+
+    def story(shop):
+        shop.at(3)
+        shop.events([("ann", 0.5, "purchase", 50.0)])
+        with shop.open() as s:
+            define(s, "lately", "recency_days < 30")
+            define(s, "rich", "lately AND spend > 100")
+
+    shop = lived_through(story)
 
     def refuse(*_, **__):
         raise AssertionError("a rule that is refused was worked on")

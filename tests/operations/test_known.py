@@ -12,27 +12,32 @@ from segtui.operations.segment import define, edit
 
 
 @pytest.fixture
-def lived(shop, record_model):
+def lived(lived_through, record_model):
     """Scored on days 2 to 14: a model from day 6 on, a rule edited on day 9, a policy set on day 11."""
-    from segtui.operations.models import promote
 
-    shop.at(2.5)
-    shop.events([("ann", 0.5, "purchase", 60.0), ("bob", 1.5, "purchase", 10.0), ("cat", 1.0, "view", None)])
-    for day in range(2, 15):
-        shop.at(day + 0.5)
-        with shop.open() as s:
-            rescore(s)
-            if day == 2:
-                define(s, "lately", "recency_days < 5")
-            if day == 6:
-                record_model(s)
-                promote(s, "small")
-            if day == 9:
-                edit(s, "lately", "recency_days < 9")
-            if day == 11:
-                decide(s, "value", Wish(margin=200_000))
-        shop.events([("bob", day + 0.1, "purchase", 15.0)])
-    return shop
+    def story(shop):
+        from segtui.operations.models import promote
+
+        shop.at(2.5)
+        shop.events(
+            [("ann", 0.5, "purchase", 60.0), ("bob", 1.5, "purchase", 10.0), ("cat", 1.0, "view", None)]
+        )
+        for day in range(2, 15):
+            shop.at(day + 0.5)
+            with shop.open() as s:
+                rescore(s)
+                if day == 2:
+                    define(s, "lately", "recency_days < 5")
+                if day == 6:
+                    record_model(s)
+                    promote(s, "small")
+                if day == 9:
+                    edit(s, "lately", "recency_days < 9")
+                if day == 11:
+                    decide(s, "value", Wish(margin=200_000))
+            shop.events([("bob", day + 0.1, "purchase", 15.0)])
+
+    return lived_through(story)
 
 
 def test_where_nothing_came_late_it_is_what_was_recorded(lived):

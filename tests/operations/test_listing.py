@@ -29,18 +29,25 @@ ORDERS = ("user", "-user", "margin", "-margin", "since", "-cause")
 
 
 @pytest.fixture
-def lived(shop, give_model):
+def lived(lived_through, give_model):
     """Two dozen customers under a model, with a segment of their own, some of them back on the last day."""
-    shop.at(20.5)
-    shop.events(
-        [(f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n) for n in range(24) for d in range(n % 5, 20, 5)]
-    )
-    with shop.open() as s:
-        give_model(s)
-        define(s, "keen", "recency_days < 4")
-        # A word that rules are not made of, unless something is called so.
-        define(s, "date", "recency_days < 4")
-    return shop
+
+    def story(shop):
+        shop.at(20.5)
+        shop.events(
+            [
+                (f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n)
+                for n in range(24)
+                for d in range(n % 5, 20, 5)
+            ]
+        )
+        with shop.open() as s:
+            give_model(s)
+            define(s, "keen", "recency_days < 4")
+            # A word that rules are not made of, unless something is called so.
+            define(s, "date", "recency_days < 4")
+
+    return lived_through(story)
 
 
 def segment_of_most(s):

@@ -28,20 +28,27 @@ def instant(day):
 
 
 @pytest.fixture
-def lived(shop, give_model):
+def lived(lived_through, give_model):
     """A month of two dozen customers under a model; probabilities drift each day, few users move."""
-    shop.at(20.5)
-    shop.events(
-        [(f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n) for n in range(24) for d in range(n % 5, 20, 5)]
-    )
-    with shop.open() as s:
-        give_model(s)
-    for day in range(21, 31):
-        shop.at(day + 0.5)
-        shop.events([(f"u{day - 20:02}", day + 0.1, "view", None)])
+
+    def story(shop):
+        shop.at(20.5)
+        shop.events(
+            [
+                (f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n)
+                for n in range(24)
+                for d in range(n % 5, 20, 5)
+            ]
+        )
         with shop.open() as s:
-            rescore(s)
-    return shop
+            give_model(s)
+        for day in range(21, 31):
+            shop.at(day + 0.5)
+            shop.events([(f"u{day - 20:02}", day + 0.1, "view", None)])
+            with shop.open() as s:
+                rescore(s)
+
+    return lived_through(story)
 
 
 def labels(told):

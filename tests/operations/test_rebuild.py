@@ -32,19 +32,22 @@ BROKEN = [
 
 
 @pytest.fixture
-def busy(shop: Any, give_model: Any) -> Any:
+def busy(lived_through: Any, give_model: Any) -> Any:
     """A shop with two passes, the first under the starter rule, then under a model."""
-    shop.at(20)
-    shop.events([(f"u{n}", 10 + n % 7, "purchase", 30.0 * (n % 4)) for n in range(20)])
-    with shop.open() as s:
-        rescore(s)
-        give_model(s)
-    shop.at(24)
-    shop.events([(f"u{n}", 22, "view") for n in range(5)])
-    with shop.open() as s:
-        list(rescore_range(s, s.instant("-6d")))
-        rescore(s, full=True)
-    return shop
+
+    def story(shop: Any) -> None:
+        shop.at(20)
+        shop.events([(f"u{n}", 10 + n % 7, "purchase", 30.0 * (n % 4)) for n in range(20)])
+        with shop.open() as s:
+            rescore(s)
+            give_model(s)
+        shop.at(24)
+        shop.events([(f"u{n}", 22, "view") for n in range(5)])
+        with shop.open() as s:
+            list(rescore_range(s, s.instant("-6d")))
+            rescore(s, full=True)
+
+    return lived_through(story)
 
 
 def failed(s: Any) -> set[str]:

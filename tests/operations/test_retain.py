@@ -23,16 +23,19 @@ DAY = 86_400_000_000
 
 
 @pytest.fixture
-def old(shop: Any, give_model: Any) -> Any:
+def old(lived_through: Any, give_model: Any) -> Any:
     """A shop of 100 days: some buy all the time, some fell silent after 20 days."""
-    shop.at(100)
-    steady = [(f"u{n}", day + n / 50, "purchase", 10.0 + n) for n in range(8) for day in range(1, 99, 7)]
-    silent = [(f"s{n}", 3 + n, "purchase", 50.0) for n in range(5)]
-    shop.events(steady + silent)
-    with shop.open() as s:
-        rescore(s)
-        give_model(s)
-    return shop
+
+    def story(shop: Any) -> None:
+        shop.at(100)
+        steady = [(f"u{n}", day + n / 50, "purchase", 10.0 + n) for n in range(8) for day in range(1, 99, 7)]
+        silent = [(f"s{n}", 3 + n, "purchase", 50.0) for n in range(5)]
+        shop.events(steady + silent)
+        with shop.open() as s:
+            rescore(s)
+            give_model(s)
+
+    return lived_through(story)
 
 
 def failed(s: Any, *, deep: bool = True) -> list[dict[str, Any]]:

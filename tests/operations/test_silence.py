@@ -22,18 +22,21 @@ SHOPPERS = [
 
 
 @pytest.fixture
-def decided(shop, give_model, tmp_path):
+def decided(lived_through, give_model, tmp_path):
     """Two dozen customers under a model, a rule that reads it, a rule that reads that, and a list."""
-    shop.at(20.5)
-    shop.events(SHOPPERS)
-    listed = tmp_path / "list.txt"
-    listed.write_text("u03\nu07\n")
-    with shop.open() as s:
-        give_model(s)
-        define(s, "fading", "value = 'high' AND recency_days > 6")
-        define(s, "awake", "NOT fading AND recency_days < 20")
-        from_file(s, "asked", listed)
-    return shop
+
+    def story(shop):
+        shop.at(20.5)
+        shop.events(SHOPPERS)
+        listed = tmp_path / "list.txt"
+        listed.write_text("u03\nu07\n")
+        with shop.open() as s:
+            give_model(s)
+            define(s, "fading", "value = 'high' AND recency_days > 6")
+            define(s, "awake", "NOT fading AND recency_days < 20")
+            from_file(s, "asked", listed)
+
+    return lived_through(story)
 
 
 def everyone(s, **how):

@@ -23,29 +23,32 @@ SQL = Path(__file__).parents[2] / "docs" / "sql.md"
 
 
 @pytest.fixture
-def lived(shop, give_model, tmp_path):
+def lived(lived_through, give_model, tmp_path):
     """Customers under a rule, a model, a second pass and a late event; attributes of a table."""
-    people = [f"customer-{n}" for n in range(20)]
-    shop.at(3.5)
-    shop.events(
-        [(name, n / 10, "purchase", 10.0 + 9 * n) for n, name in enumerate(people)]
-        + [("customer-1", 2.123456, "view", None)]
-    )
-    with shop.open() as s:
-        rescore(s)
-    table = tmp_path / "table.csv"
-    table.write_text("id,size,plan\ncustomer-2,1.1,gold\n")
-    with shop.open() as s:
-        import_files(s, [table], format="table")
-        give_model(s)
-    for day in range(4, 8):
-        shop.at(day + 0.5)
-        shop.events([(name, day + 0.1, "purchase", 150.0) for name in people[day::6]])
+
+    def story(shop):
+        people = [f"customer-{n}" for n in range(20)]
+        shop.at(3.5)
+        shop.events(
+            [(name, n / 10, "purchase", 10.0 + 9 * n) for n, name in enumerate(people)]
+            + [("customer-1", 2.123456, "view", None)]
+        )
         with shop.open() as s:
             rescore(s)
-    with shop.open() as s:
-        rescore_range(s, shop.instant(5), shop.instant(6))
-    return shop
+        table = tmp_path / "table.csv"
+        table.write_text("id,size,plan\ncustomer-2,1.1,gold\n")
+        with shop.open() as s:
+            import_files(s, [table], format="table")
+            give_model(s)
+        for day in range(4, 8):
+            shop.at(day + 0.5)
+            shop.events([(name, day + 0.1, "purchase", 150.0) for name in people[day::6]])
+            with shop.open() as s:
+                rescore(s)
+        with shop.open() as s:
+            rescore_range(s, shop.instant(5), shop.instant(6))
+
+    return lived_through(story)
 
 
 def ask(path, sql, *parameters):

@@ -63,13 +63,16 @@ def first(write) -> Path:
 
 
 @pytest.fixture
-def peopled(shop, first):
+def peopled(lived_through, first):
     """A scored shop with WHO in it, one of whose rows is in quarantine with an e-mail in it."""
-    shop.at(7.5)
-    with shop.open() as s:
-        import_files(s, [first], format="events")
-        rescore(s)
-    return shop
+
+    def story(shop):
+        shop.at(7.5)
+        with shop.open() as s:
+            import_files(s, [first], format="events")
+            rescore(s)
+
+    return lived_through(story)
 
 
 def sound(s: Session) -> None:

@@ -16,13 +16,16 @@ EVENTS = [
 
 
 @pytest.fixture
-def decided(shop, give_model):
+def decided(lived_through, give_model):
     """Two hundred and forty people whose `value` a model decides; every sixth looks around a lot."""
-    shop.at(40.5)
-    shop.events(EVENTS)
-    with shop.open() as s:
-        give_model(s)
-    return shop
+
+    def story(shop):
+        shop.at(40.5)
+        shop.events(EVENTS)
+        with shop.open() as s:
+            give_model(s)
+
+    return lived_through(story)
 
 
 def held(s):
