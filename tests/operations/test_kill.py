@@ -4,6 +4,7 @@ import json
 import os
 import random
 import select
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -131,6 +132,12 @@ def write(path, rows, seed):
 def test_an_import_that_is_killed_leaves_all_of_it_or_nothing(tmp_path, monkeypatch, nursery, kills, rows):
     monkeypatch.setenv("SEGTUI_NOW", "1772000000000000")
     files = [write(tmp_path / f"{at}.ndjson", rows, at) for at in range(2)]
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    init(begun / "shop.db", clock="data", currency="EUR")
+    with open_session(begun / "shop.db") as s:
+        import_files(s, files[:1], format="events")
+        before = log.summary(s.store).events
     whole = tmp_path / "whole.db"
     init(whole, clock="data", currency="EUR")
     with open_session(whole) as s:
@@ -141,12 +148,8 @@ def test_an_import_that_is_killed_leaves_all_of_it_or_nothing(tmp_path, monkeypa
     seconds, outcomes = None, set()
     for number in range(kills + 1):
         folder = tmp_path / f"shop-{number}"
-        folder.mkdir()
+        shutil.copytree(begun, folder)
         store = folder / "shop.db"
-        init(store, clock="data", currency="EUR")
-        with open_session(store) as s:
-            import_files(s, files[:1], format="events")
-            before = log.summary(s.store).events
         began = time.monotonic()
         process = nursery.start(store, files[1])
         if seconds is None:
