@@ -114,8 +114,8 @@ def test_a_window_that_empties_moves_its_user_at_that_tick(
         assert [each[1] for each in model_moves] == [expected], "the model reads the spend of 28 d"
         assert "28 d" in model_moves[0][3]
         start = s.instant(daily.end(1))
-        assert first_left(replay(s, from_=start), "lately", "in") == expected
-        assert first_left(replay(s, from_=start), "value", "high") == expected
+        frames = list(replay(s, from_=start))
+        assert first_left(frames, "lately", "in") == first_left(frames, "value", "high") == expected
         assert first_left(what_if(s, from_=start), "lately", "in") == expected
         other = what_if(s, from_=start, define=("lately", f"{RULE} AND spend > 0"))
         assert first_left(other, "lately", "in") == expected
