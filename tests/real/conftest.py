@@ -59,5 +59,6 @@ def trained(tmp_path_factory, cdnow):
     init(folder / "shop.db")
     with open_session(folder / "shop.db") as s:
         import_files(s, [folder / "january.txt"])
-        train(s, cutoff=s.instant("1997-10-01"), horizon="90d")
+        # The twin only tells what the model would have been worth, which no test asks of this one.
+        train(s, cutoff=s.instant("1997-10-01"), horizon="90d", twin=False)
     return folder
