@@ -28,7 +28,18 @@ from segtui.tui.preferences import VARIABLES
 from segtui.tui.screens import columns, members, rule_editor
 from segtui.tui.widgets import filter_line
 from tests.tui import small_shop
-from tests.tui.small_shop import KEY, TICKS, USERS, Shop, begun, earlier_purchases, micro, written
+from tests.tui.small_shop import (
+    KEY,
+    TICKS,
+    USERS,
+    Shop,
+    begun,
+    earlier_purchases,
+    external,
+    keyed,
+    micro,
+    written,
+)
 
 NOON = datetime(2026, 3, 1, 12, 0, 0)
 
@@ -88,28 +99,42 @@ def empty(tmp_path: Path) -> Path:
     return begun(tmp_path / "empty.db")
 
 
-@pytest.fixture
-def unscored(tmp_path: Path) -> Path:
-    """A store with events that nothing has been decided about."""
-    path = tmp_path / "unscored.db"
-    init(path, timezone="Europe/Paris", currency="EUR", clock="data")
-    with Store.open(path) as store:
-        written = Shop(store)
-        with written.transaction("import") as tx:
-            written.users = dict(
-                enumerate(tx.surrogates(pl.Series([small_shop.external(n) for n in range(USERS)])).to_list())
-            )
-            written.import_events(tx, [(event, None) for n in range(USERS) for event in earlier_purchases(n)])
+@pytest.fixture(scope="session")
+def unscored_master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with events that nothing has been decided about, written once per process."""
+    path = tmp_path_factory.mktemp("unscored") / "unscored.db"
+    with keyed():
+        init(path, timezone="Europe/Paris", currency="EUR", clock="data")
+        with Store.open(path) as store:
+            written = Shop(store)
+            with written.transaction("import") as tx:
+                names = pl.Series([external(n) for n in range(USERS)])
+                written.users = dict(enumerate(tx.surrogates(names).to_list()))
+                earlier = [(event, None) for n in range(USERS) for event in earlier_purchases(n)]
+                written.import_events(tx, earlier)
     return path
 
 
 @pytest.fixture
-def ruled(unscored: Path) -> Path:
-    """A store whose starter rule has decided, with a rule of its own."""
-    with open_session(unscored) as s:
+def unscored(unscored_master: Path, tmp_path: Path) -> Path:
+    """A copy of that store that a test may write to."""
+    return Path(shutil.copy(unscored_master, tmp_path))
+
+
+@pytest.fixture(scope="session")
+def ruled_master(unscored_master: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same once its starter rule has decided, with a rule of its own."""
+    path = Path(shutil.copy(unscored_master, tmp_path_factory.mktemp("ruled")))
+    with keyed(), open_session(path) as s:
         rescore(s)
         define(s, "lapsing", "recency_days > 100")
-    return unscored
+    return path
+
+
+@pytest.fixture
+def ruled(ruled_master: Path, tmp_path: Path) -> Path:
+    """A copy of that store that a test may write to."""
+    return Path(shutil.copy(ruled_master, tmp_path))
 
 
 def left(_s: Any, _name: str, users: Any, when: Any, *_: Any, **_more: Any) -> dict[int, Leaving]:

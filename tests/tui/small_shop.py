@@ -7,6 +7,8 @@ model promoted on the way. No network is trained or run: what the screens show c
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -293,12 +295,19 @@ class Shop:
 
 def written(path: Path) -> Path:
     """The shop in a new store."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEGTUI_KEY", KEY)
+    with keyed():
         begun(path)
         with Store.open(path) as store:
             Shop(store).write()
     return path
+
+
+@contextmanager
+def keyed() -> Iterator[None]:
+    """Under the key that every test gets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGTUI_KEY", KEY)
+        yield
 
 
 def begun(path: Path) -> Path:
