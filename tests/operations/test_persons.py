@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from segtui.operations.segment import from_file
 from segtui.operations.user import user
 from segtui.operations.verify import verify
 from tests.operations.conftest import few
+from tests.operations.stories import play, stories
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SLOW = few(6)
@@ -30,20 +32,10 @@ event = st.tuples(
     st.sampled_from([5.0, 40.0, 120.0]),
     st.sampled_from([*NAMES, "anon"]),
 )
-days = st.lists(
-    st.tuples(
-        # Days since the last visit: each is a tick to rescore, so the many days are for fewer of the stories.
-        st.integers(1, 4) | st.integers(1, 40),
-        st.lists(event, max_size=6),
-        st.lists(st.tuples(event, st.integers(2, 60)), max_size=2),  # late ones, days back
-        st.booleans(),  # whether to rescore
-    ),
-    min_size=2,
-    max_size=6,
-)
+days = stories(event, most=6)
 
 
-def line(name, day, kind, amount, other):
+def line(name, day, kind, amount, other=None):
     found = {"user": name, "time": (START + timedelta(days=day)).isoformat(), "kind": kind}
     if kind in ("alias", "unalias"):
         return found | {"previous": other}
@@ -58,39 +50,22 @@ def give(shop, rows):
         return import_files(s, [path], format="events")
 
 
-def play(shop, story, *, full, give_model=None, promote_after=None):
-    """Lives through the story on one store; returns the state digest after each rescore."""
-    shop.at(0)
-    give(shop, [("zoe", 0.0, "purchase", 80.0, None), ("yan", 0.1, "purchase", 10.0, None)])
-    today, digests = 0, []
-    for index, (pause, fresh, late, scores) in enumerate(story):
-        today += pause
-        shop.at(today + 0.995)
-        rows = [(name, today + offset, *rest) for name, offset, *rest in fresh]
-        rows += [(name, max(0, today - back) + offset, *rest) for (name, offset, *rest), back in late]
-        if rows:
-            give(shop, rows)
-        with shop.open() as s:
-            if give_model is not None and index == promote_after:
-                give_model(s)
-            if scores:
-                digests.append(rescore(s, full=full)["state_digest"])
-    with shop.open() as s:
-        digests.append(rescore(s, full=full)["state_digest"])
-    return digests
+def lived(shop, story, **how):
+    """The state digests of a shop that lived through the story."""
+    return play(shop, story, partial(give, shop), **how)
 
 
 @SLOW
 @given(story=days)
 def test_incremental_equals_full_under_the_starter_rule(make_shop, story):
-    assert play(make_shop(), story, full=False) == play(make_shop(), story, full=True)
+    assert lived(make_shop(), story, full=False) == lived(make_shop(), story, full=True)
 
 
 @SLOW
 @given(story=days, promote_after=st.integers(0, 3))
 def test_incremental_equals_full_under_a_model(make_shop, give_model, story, promote_after):
-    once = play(make_shop(), story, full=False, give_model=give_model, promote_after=promote_after)
-    again = play(make_shop(), story, full=True, give_model=give_model, promote_after=promote_after)
+    once = lived(make_shop(), story, full=False, give_model=give_model, promote_after=promote_after)
+    again = lived(make_shop(), story, full=True, give_model=give_model, promote_after=promote_after)
     assert once == again
 
 
@@ -98,7 +73,7 @@ def test_incremental_equals_full_under_a_model(make_shop, give_model, story, pro
 @given(story=days)
 def test_every_change_resolves_and_all_is_decided_the_same_again(make_shop, give_model, story):
     shop = make_shop()
-    play(shop, story, full=False, give_model=give_model, promote_after=1)
+    lived(shop, story, full=False, give_model=give_model, promote_after=1)
     with shop.open() as s:
         rows = log.behaviour(s.store)
         kinds = vocabulary.texts(s.store, "kind")

@@ -16,6 +16,7 @@ from segtui.operations.segment import define, from_file
 from segtui.operations.segments import segments
 from segtui.operations.verify import verify
 from tests.operations.conftest import few
+from tests.operations.stories import play, stories
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SLOW = few(5)
@@ -26,54 +27,25 @@ event = st.tuples(
     st.sampled_from(["purchase", "purchase", "view"]),
     st.sampled_from([5.0, 40.0, 120.0]),
 )
-days = st.lists(
-    st.tuples(
-        # Days since the last visit: each is a tick to rescore, so the many days are for fewer of the stories.
-        st.integers(1, 4) | st.integers(1, 40),
-        st.lists(event, max_size=5),
-        st.lists(st.tuples(event, st.integers(2, 60)), max_size=2),  # late ones, days back
-        st.booleans(),  # whether to rescore
-    ),
-    min_size=2,
-    max_size=6,
-)
+days = stories(event, most=5)
 
 
-def play(shop, story, *, full, give_model=None, promote_after=None):
-    """Lives through the story on one store; returns the state digest after each rescore."""
-    shop.at(0)
-    shop.events([("zoe", 0.0, "purchase", 80.0), ("yan", 0.1, "purchase", 10.0)])
-    today, digests = 0, []
-    for index, (pause, fresh, late, scores) in enumerate(story):
-        today += pause
-        shop.at(today + 0.995)
-        rows = [(user, today + offset, kind, amount) for user, offset, kind, amount in fresh]
-        rows += [
-            (user, max(0, today - back) + offset, kind, amount) for (user, offset, kind, amount), back in late
-        ]
-        if rows:
-            shop.events(rows)
-        with shop.open() as s:
-            if give_model is not None and index == promote_after:
-                give_model(s)
-            if scores:
-                digests.append(rescore(s, full=full)["state_digest"])
-    with shop.open() as s:
-        digests.append(rescore(s, full=full)["state_digest"])
-    return digests
+def lived(shop, story, **how):
+    """The state digests of a shop that lived through the story."""
+    return play(shop, story, shop.events, **how)
 
 
 @SLOW
 @given(story=days)
 def test_incremental_equals_full_under_the_starter_rule(make_shop, story):
-    assert play(make_shop(), story, full=False) == play(make_shop(), story, full=True)
+    assert lived(make_shop(), story, full=False) == lived(make_shop(), story, full=True)
 
 
 @SLOW
 @given(story=days, promote_after=st.integers(0, 3))
 def test_incremental_equals_full_under_a_model(make_shop, give_model, story, promote_after):
-    once = play(make_shop(), story, full=False, give_model=give_model, promote_after=promote_after)
-    again = play(make_shop(), story, full=True, give_model=give_model, promote_after=promote_after)
+    once = lived(make_shop(), story, full=False, give_model=give_model, promote_after=promote_after)
+    again = lived(make_shop(), story, full=True, give_model=give_model, promote_after=promote_after)
     assert once == again
 
 
@@ -111,7 +83,7 @@ def test_batches_inside_a_tick_change_no_label_at_its_close(make_shop, give_mode
 @given(story=days)
 def test_every_change_resolves_to_its_cause_and_the_store_verifies(make_shop, give_model, story):
     shop = make_shop()
-    play(shop, story, full=False, give_model=give_model, promote_after=1)
+    lived(shop, story, full=False, give_model=give_model, promote_after=1)
     with shop.open() as s:
         told = list(changes(s, first=True))
         events = set(log.behaviour(s.store)["seq"])
