@@ -27,7 +27,7 @@ from segtui.operations.unseen import earlier_parts, parts_going_on, past
 if TYPE_CHECKING:
     from engine.model import Model
 
-SETTINGS = {"epochs": "20", "patience": "3"}
+SETTINGS = {"epochs": "20", "patience": "2"}
 """Few epochs: what is learnt already needs none."""
 
 
