@@ -1,6 +1,7 @@
 # A fresh clone needs python3 (3.11 or newer) and make; the first target installs the rest into .venv, once.
 PYTHON ?= python3
-WORKERS ?= 2
+# One more than processors there are: tests of the terminal UI wait more than they compute.
+WORKERS ?= 3
 ARGS ?=
 
 VENV := .venv
