@@ -54,7 +54,6 @@ def cluster(
     agreement of STABLE and hold SMALLEST of the users each; where none does, the steadiest. Raises
     EngineError where users are too few or all alike.
     """
-
     if len(embedded) < FEWEST_USERS:
         raise EngineError(
             f"Clusters need {FEWEST_USERS} users, there are {len(embedded)}: import more history first."

@@ -148,7 +148,7 @@ def _portable(error: BaseException) -> BaseException:
     error.add_note(text)
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # its own
-    except Exception:
+    except Exception:  # whatever a class does when it is made of other arguments than it was
         return RuntimeError(text)
     return error
 

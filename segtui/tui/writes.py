@@ -24,7 +24,7 @@ def train(
     store: Path, wanted: dict[str, str], *, progress: Progress, cancelled: Cancelled, heard: Heard
 ) -> dict[str, Any]:
     """Trains a model as `{kind, horizon, seed, …}` says."""
-    from segtui.operations.train import train
+    from segtui.operations.train import train as operation
 
     known = dict(wanted)
     seed = known.pop("seed", "0")
@@ -34,7 +34,7 @@ def train(
         name: known.pop(name) for name in ("kind", "horizon", "name", "optimizer") if name in known
     }
     with open_session(store) as s:
-        return train(
+        return operation(
             s, seed=int(seed), options=known, progress=progress, cancelled=cancelled, heard=heard, **named
         )
 
