@@ -16,8 +16,10 @@ Columns = dict[str, Int64s | Floats]
 class Folds:
     """`prepared` at `as_of`: sums and counts per user, over the windows and over everything before."""
 
-    def __init__(self, prepared: Prepared, as_of: int) -> None:
+    def __init__(self, prepared: Prepared, as_of: int, who: Int64s | slice = slice(None)) -> None:
+        """`who`: which of the users laid out to fold for, as indices, ascending."""
         self.prepared = prepared
+        self.who = who
         self.spec = prepared.spec
         self.as_of = as_of
         self.cap = longest_window(self.spec) + 1
@@ -29,7 +31,7 @@ class Folds:
         """For each user the first of the track's rows not before the as-of, or not before `days` earlier."""
         if days not in self._rows:
             instant = days_before(self.as_of, days, self.spec.zone) if days else self.as_of
-            self._rows[days] = self.prepared.rows.until(instant)
+            self._rows[days] = self.prepared.rows.until(instant, self.who)
         key = (id(track), days)
         if key not in self._until:
             self._until[key] = track.at(self._rows[days])
@@ -38,11 +40,11 @@ class Folds:
     def present(self) -> Bools:
         """Which users have an event before the as-of."""
         rows = self.prepared.rows
-        return np.asarray(rows.until(self.as_of) > rows.bounds[:-1])
+        return np.asarray(rows.until(self.as_of, self.who) > rows.bounds[:-1][self.who])
 
-    def begin(self, track: Track, days: int | None) -> Int64s:
+    def begin(self, track: Track, days: int | None = None) -> Int64s:
         """For each user the track's first row of the window, of all time when `days` is None."""
-        return track.begins if days is None else self.until(track, days)
+        return track.begins[self.who] if days is None else self.until(track, days)
 
     def rows(self, track: Track, days: int | None = None) -> Int64s:
         """How many of the track's rows each user has."""
@@ -68,7 +70,7 @@ class Folds:
         return self._extreme(np.minimum, measure)
 
     def _extreme(self, of: np.ufunc, measure: Measure) -> Floats:
-        begin, end = measure.track.begins, self.until(measure.track)
+        begin, end = self.begin(measure.track), self.until(measure.track)
         found = np.full(len(begin), np.nan)
         some = end > begin
         if some.any():
@@ -79,12 +81,12 @@ class Folds:
 
     def first(self, measure: Measure) -> Floats:
         """Each user's first value, NaN without any before the as-of."""
-        begin, end = measure.track.begins, self.until(measure.track)
+        begin, end = self.begin(measure.track), self.until(measure.track)
         return np.where(end > begin, measure.values[begin], np.nan)
 
     def last(self, measure: Measure) -> Floats:
         """Each user's last value before the as-of, by time, then seq; NaN without any."""
-        begin, end = measure.track.begins, self.until(measure.track)
+        begin, end = self.begin(measure.track), self.until(measure.track)
         return np.where(end > begin, measure.values[end - 1], np.nan)
 
     def variance(self, measure: Measure, n: Int64s, total: Int64s, parts: int = 1) -> Floats:
@@ -92,11 +94,14 @@ class Folds:
 
         parts: how many of what the values count make one of the unit's.
         """
-        squares, begin, end = measure.squares, measure.track.begins, self.until(measure.track)
+        squares, begin, end = measure.squares, self.begin(measure.track), self.until(measure.track)
         assert squares is not None
+        parted = parts**2 * n * (n - 1)
+        if isinstance(squares, np.ndarray):
+            return ratio(n * (squares[end] - squares[begin]) - total * total, parted)
         counted, wide = pl.Series(n).cast(pl.Int128), pl.Series(total).cast(pl.Int128)
         surplus = counted * (squares.gather(end) - squares.gather(begin)) - wide * wide
-        return ratio(surplus.cast(pl.Float64).to_numpy(), parts**2 * n * (n - 1))
+        return ratio(surplus.cast(pl.Float64).to_numpy(), parted)
 
     def classes(self, classed: Classed) -> Int64s:
         """int64[users, classes]: how many rows of each class each user has."""
@@ -105,7 +110,7 @@ class Folds:
         known = rows.time[track.rows] < self.as_of
         cells = rows.owner[track.rows] * width + classed.codes
         counts = np.bincount(cells[known], minlength=users * width)
-        return counts.reshape(users, width)[:, :-1]
+        return np.asarray(counts.reshape(users, width)[self.who, :-1])
 
     def days_since(self, day: Floats, without: int) -> Int64s:
         """Whole local days since `day`, today being 1, capped; `without` where there is no day."""

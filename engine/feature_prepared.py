@@ -13,24 +13,32 @@ from engine.feature_spec import PLACES, FeatureSpec, plural
 
 SUNDAY, SATURDAY = 0, 6  # proleptic ordinals modulo 7
 
+NARROW = 3_037_000_499
+"""The largest number whose square is one of 63 bits."""
+
 
 @dataclass(frozen=True)
 class Measure:
-    """An integer on each row of a track, its running sums, and (in 128 bits) those of its squares.
+    """An integer on each row of a track, its running sums, and those of its squares.
 
-    values: one more than there are rows, so that an index one past the end is an index.
+    values: one more than there are rows, so that an index one past the end is an index. squares: in 64 bits
+    where no user's, times their number, need more; those of all users may wrap, which leaves the difference
+    of two as it is. Else in 128.
     """
 
     track: Track
     values: Int64s
     sums: Int64s
-    squares: pl.Series | None = None
+    squares: Int64s | pl.Series | None = None
 
     @classmethod
     def of(cls, track: Track, values: Int64s, squared: bool = False) -> "Measure":
         """Of `values`, one per row of `track`."""
-        squares = None
-        if squared:
+        squares: Int64s | pl.Series | None = None
+        largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
+        if squared and largest * track.most <= NARROW:
+            squares = running(values * values)
+        elif squared:
             wide = pl.Series(values, dtype=pl.Int64).cast(pl.Int128)
             squares = pl.concat([pl.Series([0], dtype=pl.Int128), (wide * wide).cum_sum()])
         return cls(track, np.append(values, 0), running(values), squares)

@@ -42,6 +42,11 @@ class Track:
     begins: Int64s
     before: npt.NDArray[np.signedinteger] | None = None
 
+    @property
+    def most(self) -> int:
+        """How many rows the user with the most has."""
+        return int(np.diff(self.begins, append=len(self.rows)).max(initial=0))
+
     def at(self, row: Int64s) -> Int64s:
         """The index into `rows` of the first that is at or after each of these rows."""
         return row if self.before is None else self.before[row].astype(np.int64)
@@ -99,11 +104,12 @@ class Rows:
                 mask |= self.kind == self.kinds[kind]
         return mask
 
-    def until(self, instant: int) -> Int64s:
-        """Each user's first row at or after `instant`; the next user's first where there is none."""
+    def until(self, instant: int, who: Int64s | slice = slice(None)) -> Int64s:
+        """The first row at or after `instant` of each user at the indices `who`; the next user's first where
+        there is none."""
         before = running(self.time < instant)
-        first = self.bounds[:-1]
-        return np.asarray(first + before[self.bounds[1:]] - before[first], dtype=np.int64)
+        first, end = self.bounds[:-1][who], self.bounds[1:][who]
+        return np.asarray(first + before[end] - before[first], dtype=np.int64)
 
 
 def running(values: npt.NDArray[np.bool_] | Int64s) -> Int64s:

@@ -110,11 +110,14 @@ def features(
     if events.spec != spec:
         raise EngineError("The events were prepared for another feature spec; prepare them for this one.")
     prepared, filled = (events, None) if isinstance(events, Prepared) else events.at(as_of)
-    folds = Folds(prepared, as_of)
+    known = prepared.rows.users
+    asked = np.isin(known, np.asarray(users, dtype=np.int64)) if users is not None else np.array(True)
+    who = slice(None) if asked.all() else np.flatnonzero(asked)
+    folds = Folds(prepared, as_of, who)
     columns = {**purchase_features(folds), **activity_features(folds)}
     columns |= family_features(folds, columns)
     present = folds.present()
-    named = {"user": prepared.rows.users, **columns}
+    named = {"user": known[who], **columns}
     frame = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in named.items()])
     if attribute_columns(spec):
         frame = _with_attributes(frame, prepared.attributes, as_of, spec)
@@ -122,8 +125,6 @@ def features(
         frame = frame.join(filled, on="user", how="left", maintain_order="left")
         frame = frame.with_columns(pl.col(filled.columns[1:]).fill_null(0))
     frame = frame.select("user", *feature_names(spec))
-    if users is not None:
-        present &= np.isin(prepared.rows.users, np.asarray(users, dtype=np.int64))
     return frame if present.all() else frame.filter(pl.Series(present))
 
 
