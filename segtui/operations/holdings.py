@@ -13,7 +13,7 @@ from engine.features import longest_window
 from engine.membership import due
 from engine.ticks import Ticks
 from segtui.operations.deciders import Decider, Evidence
-from segtui.operations.moved_by import Moves, Outcome
+from segtui.operations.moved_by import Featured, Moves, Outcome
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
 from segtui.operations.steps import Rest, Step, by_identity, caused_by
@@ -57,6 +57,7 @@ class Holdings:
         self.ticks = ticks
         self.stays = stays
         self._as_of: int | None = None
+        self._featured: Featured | None = None
         self._policy = DEFAULT_POLICY
         self._ended = np.zeros(0, np.int64)
         """Those whose minimum stay was all that kept them, at the step last made."""
@@ -163,6 +164,7 @@ class Holdings:
             if asked == 0 and not step.clock_moved:
                 return None
         frame = evidence.features(step.as_of, decider.spec, wanted)
+        former, self._featured = self._featured, Featured(step.as_of, decider.spec, evidence, frame)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         held = (self._inherited(step) if decider.keeps else self.closed)[at]
         closed = self._decided(held)
@@ -179,7 +181,7 @@ class Holdings:
         self.scored[gone] = False
         self._evaluated[at] = self._evaluated[gone] = True
         self.unscored = False
-        moves = self._moves(step, decider, evidence, referred, frame, at, scores, decided, gone)
+        moves = self._moves(step, decider, evidence, referred, former, frame, at, scores, decided, gone)
         by_cause = dict(moves.caused.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
         return Outcome(asked, frame.height, moves, by_cause, hindsight)
@@ -226,6 +228,7 @@ class Holdings:
         decider: Decider,
         evidence: Evidence,
         referred: Sequence[Referred],
+        former: Featured | None,
         frame: pl.DataFrame,
         at: np.ndarray,
         scores: np.ndarray | None,
@@ -262,14 +265,25 @@ class Holdings:
         codes, asked = self._reasons(step, users, left, to, caused)
         # Those who are gone are not asked for: they come last, as part of somebody else.
         read = frame[np.flatnonzero(moved)[asked[:stay]]]
-        former = read.select(
-            "user", *(other.texts(read["user"].to_numpy(), earlier=True) for other in referred)
-        )
+        whom = read["user"].to_numpy()
+        featured = read.clear() if former is None else former.of(whom, step, decider.spec, evidence)
+        texts = read.select("user", *(other.texts(whom, earlier=True) for other in referred))
         left = self._decided(left) if step.renames else left
         self.shown[where] = to
         self.since[where] = step.as_of
         return Moves(
-            rows, caused, step, decider, evidence, codes, asked, left[asked], to[asked], former, read
+            rows=rows,
+            caused=caused,
+            step=step,
+            decider=decider,
+            evidence=evidence,
+            codes=codes,
+            asked=asked,
+            moved_from=left[asked],
+            moved_to=to[asked],
+            former=texts,
+            featured=featured,
+            frame=read,
         )
 
     def _reasons(

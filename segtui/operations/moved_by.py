@@ -23,13 +23,32 @@ Why = tuple[pl.Series, pl.DataFrame]
 
 
 @dataclass(frozen=True, eq=False)
+class Featured:
+    """The features of those evaluated at a step, which the next one compares with."""
+
+    as_of: int
+    spec: FeatureSpec
+    evidence: Evidence
+    frame: pl.DataFrame
+
+    def of(self, users: np.ndarray, step: Step, spec: FeatureSpec, evidence: Evidence) -> pl.DataFrame:
+        """Of these users what a comparison with the last rescore asks for; nobody where it asks for more than
+        was known then."""
+        same = step.seen is None and self.as_of == step.before
+        if not same or self.spec != spec or self.evidence is not evidence:
+            return self.frame.clear()
+        return self.frame.filter(pl.col("user").is_in(users.tolist()))
+
+
+@dataclass(frozen=True, eq=False)
 class Moves:
     """Who moved at a step, and all that is needed to say why: later, while the walk goes on.
 
     `rows` are as the log's changes but for seq, cause and reason, `caused` as engine.membership.causes, a row
     of each per mover. `codes` object[n] are reason codes where no look at anybody is needed; of all others,
     who are `asked` (bool[n]), the label codes `moved_from` and `moved_to`, the labels of segmentations
-    referred to as they were at the last rescore (`former`), and what the decider was given now (`frame`).
+    referred to as they were at the last rescore (`former`), the features that some of them had there, where
+    they are at hand (`featured`), and what the decider was given now (`frame`).
     """
 
     rows: pl.DataFrame
@@ -42,6 +61,7 @@ class Moves:
     moved_from: np.ndarray
     moved_to: np.ndarray
     former: pl.DataFrame
+    featured: pl.DataFrame
     frame: pl.DataFrame
 
     @property
@@ -49,14 +69,25 @@ class Moves:
         """How many moved."""
         return self.rows.height
 
-    def why(self) -> Why:
-        """Reads nothing of the store, so that another thread may ask."""
-        codes = self.codes.copy()
-        if self.asked.any():
-            by_event = self.caused["cause"].is_in(EVENTS).to_numpy()[self.asked]
-            codes[self.asked] = _reasons(self, by_event)
-        told = pl.Series("reason", codes.tolist(), pl.String)
-        return told, telling(self.caused, told, self.step, self.decider.spec)
+
+def whys(several: Sequence[Moves]) -> list[Why]:
+    """Why those moved who did, at several steps; reads nothing of the store, so that another thread may ask.
+
+    Those of all steps are compared in one go, as a few cost a decider as much as many.
+    """
+    codes = [moves.codes.copy() for moves in several]
+    by_decider: dict[int, list[int]] = {}
+    for at, moves in enumerate(several):
+        if moves.asked.any():
+            by_decider.setdefault(id(moves.decider), []).append(at)
+    for own in by_decider.values():
+        for at, found in zip(own, _reasons([several[at] for at in own]), strict=True):
+            codes[at][several[at].asked] = found
+    told = [pl.Series("reason", own.tolist(), pl.String) for own in codes]
+    return [
+        (own, telling(moves.caused, own, moves.step, moves.decider.spec))
+        for own, moves in zip(told, several, strict=True)
+    ]
 
 
 def changes(rows: pl.DataFrame, why: Why, number_of: Callable[[str, pl.Series], pl.Series]) -> pl.DataFrame:
@@ -78,42 +109,98 @@ class Outcome:
     hindsight: bool
 
 
-def _reasons(moves: Moves, by_event: np.ndarray) -> np.ndarray:
-    """object[n]: a reason code for each of those asked for, who held a label before.
+def _reasons(several: Sequence[Moves]) -> list[np.ndarray]:
+    """object[n] of each: a reason code for each of those asked for, who held a label before.
 
-    Who moved by an event (bool[n]) is compared with who they would be at the same as-of without what came
-    since the last rescore: time that passed beside it is not what the cause says. All others, and those of
-    whom that tells nothing, with who they were at the last rescore.
+    Who moved by an event is compared with who they would be at the same as-of without what came since the
+    last rescore: time that passed beside it is not what the cause says. All others, and those of whom that
+    tells nothing, with who they were at the last rescore.
     """
-    step, decider, frame = moves.step, moves.decider, moves.frame
-    assert step.before is not None
-    movers = frame["user"].to_numpy()
-    now = moves.evidence.only(movers)
-    then = now if step.seen is None else moves.evidence.only(movers, position=step.seen)
-    after = decider.look(frame, now, step.as_of)
-
-    def before(whom: np.ndarray, at: Evidence, as_of: int) -> Look:
-        known = at.features(as_of, decider.spec, movers[whom])
-        own = moves.former[whom].join(known, on="user", how="left", maintain_order="left")
-        return decider.look(own, at, as_of)
-
-    def compare(whom: np.ndarray, looks: Sequence[Look], speaking: np.ndarray) -> list[str]:
-        pair = moves.moved_from[whom], moves.moved_to[whom]
-        return decider.reasons(Look.stack(looks), after.take(whom), *pair, speaking)
-
-    first, rest = np.flatnonzero(by_event), np.flatnonzero(~by_event)
+    asked = [_Asked(moves) for moves in several]
+    codes = [np.empty(len(each.movers), object) for each in asked]
     looks = []
-    if len(first):
-        looks.append(before(first, now.without(step.fresh["seq"]), step.as_of))
-    if len(rest):
-        looks.append(before(rest, then, step.before))
-    whom = np.concatenate([first, rest])
-    codes = np.empty(len(movers), object)
-    codes[whom] = compare(whom, looks, by_event[whom])
-    again = first[np.isin(codes[first], NOTHING)]
-    if len(again):
-        codes[again] = compare(again, [before(again, then, step.before)], np.zeros(len(again), bool))
+    for each, own in zip(asked, codes, strict=True):
+        first, rest = np.flatnonzero(each.by_event), np.flatnonzero(~each.by_event)
+        if len(first):
+            looks.append(_Compared(each, own, first, each.without_news(first), True))
+        if len(rest):
+            looks.append(_Compared(each, own, rest, each.former(rest), False))
+    _compare(looks)
+    again = []
+    for each, own in zip(asked, codes, strict=True):
+        whom = np.flatnonzero(each.by_event & np.isin(own, NOTHING))
+        if len(whom):
+            again.append(_Compared(each, own, whom, each.former(whom), False))
+    _compare(again)
     return codes
+
+
+class _Asked:
+    """Those of some moves of whom a reason is asked for."""
+
+    def __init__(self, moves: Moves) -> None:
+        self.moves = moves
+        self.movers = moves.frame["user"].to_numpy()
+        self.by_event = moves.caused["cause"].is_in(EVENTS).to_numpy()[moves.asked]
+        self._now = moves.evidence.only(self.movers)
+        self.now = moves.decider.look(moves.frame, self._now, moves.step.as_of)
+
+    def without_news(self, whom: np.ndarray) -> Look:
+        """As they would be now without what came since the last rescore."""
+        step = self.moves.step
+        at = self._now.without(step.fresh["seq"])
+        return self._look(whom, at.features(step.as_of, self._spec, self.movers[whom]), at, step.as_of)
+
+    def former(self, whom: np.ndarray) -> Look:
+        """As they were at the last rescore."""
+        step = self.moves.step
+        assert step.before is not None
+        at = self._now
+        if step.seen is not None:
+            at = self.moves.evidence.only(self.movers, position=step.seen)
+        known = self.moves.featured
+        missing = np.setdiff1d(self.movers[whom], known["user"].to_numpy())
+        if len(missing):
+            asked = at.features(step.before, self._spec, missing)
+            known = pl.concat([known, asked]) if known.height else asked
+        return self._look(whom, known, at, step.before)
+
+    @property
+    def _spec(self) -> FeatureSpec:
+        return self.moves.decider.spec
+
+    def _look(self, whom: np.ndarray, features: pl.DataFrame, at: Evidence, as_of: int) -> Look:
+        own = self.moves.former[whom].join(features, on="user", how="left", maintain_order="left")
+        return self.moves.decider.look(own, at, as_of)
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """Some of those asked (`whom`, rows) as they were; where their codes go, and whether a change that does
+    not speak for the move is none (see Decider.reasons)."""
+
+    asked: _Asked
+    codes: np.ndarray
+    whom: np.ndarray
+    before: Look
+    speaking: bool
+
+
+def _compare(several: Sequence[_Compared]) -> None:
+    """Fills the codes in; all are moves of one decider."""
+    if not several:
+        return
+    found = several[0].asked.moves.decider.reasons(
+        Look.stack([each.before for each in several]),
+        Look.stack([each.asked.now.take(each.whom) for each in several]),
+        np.concatenate([each.asked.moves.moved_from[each.whom] for each in several]),
+        np.concatenate([each.asked.moves.moved_to[each.whom] for each in several]),
+        np.concatenate([np.full(len(each.whom), each.speaking) for each in several]),
+    )
+    start = 0
+    for each in several:
+        each.codes[each.whom] = found[start : start + len(each.whom)]
+        start += len(each.whom)
 
 
 def telling(caused: pl.DataFrame, codes: pl.Series, step: Step, spec: FeatureSpec) -> pl.DataFrame:

@@ -6,6 +6,7 @@ come, changes are kept until the end, so that a commit holds one range per strea
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
-from segtui.operations.moved_by import Outcome, Why, changes
+from segtui.operations.moved_by import Moves, Outcome, Why, changes, whys
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.reach import Reach, reach
@@ -37,8 +38,12 @@ from segtui.operations.steps import RENAMED, Step, Who
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
-ASKED_AT_ONCE = 2
-"""Steps whose movers' reasons may be wanting while the walk goes on."""
+TOGETHER = 16
+"""Steps whose movers' reasons are asked for together,"""
+ENOUGH = 1024
+"""unless they are of so many movers."""
+BEHIND = 2
+"""How often reasons may be wanting while the walk goes on."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,9 @@ class Run:
         self._deciders: dict[str, Decider] = {}
         self.changes: list[pl.DataFrame] = []
         """Of all moves, once it is finished."""
-        self._moves: list[tuple[pl.DataFrame, Future[Why]]] = []
+        self._moves: list[pl.DataFrame] = []
+        self._unasked: list[Moves] = []
+        self._whys: list[Future[list[Why]]] = []
         # Nothing of a walk waits for why somebody moved.
         self._beside = ThreadPoolExecutor(1, "reasons")
         self._sizes: list[pl.DataFrame] = []
@@ -162,7 +169,11 @@ class Run:
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
         with self._beside:
-            self.changes = [changes(rows, why.result(), self.tx.numbers) for rows, why in self._moves]
+            self._ask()
+            told = itertools.chain.from_iterable(asked.result() for asked in self._whys)
+            self.changes = [
+                changes(rows, why, self.tx.numbers) for rows, why in zip(self._moves, told, strict=True)
+            ]
         frame = pl.concat(self.changes) if self.changes else None
         first = self.tx.next_seq
         if frame is not None and frame.height:
@@ -400,11 +411,20 @@ class Run:
             body["environment"] = environment()
         self.tx.append_decision("rescored", body)
         if outcome.moves.number:
-            # Not far ahead: what is yet to be asked keeps all that was known of its movers.
-            if len(self._moves) >= ASKED_AT_ONCE:
-                self._moves[-ASKED_AT_ONCE][1].result()
-            self._moves.append((outcome.moves.rows, self._beside.submit(outcome.moves.why)))
+            self._moves.append(outcome.moves.rows)
+            self._unasked.append(outcome.moves)
+            asked = sum(int(moves.asked.sum()) for moves in self._unasked)
+            if len(self._unasked) == TOGETHER or asked >= ENOUGH:
+                self._ask()
         self._sizes.append(sizes)
+
+    def _ask(self) -> None:
+        """Has the reasons found of those moves that wait for it."""
+        # Not far ahead: what is yet to be asked keeps all that was known of its movers.
+        if len(self._whys) >= BEHIND:
+            self._whys[-BEHIND].result()
+        self._whys.append(self._beside.submit(whys, self._unasked))
+        self._unasked = []
 
     def _report(self, as_of: int, names: Sequence[str], outcomes: Sequence[Outcome], started: float) -> None:
         causes: Counter[str] = Counter()
