@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from segtui import __version__
+from segtui import __version__, garbage
 from segtui.cli import (
     begin,
     checking,
@@ -152,4 +152,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    sys.exit(run())
+    garbage.seldom()
+    code = run()
+    garbage.leave()
+    sys.exit(code)

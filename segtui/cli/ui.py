@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from db.version import outdated
+from segtui import garbage
 from segtui.cli.options import Json, Quiet, Store, output
 
 commands = typer.Typer()
@@ -74,6 +75,7 @@ def open_ui(store: Path) -> None:
     from segtui.tui.app import SegtuiApp
 
     app = SegtuiApp(store)
+    garbage.as_usual()
     app.run()
     if app.failure is not None:
         raise app.failure

@@ -21,6 +21,7 @@ from signal import Signals
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeVar
 
+from segtui import garbage
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Cancelled, never
 from segtui.tui.standing_back import NICE
@@ -114,6 +115,7 @@ def main() -> None:
     """Does the work that comes over the connection whose number is the first argument, at the priority that
     is the second."""
     os.setpriority(os.PRIO_PROCESS, 0, int(sys.argv[2]))
+    garbage.seldom()
     parent, speaking, stop = Connection(int(sys.argv[1])), threading.Lock(), threading.Event()
     work, given, names = parent.recv()
 
@@ -140,6 +142,7 @@ def main() -> None:
         outcome = (RAISED, _portable(error))
     with speaking:
         parent.send(outcome)
+    garbage.leave()
 
 
 def _portable(error: BaseException) -> BaseException:
