@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,20 +16,45 @@ FEATURE_TILE = 65_536
 
 RUN = 64
 """Batches that a compiled loop goes through in one call, whatever there are: one compilation serves all."""
+ROOMS = 2
+"""Runs that are in memory at a time: one is computed while the next is gathered."""
+ALIGNED = 64
+"""Bytes: what begins at a multiple of them XLA reads where it is, on a CPU."""
 
 Batch = tuple[Any, Any, Any, Any]
 """Features, sequences, labels, and how much each user counts for each member, the members last; 0 where a
 batch is padded. What judges has the members first instead, as each has rows of its own."""
 
 
+class Rooms:
+    """Memory for ROOMS runs, used again and again: fresh memory takes longer to come by than to fill."""
+
+    def __init__(self, data: Batch, size: int) -> None:
+        """For batches of `size` rows of `data`; none is taken yet."""
+        self._data, self._size = data, size
+        self._rooms: dict[int, Batch] = {}
+
+    def of(self, run: int) -> Batch:
+        """The room of a run by its number: arrays as in the data, [RUN, size, ...], in which anything may
+        stand; those of the run ROOMS before must have been computed."""
+        room = run % ROOMS
+        if room not in self._rooms:
+            shape = (RUN, self._size)
+            self._rooms[room] = jax.tree.map(
+                lambda values: _aligned((*shape, *values.shape[1:]), values.dtype), self._data
+            )
+        return self._rooms[room]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batches:
     """An epoch's users in batches: rows int32[steps, size] of `data`, of which those that pad the last batch
-    (False in `real`) do not count."""
+    (False in `real`) do not count; and where runs of them are gathered."""
 
     data: Batch
     rows: np.ndarray
     real: np.ndarray
+    rooms: Rooms
 
     @property
     def steps(self) -> int:
@@ -40,21 +66,21 @@ class Batches:
         return _taken(self.data, self.rows[which], self.real[which])
 
     def run(self, first: int) -> Batch:
-        """RUN batches from the one of that number on, one axis more; what goes past the last is empty.
+        """RUN batches from the one of that number on, a multiple of RUN, one axis more; what goes past the
+        last is anything. They are good until ROOMS runs further.
 
         They are gathered by NumPy, which is quicker than row by row in a compiled loop, and so few at once
         that the next are while XLA computes, and that no copy of everyone is made.
         """
         rows, real = self.rows[first : first + RUN], self.real[first : first + RUN]
+        room = self.rooms.of(first // RUN)
 
-        def room(values: np.ndarray) -> np.ndarray:
-            empty = np.zeros((RUN, rows.shape[1], *values.shape[1:]), values.dtype)
-            np.take(values, rows, axis=0, out=empty[: len(rows)], mode="clip")
-            return empty
+        def fill(values: np.ndarray, out: np.ndarray) -> None:
+            np.take(values, rows, axis=0, out=out[: len(rows)], mode="clip")
 
-        features, sequences, labels, weights = jax.tree.map(room, self.data)
-        weights[: len(rows)][~real] = 0
-        run: Batch = jax.device_put((features, sequences, labels, weights))
+        jax.tree.map(fill, self.data, room)
+        room[3][: len(rows)][~real] = 0
+        run: Batch = jax.device_put(room)
         return run
 
 
@@ -65,10 +91,11 @@ def epochs_of(data: Batch, size: int, seed: int) -> Iterator[Batches]:
     size = min(size, n)
     steps = -(-n // size)
     real = (np.arange(steps * size) < n).reshape(steps, size)
+    rooms = Rooms(data, size)
     while True:
         order = np.zeros(steps * size, np.int32)
         order[:n] = shuffle.permutation(n)
-        yield Batches(data, order.reshape(steps, size), real)
+        yield Batches(data, order.reshape(steps, size), real, rooms)
 
 
 def gather(
@@ -99,6 +126,15 @@ def stacked(batches: list[Batch]) -> Batch:
 
     whole: Batch = jax.tree.map(lambda *each: np.stack([padded(values) for values in each]), *batches)
     return whole
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """An array in which anything may stand."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size + ALIGNED, np.uint8)
+    first = -memory.ctypes.data % ALIGNED
+    array: np.ndarray = memory[first : first + size].view(dtype).reshape(shape)
+    return array
 
 
 def _taken(data: Batch, rows: np.ndarray, real: np.ndarray) -> Batch:

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from engine.batches import RUN, Batch, Batches
+from engine.batches import ROOMS, RUN, Batch, Batches
 from engine.models.dropout import fold
 from engine.models.ensemble import each_logits, own_logits
 
@@ -145,13 +145,15 @@ class Steps:
         self, state: State, batches: Batches, key: Any, epoch: int, decay: Any, looped: bool
     ) -> tuple[State, list[Any]]:
         """Step through all batches, in compiled runs of them where `looped`: the new state, and sums of the
-        users' losses, both perhaps not ready yet.
+        users' losses, both perhaps not ready yet. The losses of the former epoch are, where there was one.
 
         A convolution is not looped over, as its gradient is 20 to 70 times slower there on XLA's CPU backend.
         """
-        losses = []
+        losses: list[Any] = []
         for first in range(0, batches.steps, RUN if looped else 1):
             if looped:
+                if len(losses) >= ROOMS:
+                    losses[-ROOMS].block_until_ready()
                 number = min(RUN, batches.steps - first)
                 state, loss = self._run(state, batches.run(first), key, epoch, first, number, decay)
             else:

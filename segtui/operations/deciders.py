@@ -264,7 +264,21 @@ class ModelDecider:
         )
 
 
+READY = 8
+"""Models that are kept compiled beside those of a store: it has those of its segmentations."""
+
+_ready: dict[str, ModelDecider] = {}
 _scorers: dict[tuple[str, str], ModelDecider] = {}
+
+
+def ready(model: Model) -> ModelDecider:
+    """The decider of a model under the default policy, compiled once for as long as few others are asked
+    for."""
+    found = _ready.pop(model.digest, None) or ModelDecider(model)
+    _ready[model.digest] = found
+    for digest in list(_ready)[:-READY]:
+        _ready.pop(digest, None)
+    return found
 
 
 def load_model(store: Store, digest: str) -> Model:
@@ -286,5 +300,5 @@ def model_decider(store: Store, digest: str, policy: DecisionPolicy = DEFAULT_PO
         from segtui.operations.compilation import use_cache
 
         use_cache()
-        _scorers[key] = ModelDecider(load_model(store, digest))
+        _scorers[key] = ready(load_model(store, digest))
     return _scorers[key].under(policy)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from engine.splits import TEST
-from segtui.operations.deciders import Evidence, ModelDecider, load_model
+from segtui.operations.deciders import Evidence, load_model, ready
 from segtui.operations.session import Session
 from segtui.operations.tasks import Task
 from segtui.operations.unseen import past
@@ -51,15 +50,9 @@ def judge(model: Model, task: Task) -> dict[str, Any]:
 
 def probabilities(model: Model, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> np.ndarray:
     """float64[users, labels] of the users in `frame`, which holds the model's own features at `as_of`."""
-    decider = _decider(model)
+    decider = ready(model)
     binned = decider.sequences(evidence, as_of, frame["user"].to_numpy())
     return decider.scorer.scores(frame, binned) / 1_000_000
-
-
-@lru_cache(maxsize=4)
-def _decider(model: Model) -> ModelDecider:
-    """A model ready to score; kept, since one is judged on several windows."""
-    return ModelDecider(model)
 
 
 def compare(s: Session, body: dict[str, Any], model: Model, task: Task) -> Comparison:

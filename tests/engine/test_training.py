@@ -10,7 +10,7 @@ from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from engine import training
+from engine import batches, steps, training
 from engine.errors import EngineError
 from engine.models import KINDS, build
 from engine.models.parameters import (
@@ -287,6 +287,17 @@ def test_runs_of_batches_do_what_single_steps_do(monkeypatch):
         Epoch(each.epoch, pytest.approx(each.train_loss), pytest.approx(each.valid_loss))
         for each in one_by_one.history
     ]
+
+
+def test_memory_that_runs_take_turns_in_changes_nothing(monkeypatch):
+    settings = {"epochs": 2, "batch_size": 2, "averaging": 0.9}
+    in_turns = fit("mlp", **settings)
+    for module in (batches, steps):
+        monkeypatch.setattr(module, "ROOMS", 1000)
+    apart = fit("mlp", **settings)
+    assert in_turns.history == apart.history
+    for name, values in apart.parameters.items():
+        assert np.array_equal(in_turns.parameters[name], values)
 
 
 def test_a_few_users_more_compile_nothing(monkeypatch):
