@@ -48,12 +48,8 @@ class Steps:
     ) -> None:
         """`optimizer` is asked by weight decay, which is an argument of what is compiled, for it follows the
         number of users, and that is another one every night."""
-        init = optimizer(0.0).init
-
-        def begin(parameters: Any) -> State:
-            averaged = averaging > 0
-            mean = jax.tree.map(jnp.copy, parameters) if averaged else None
-            return State(parameters, init(parameters), mean, jnp.float32(0) if averaged else None)
+        self._init = optimizer(0.0).init
+        self._averages = averaging > 0
 
         def summed(parameters: Any, batch: Batch, key: Any) -> Any:
             features, sequences, labels, weights = batch
@@ -101,14 +97,23 @@ class Steps:
         ) -> tuple[State, Any]:
             return step(state, batch, fold(key, epoch), number, decay)
 
-        self._begin = jax.jit(begin)
         self._step = jax.jit(single, donate_argnums=0)
         self._run = jax.jit(run, donate_argnums=0)
         self._judged = jax.jit(judged)
 
     def begin(self, parameters: Any) -> State:
-        """The state before the first step."""
-        begun: State = self._begin(parameters)
+        """The state before the first step; of its own, as a step takes the former state's memory.
+
+        Every optimizer here begins with nothing, so that there is nothing to compile for it.
+        """
+        moments = jax.tree.map(
+            lambda each: np.zeros(each.shape, each.dtype), jax.eval_shape(self._init, parameters)
+        )
+        own = jax.tree.map(np.array, parameters)
+        mean = jax.tree.map(np.array, parameters) if self._averages else None
+        begun: State = jax.device_put(
+            State(own, moments, mean, np.float32(0) if self._averages else None), may_alias=False
+        )
         return begun
 
     @contextmanager
