@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -151,10 +151,15 @@ class Scorer:
             f"The parameters of model {self.model.short} do not fit its own description: train it again."
         )
 
-    def scores(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
+    def scores(
+        self,
+        features: pl.DataFrame,
+        sequences: np.ndarray | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> np.ndarray:
         """P(label | user) in millionths, int32[n, labels]: rows in the frame's order, columns in the
-        labels'."""
-        return self._chunked(features, sequences, 1)
+        labels'. `meanwhile` is called while XLA computes the last of them."""
+        return self._chunked(features, sequences, 1, meanwhile)
 
     def logits(self, features: pl.DataFrame, sequences: np.ndarray | None = None) -> np.ndarray:
         """The logits float32[n, labels] that `scores` are the softmax of."""
@@ -214,7 +219,13 @@ class Scorer:
                 f"Model {self.model.short} reads sequences of shape {expected}; it was given {given}."
             )
 
-    def _chunked(self, features: pl.DataFrame, sequences: np.ndarray | None, which: int) -> np.ndarray:
+    def _chunked(
+        self,
+        features: pl.DataFrame,
+        sequences: np.ndarray | None,
+        which: int,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> np.ndarray:
         """XLA computes the tiles of a chunk while the next is laid out, and no copy of everyone is made."""
         n, size = features.height, self.kind.tile * TILES
         self._check(n, sequences)
@@ -223,6 +234,8 @@ class Scorer:
         for start in range(0, max(n, 1), size):
             cells = None if sequences is None else sequences[start : start + size]
             tiles += self._tiles(self.arrays(features[start : start + size], cells), which)
+        if meanwhile is not None:
+            meanwhile()
         return self._collected(tiles, n, which)
 
     def _tiles(self, arrays: Arrays, which: int) -> list[jax.Array]:

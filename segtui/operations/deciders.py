@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -80,6 +80,10 @@ class Look:
         return Look(self.frame[rows], None if self.sequences is None else self.sequences[rows])
 
 
+def idle() -> None:
+    """Is done while one waits for scores, unless there is something to do."""
+
+
 class Decider(Protocol):
     """Scores users at an as-of and names reasons for their moves."""
 
@@ -104,10 +108,12 @@ class Decider(Protocol):
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
+        meanwhile: Callable[[], None] = idle,
     ) -> Scored:
         """Labels of the users in `frame` (features, sorted by user), given those at the last close.
 
-        `stays` bool[n]: whose label a minimum stay still holds.
+        `stays` bool[n]: whose label a minimum stay still holds. `meanwhile` is called where scores are waited
+        for.
         """
         ...
 
@@ -157,6 +163,7 @@ class StarterDecider:
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
+        meanwhile: Callable[[], None] = idle,
     ) -> Scored:
         """The rule has no probabilities and no margin."""
         return None, starter_labels(frame, self.starter)
@@ -211,9 +218,16 @@ class ModelDecider:
         other.policy = policy.of(self.labels)
         return other
 
-    def scores(self, frame: pl.DataFrame, evidence: Evidence, as_of: int) -> np.ndarray:
+    def scores(
+        self,
+        frame: pl.DataFrame,
+        evidence: Evidence,
+        as_of: int,
+        meanwhile: Callable[[], None] = idle,
+    ) -> np.ndarray:
         """Probabilities in millionths: int32[n, labels] of the users in `frame`."""
-        return self.scorer.scores(frame, self.sequences(evidence, as_of, frame["user"].to_numpy()))
+        read = self.sequences(evidence, as_of, frame["user"].to_numpy())
+        return self.scorer.scores(frame, read, meanwhile)
 
     def sequences(self, evidence: Evidence, as_of: int, users: np.ndarray) -> np.ndarray | None:
         """float32[users, bins, channels], None for a model that reads statistics only."""
@@ -230,9 +244,10 @@ class ModelDecider:
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
+        meanwhile: Callable[[], None] = idle,
     ) -> Scored:
         """Probabilities in millionths, and the label preferred, held back by margin and minimum stay."""
-        scores = self.scores(frame, evidence, as_of)
+        scores = self.scores(frame, evidence, as_of, meanwhile)
         if self.policy.anew == as_of:
             closed = np.full_like(closed, -1)
         return scores, decide(scores, self.labels, self.policy, closed, stays)

@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 
 from engine.deciding import DEFAULT_POLICY, margins, preferences
-from engine.features import longest_window
-from engine.membership import due
 from engine.ticks import Ticks
-from segtui.operations.deciders import Decider, Evidence
+from segtui.operations.deciders import Decider, Evidence, idle
+from segtui.operations.due import NOBODY, Due, due_at
 from segtui.operations.moved_by import Featured, Moves, Outcome
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
-from segtui.operations.steps import Rest, Step, by_identity, caused_by
+from segtui.operations.steps import Coming, Rest, Step, by_identity, caused_by
 
 NONE = -1
 WHOLE = 980_000
@@ -58,6 +57,7 @@ class Holdings:
         self.stays = stays
         self._as_of: int | None = None
         self._featured: Featured | None = None
+        self._ahead: Due | None = None
         self._policy = DEFAULT_POLICY
         self._ended = np.zeros(0, np.int64)
         """Those whose minimum stay was all that kept them, at the step last made."""
@@ -133,44 +133,28 @@ class Holdings:
         evidence: Evidence,
         last_events: pl.DataFrame,
         referred: Sequence[Referred] = (),
+        meanwhile: Callable[[], None] = idle,
     ) -> Outcome | None:
         """Evaluates the due users; None when nobody was and no time passed.
 
         `referred`: the segmentations the decider reads, already decided for this as-of; who moved in one of
-        them is due here.
+        them is due here. `meanwhile`: see Decider.
         """
         self._as_of = step.as_of
-        eligible = last_events.filter(pl.col("first") < step.as_of)
-        if step.who is not None:
-            eligible = step.who.persons(eligible)
-        if step.everyone:
-            asked, wanted = eligible.height, None
-        else:
-            assert step.before is not None
-            touched = step.fresh["user"].unique().to_numpy()
-            if step.who is not None:
-                joined = step.who.touched.filter(pl.col("user").is_in(eligible["user"].implode()))
-                touched = np.union1d(touched, joined["user"].to_numpy())
-            for other in referred:
-                touched = np.union1d(touched, other.moved())
-            if step.clock_moved:
-                # Who was kept by a minimum stay that is over may move though nothing else did.
-                touched = np.union1d(touched, self.stays.over(step.as_of, decider.policy))
-                window = longest_window(decider.spec)
-                wanted = due(eligible, touched, step.before, self.ticks, window)
-            else:
-                wanted = np.sort(touched)
-            asked = len(wanted)
-            if asked == 0 and not step.clock_moved:
-                return None
-        frame = evidence.features(step.as_of, decider.spec, wanted)
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or ahead.step.fresh is not step.fresh or ahead.step.everyone != step.everyone:
+            ended = self.stays.over(step.as_of, decider.policy) if step.clock_moved else NOBODY
+            ahead = due_at(step, decider, evidence, last_events, self.ticks, referred, ended)
+        if ahead is None:
+            return None
+        eligible, frame = ahead.eligible, ahead.frame
         former, self._featured = self._featured, Featured(step.as_of, decider.spec, evidence, frame)
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         held = (self._inherited(step) if decider.keeps else self.closed)[at]
         closed = self._decided(held)
         frame = frame.with_columns(other.texts(frame["user"].to_numpy()) for other in referred)
         stays = self.stays.hold(step.as_of, decider.policy, at)
-        scores, decided = decider.decide(frame, evidence, step.as_of, closed, stays)
+        scores, decided = decider.decide(frame, evidence, step.as_of, closed, stays, meanwhile)
         self._ended = self.stays.ended(step.as_of, decider.policy, self.labels, self.scores, at, decided)
         if scores is not None:
             self.scores[at] = scores
@@ -184,7 +168,14 @@ class Holdings:
         moves = self._moves(step, decider, evidence, referred, former, frame, at, scores, decided, gone)
         by_cause = dict(moves.caused.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
-        return Outcome(asked, frame.height, moves, by_cause, hindsight)
+        return Outcome(ahead.asked, frame.height, moves, by_cause, hindsight)
+
+    def look_ahead(
+        self, coming: Coming, index: int, decider: Decider, evidence: Evidence, last_events: pl.DataFrame
+    ) -> None:
+        """Finds who is due at a step that is to come, where that does not hang on the one before."""
+        if index in coming and not decider.refers and not (decider.policy and decider.policy.min_stay):
+            self._ahead = due_at(coming.step(index), decider, evidence, last_events, self.ticks)
 
     def kept(self, decider: Decider, as_of: int) -> np.ndarray:
         """The users whom a minimum stay may still keep where they are at `as_of`, ascending."""

@@ -6,12 +6,11 @@ come, changes are kept until the end, so that a commit holds one range per strea
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -20,30 +19,24 @@ from db import forgetting, log, projections, vocabulary
 from db.log import Decision
 from db.store import Transaction
 from engine.features import features, longest_window
-from engine.schema import canonical
 from engine.starter import fit_starter
 from segtui.operations.deciders import Decider, Evidence, starter_spec
 from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
-from segtui.operations.moved_by import Moves, Outcome, Why, changes, whys
+from segtui.operations.moved_by import Outcome
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.reach import Reach, reach
+from segtui.operations.reasons import Reasons
 from segtui.operations.recorded import Recorded, Referred
 from segtui.operations.session import Session
 from segtui.operations.stays import Stays
-from segtui.operations.steps import RENAMED, Step, Who
+from segtui.operations.steps import RENAMED, Coming, Step
 from segtui.operations.times import iso
 
 STARTER_WINDOW = 365
-TOGETHER = 16
-"""Steps whose movers' reasons are asked for together,"""
-ENOUGH = 1024
-"""unless they are of so many movers."""
-BEHIND = 2
-"""How often reasons may be wanting while the walk goes on."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +66,7 @@ class Run:
         self._deciders: dict[str, Decider] = {}
         self.changes: list[pl.DataFrame] = []
         """Of all moves, once it is finished."""
-        self._moves: list[pl.DataFrame] = []
-        self._unasked: list[Moves] = []
-        self._whys: list[Future[list[Why]]] = []
-        # Nothing of a walk waits for why somebody moved.
-        self._beside = ThreadPoolExecutor(1, "reasons")
+        self._reasons = Reasons()
         self._sizes: list[pl.DataFrame] = []
         self._position = s.store.head()
         self._kept: dict[str, Holdings] = {}
@@ -111,16 +100,13 @@ class Run:
             self._hold(found, name, plan)
         self._recorded = self._played(found, names, plan)
         evidence = self._evidence(plan, edit)
-        before = plan.before
+        coming = Coming(plan, evidence)
         for index, as_of in enumerate(plan.as_ofs):
             if self.cancelled():
                 raise Stopped
             self.progress(f"rescoring {iso(as_of, self.s.ticks.zone)}", index / len(plan.as_ofs))
             started = time.monotonic()
-            fresh = self._fresh(evidence.events, plan, index, before, as_of)
-            who = Who.at(evidence.identity, fresh, before, as_of)
-            if who is not None:
-                fresh = fresh.with_columns(canonical(fresh, who.identity).alias("user"))
+            now = coming.step(index)
             outcomes: list[Outcome] = []
             for held in self.holdings.values():
                 if index > 0:
@@ -133,20 +119,12 @@ class Run:
                 edited = self._edited(found, name, plan, edit) if index == 0 else None
                 decider = self._deciders[name]
                 referred = [self._referred(found, each, plan) for each in decider.refers]
-                step = Step(
-                    as_of=as_of,
-                    before=before,
-                    everyone=plan.full
-                    or (edited is not None and (edit is None or edit.segmentation == name))
-                    or held.unscored
-                    or (index == 0 and plan.starts_anew),
-                    fresh=fresh,
-                    seen=plan.position if index == 0 and not plan.opens_pass else None,
-                    edit=edited,
-                    backfilled=plan.backfilled,
-                    who=who,
-                )
-                outcome = held.step(step, decider, evidence, self.reach.last_events, referred)
+                everyone = edited is not None and (edit is None or edit.segmentation == name)
+                step = replace(now, everyone=now.everyone or everyone or held.unscored, edit=edited)
+
+                last = self.reach.last_events
+                meanwhile = partial(held.look_ahead, coming, index + 1, decider, evidence, last)
+                outcome = held.step(step, decider, evidence, last, referred, meanwhile)
                 if outcome is None:
                     continue
                 outcomes.append(outcome)
@@ -155,7 +133,6 @@ class Run:
                 self._report(as_of, names, outcomes, started)
             if as_of == keep:
                 self._kept = {name: held.copied() for name, held in self.holdings.items()}
-            before = as_of
 
     def memberships(self, name: str) -> pl.DataFrame:
         """user, label (vocabulary number) of a segmentation, as the walks so far leave it."""
@@ -168,12 +145,7 @@ class Run:
 
     def finish(self) -> dict[str, Any]:
         """Appends the changes and brings the projections up to date; returns the totals of the run."""
-        with self._beside:
-            self._ask()
-            told = itertools.chain.from_iterable(asked.result() for asked in self._whys)
-            self.changes = [
-                changes(rows, why, self.tx.numbers) for rows, why in zip(self._moves, told, strict=True)
-            ]
+        self.changes = self._reasons.changes(self.tx.numbers)
         frame = pl.concat(self.changes) if self.changes else None
         first = self.tx.next_seq
         if frame is not None and frame.height:
@@ -282,20 +254,6 @@ class Run:
 
     def _longest_window(self) -> int:
         return max((longest_window(each.spec) for each in self._deciders.values()), default=STARTER_WINDOW)
-
-    def _fresh(
-        self, events: pl.DataFrame, plan: Plan, index: int, before: int | None, as_of: int
-    ) -> pl.DataFrame:
-        """user, seq, occurred_at, kind, late of the events that count at `as_of` and did not before."""
-        at = pl.col("occurred_at")
-        counted = at < as_of
-        if before is not None:
-            inside = at >= before
-            unseen = pl.col("seq") > plan.position
-            arrived = inside | unseen if index == 0 and not plan.opens_pass else inside
-            counted &= arrived
-        late = pl.lit(0, dtype=pl.Int64) if plan.backfilled else pl.col("late")
-        return events.filter(counted).select("user", "seq", "occurred_at", "kind", late.alias("late"))
 
     def _hold(self, found: Definitions, name: str, plan: Plan) -> None:
         """Loads who holds which label where the plan starts, unless an earlier walk left it here."""
@@ -411,20 +369,8 @@ class Run:
             body["environment"] = environment()
         self.tx.append_decision("rescored", body)
         if outcome.moves.number:
-            self._moves.append(outcome.moves.rows)
-            self._unasked.append(outcome.moves)
-            asked = sum(int(moves.asked.sum()) for moves in self._unasked)
-            if len(self._unasked) == TOGETHER or asked >= ENOUGH:
-                self._ask()
+            self._reasons.add(outcome.moves)
         self._sizes.append(sizes)
-
-    def _ask(self) -> None:
-        """Has the reasons found of those moves that wait for it."""
-        # Not far ahead: what is yet to be asked keeps all that was known of its movers.
-        if len(self._whys) >= BEHIND:
-            self._whys[-BEHIND].result()
-        self._whys.append(self._beside.submit(whys, self._unasked))
-        self._unasked = []
 
     def _report(self, as_of: int, names: Sequence[str], outcomes: Sequence[Outcome], started: float) -> None:
         causes: Counter[str] = Counter()

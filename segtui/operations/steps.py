@@ -10,7 +10,9 @@ import polars as pl
 
 from engine.membership import causes
 from engine.schema import canonical
+from segtui.operations.deciders import Evidence
 from segtui.operations.persons import Persons
+from segtui.operations.plans import Plan
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,56 @@ class Step:
     def clock_moved(self) -> bool:
         """Whether time passed since the scores before."""
         return self.before != self.as_of
+
+
+class Coming:
+    """The as-ofs of a plan as they are to segmentations that no edit touches; each is looked into once, also
+    where it is before its time."""
+
+    def __init__(self, plan: Plan, evidence: Evidence) -> None:
+        self._plan, self._evidence = plan, evidence
+        self._known: dict[int, Step] = {}
+
+    def __contains__(self, index: int) -> bool:
+        return index < len(self._plan.as_ofs)
+
+    def step(self, index: int) -> Step:
+        """The as-of of that number, none before which is asked for any more."""
+        if index not in self._known:
+            self._known = {at: step for at, step in self._known.items() if at == index - 1}
+            self._known[index] = self._step(index)
+        return self._known[index]
+
+    def _step(self, index: int) -> Step:
+        plan, evidence = self._plan, self._evidence
+        as_of = plan.as_ofs[index]
+        before = plan.as_ofs[index - 1] if index else plan.before
+        fresh = _fresh(evidence.events, plan, index, before)
+        who = Who.at(evidence.identity, fresh, before, as_of)
+        if who is not None:
+            fresh = fresh.with_columns(canonical(fresh, who.identity).alias("user"))
+        return Step(
+            as_of=as_of,
+            before=before,
+            everyone=plan.full or (index == 0 and plan.starts_anew),
+            fresh=fresh,
+            seen=plan.position if index == 0 and not plan.opens_pass else None,
+            edit=None,
+            backfilled=plan.backfilled,
+            who=who,
+        )
+
+
+def _fresh(events: pl.DataFrame, plan: Plan, index: int, before: int | None) -> pl.DataFrame:
+    """user, seq, occurred_at, kind, late of the events that count at an as-of and did not `before`."""
+    at = pl.col("occurred_at")
+    counted = at < plan.as_ofs[index]
+    if before is not None:
+        inside = at >= before
+        unseen = pl.col("seq") > plan.position
+        counted &= inside | unseen if index == 0 and not plan.opens_pass else inside
+    late = pl.lit(0, dtype=pl.Int64) if plan.backfilled else pl.col("late")
+    return events.filter(counted).select("user", "seq", "occurred_at", "kind", late.alias("late"))
 
 
 @dataclass(frozen=True)
