@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -23,7 +24,7 @@ from engine.models.parameters import (
 )
 from engine.splits import TEST, TRAIN, folds, split
 from engine.steps import steps_of
-from engine.training import Epoch, Inputs, TrainingSpec, train
+from engine.training import OPTIMIZERS, Epoch, Inputs, TrainingSpec, train
 
 DRAW = np.random.default_rng(7)
 N = 600
@@ -287,6 +288,17 @@ def test_runs_of_batches_do_what_single_steps_do(monkeypatch):
         Epoch(each.epoch, pytest.approx(each.train_loss), pytest.approx(each.valid_loss))
         for each in one_by_one.history
     ]
+
+
+@pytest.mark.parametrize("falls_over", [None, 50])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_begins_with_nothing(optimizer, falls_over):
+    shape = {"features": 4, "bins": 0, "channels": 0, "labels": 3}
+    graph, parameters = nnx.split(build("logistic", **shape, seed=0, options={}))
+    made = steps_of(graph, optimizer, 0.01, 0.0, 0.9, falls_over)
+    begun = made.begin(parameters)
+    for ours, theirs in ((begun.moments, made._init(parameters)), (begun.mean, parameters)):
+        assert all(map(np.array_equal, *map(jax.tree.leaves, (ours, theirs))))
 
 
 def test_memory_that_runs_take_turns_in_changes_nothing(monkeypatch):
