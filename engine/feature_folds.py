@@ -74,7 +74,7 @@ class Folds:
         found = np.full(len(begin), np.nan)
         some = end > begin
         if some.any():
-            # Every second slice is a user's rows; the ones between are what follows the as-of.
+            # Every second slice is a user's rows; the ones between are what follows, up to the next one's.
             cuts = np.column_stack((begin[some], end[some])).ravel()
             found[some] = of.reduceat(measure.values, cuts)[::2]
         return found

@@ -35,8 +35,7 @@ class Measure:
     def of(cls, track: Track, values: Int64s, squared: bool = False) -> "Measure":
         """Of `values`, one per row of `track`."""
         squares: Int64s | pl.Series | None = None
-        largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
-        if squared and largest * track.most <= NARROW:
+        if squared and _largest(values) * track.most <= NARROW:
             squares = running(values * values)
         elif squared:
             wide = pl.Series(values, dtype=pl.Int64).cast(pl.Int128)
@@ -216,6 +215,11 @@ class Prepared:
 
     def _repeats(self, column: str, track: Track, owner: Int64s) -> Repeats:
         return Repeats.of(owner, self.rows.values(column, track))
+
+
+def _largest(values: Int64s) -> int:
+    """How far the one that is farthest is from zero."""
+    return max(int(values.max(initial=0)), -int(values.min(initial=0)))
 
 
 def _of_kinds(rows: Rows, acts: Track, kinds: Iterable[str]) -> Track:

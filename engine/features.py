@@ -1,8 +1,8 @@
 """Events to one row of features per user: the first of the two pure functions everything is folded with.
 
-Only events before the as-of count. Sums are of integers and exact (squares in 128 bits), with one division at
-the end, so the order of rows and the company of other users change nothing, not even the last bit. What each
-feature means stands in engine.catalogue.
+Only events before the as-of count. Sums are of integers and exact (squares in 128 bits where 64 do not do),
+with one division at the end, so the order of rows and the company of other users change nothing, not even the
+last bit. What each feature means stands in engine.catalogue.
 """
 
 from collections.abc import Sequence
@@ -111,8 +111,10 @@ def features(
         raise EngineError("The events were prepared for another feature spec; prepare them for this one.")
     prepared, filled = (events, None) if isinstance(events, Prepared) else events.at(as_of)
     known = prepared.rows.users
-    asked = np.isin(known, np.asarray(users, dtype=np.int64)) if users is not None else np.array(True)
-    who = slice(None) if asked.all() else np.flatnonzero(asked)
+    who: npt.NDArray[np.int64] | slice = slice(None)
+    if users is not None:
+        asked = np.isin(known, np.asarray(users, dtype=np.int64))
+        who = who if asked.all() else np.flatnonzero(asked)
     folds = Folds(prepared, as_of, who)
     columns = {**purchase_features(folds), **activity_features(folds)}
     columns |= family_features(folds, columns)

@@ -111,9 +111,7 @@ class Steps:
         )
         own = jax.tree.map(np.array, parameters)
         mean = jax.tree.map(np.array, parameters) if self._averages else None
-        begun: State = jax.device_put(
-            State(own, moments, mean, np.float32(0) if self._averages else None), may_alias=False
-        )
+        begun: State = jax.device_put(State(own, moments, mean, np.float32(0) if self._averages else None))
         return begun
 
     @contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from segtui import garbage
 from segtui.cli.looking import CHANGES
 from segtui.cli.options import Cause, Json, Quiet, Store, flag, output
 from segtui.cli.output import Column
@@ -37,7 +38,8 @@ def unread(descriptor: int) -> bool:
 
 
 def at_once(results: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The results, each of which is out before the next one is waited for."""
+    """The results of what may go on for weeks, each of which is out before the next one is waited for."""
+    garbage.as_usual()
     for result in results:
         yield result
         sys.stdout.flush()

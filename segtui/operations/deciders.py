@@ -80,10 +80,6 @@ class Look:
         return Look(self.frame[rows], None if self.sequences is None else self.sequences[rows])
 
 
-def idle() -> None:
-    """Is done while one waits for scores, unless there is something to do."""
-
-
 class Decider(Protocol):
     """Scores users at an as-of and names reasons for their moves."""
 
@@ -108,12 +104,12 @@ class Decider(Protocol):
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Scored:
         """Labels of the users in `frame` (features, sorted by user), given those at the last close.
 
-        `stays` bool[n]: whose label a minimum stay still holds. `meanwhile` is called where scores are waited
-        for.
+        `stays` bool[n]: whose label a minimum stay still holds. `meanwhile` is called while scores are
+        waited for, by a decider that refers to nothing.
         """
         ...
 
@@ -163,7 +159,7 @@ class StarterDecider:
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Scored:
         """The rule has no probabilities and no margin."""
         return None, starter_labels(frame, self.starter)
@@ -223,7 +219,7 @@ class ModelDecider:
         frame: pl.DataFrame,
         evidence: Evidence,
         as_of: int,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> np.ndarray:
         """Probabilities in millionths: int32[n, labels] of the users in `frame`."""
         read = self.sequences(evidence, as_of, frame["user"].to_numpy())
@@ -244,7 +240,7 @@ class ModelDecider:
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Scored:
         """Probabilities in millionths, and the label preferred, held back by margin and minimum stay."""
         scores = self.scores(frame, evidence, as_of, meanwhile)

@@ -10,12 +10,12 @@ import polars as pl
 
 from engine.deciding import DEFAULT_POLICY, margins, preferences
 from engine.ticks import Ticks
-from segtui.operations.deciders import Decider, Evidence, idle
-from segtui.operations.due import NOBODY, Due, due_at
-from segtui.operations.moved_by import Featured, Moves, Outcome
+from segtui.operations.deciders import Decider
+from segtui.operations.due import Evaluated
+from segtui.operations.moved_by import Moves, Outcome
 from segtui.operations.recorded import Referred
 from segtui.operations.stays import Stays
-from segtui.operations.steps import Coming, Rest, Step, by_identity, caused_by
+from segtui.operations.steps import Rest, Step, by_identity, caused_by
 
 NONE = -1
 WHOLE = 980_000
@@ -56,8 +56,6 @@ class Holdings:
         self.ticks = ticks
         self.stays = stays
         self._as_of: int | None = None
-        self._featured: Featured | None = None
-        self._ahead: Due | None = None
         self._policy = DEFAULT_POLICY
         self._ended = np.zeros(0, np.int64)
         """Those whose minimum stay was all that kept them, at the step last made."""
@@ -130,10 +128,9 @@ class Holdings:
         self,
         step: Step,
         decider: Decider,
-        evidence: Evidence,
-        last_events: pl.DataFrame,
+        evaluated: Evaluated,
         referred: Sequence[Referred] = (),
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Outcome | None:
         """Evaluates the due users; None when nobody was and no time passed.
 
@@ -141,41 +138,31 @@ class Holdings:
         them is due here. `meanwhile`: see Decider.
         """
         self._as_of = step.as_of
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or ahead.step.fresh is not step.fresh or ahead.step.everyone != step.everyone:
-            ended = self.stays.over(step.as_of, decider.policy) if step.clock_moved else NOBODY
-            ahead = due_at(step, decider, evidence, last_events, self.ticks, referred, ended)
-        if ahead is None:
+        ended = self.stays.over(step.as_of, decider.policy) if step.clock_moved else None
+        due = evaluated.due(step, decider, referred, ended)
+        if due is None:
             return None
-        eligible, frame = ahead.eligible, ahead.frame
-        former, self._featured = self._featured, Featured(step.as_of, decider.spec, evidence, frame)
+        frame = due.frame
         at = np.searchsorted(self.users, frame["user"].to_numpy())
         held = (self._inherited(step) if decider.keeps else self.closed)[at]
         closed = self._decided(held)
         frame = frame.with_columns(other.texts(frame["user"].to_numpy()) for other in referred)
         stays = self.stays.hold(step.as_of, decider.policy, at)
-        scores, decided = decider.decide(frame, evidence, step.as_of, closed, stays, meanwhile)
+        scores, decided = decider.decide(frame, evaluated.evidence, step.as_of, closed, stays, meanwhile)
         self._ended = self.stays.ended(step.as_of, decider.policy, self.labels, self.scores, at, decided)
         if scores is not None:
             self.scores[at] = scores
             # Of scores made elsewhere a user may have that of the label alone, or none.
             self.scored[at] = scores.sum(axis=1) >= WHOLE
             self._policy = decider.policy or DEFAULT_POLICY
-        gone = self._gone(step, eligible)
+        gone = self._gone(step, due.eligible)
         self.scored[gone] = False
         self._evaluated[at] = self._evaluated[gone] = True
         self.unscored = False
-        moves = self._moves(step, decider, evidence, referred, former, frame, at, scores, decided, gone)
+        moves = self._moves(step, decider, evaluated, referred, frame, at, scores, decided, gone)
         by_cause = dict(moves.caused.group_by("cause").len().sort("cause").iter_rows())
         hindsight = decider.known_from is not None and step.as_of < decider.known_from
-        return Outcome(ahead.asked, frame.height, moves, by_cause, hindsight)
-
-    def look_ahead(
-        self, coming: Coming, index: int, decider: Decider, evidence: Evidence, last_events: pl.DataFrame
-    ) -> None:
-        """Finds who is due at a step that is to come, where that does not hang on the one before."""
-        if index in coming and not decider.refers and not (decider.policy and decider.policy.min_stay):
-            self._ahead = due_at(coming.step(index), decider, evidence, last_events, self.ticks)
+        return Outcome(due.asked, frame.height, moves, by_cause, hindsight)
 
     def kept(self, decider: Decider, as_of: int) -> np.ndarray:
         """The users whom a minimum stay may still keep where they are at `as_of`, ascending."""
@@ -217,9 +204,8 @@ class Holdings:
         self,
         step: Step,
         decider: Decider,
-        evidence: Evidence,
+        evaluated: Evaluated,
         referred: Sequence[Referred],
-        former: Featured | None,
         frame: pl.DataFrame,
         at: np.ndarray,
         scores: np.ndarray | None,
@@ -257,6 +243,7 @@ class Holdings:
         # Those who are gone are not asked for: they come last, as part of somebody else.
         read = frame[np.flatnonzero(moved)[asked[:stay]]]
         whom = read["user"].to_numpy()
+        former, evidence = evaluated.former, evaluated.evidence
         featured = read.clear() if former is None else former.of(whom, step, decider.spec, evidence)
         texts = read.select("user", *(other.texts(whom, earlier=True) for other in referred))
         left = self._decided(left) if step.renames else left

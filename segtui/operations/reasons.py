@@ -33,7 +33,7 @@ class Reasons:
         self._waiting.append(moves)
         movers = sum(int(each.asked.sum()) for each in self._waiting)
         if len(self._waiting) == TOGETHER or movers >= ENOUGH:
-            self._ask()
+            self.ask()
 
     def changes(self, number_of: Callable[[str, pl.Series], pl.Series]) -> list[pl.DataFrame]:
         """All moves as rows of the log but for seq, step by step; nothing is added after it.
@@ -41,12 +41,14 @@ class Reasons:
         `number_of`: see moved_by.changes.
         """
         with self._beside:
-            self._ask()
+            self.ask()
             told = itertools.chain.from_iterable(asked.result() for asked in self._asked)
             return [changes(rows, why, number_of) for rows, why in zip(self._rows, told, strict=True)]
 
-    def _ask(self) -> None:
-        """Has the reasons of those found that wait for it."""
+    def ask(self) -> None:
+        """Has the reasons of those found that wait for it: before a walk ends, whose events they keep."""
+        if not self._waiting:
+            return
         # Not far ahead: what is yet to be asked keeps all that was known of its movers.
         if len(self._asked) >= BEHIND:
             self._asked[-BEHIND].result()

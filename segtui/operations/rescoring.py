@@ -23,6 +23,7 @@ from engine.starter import fit_starter
 from segtui.operations.deciders import Decider, Evidence, starter_spec
 from segtui.operations.deciding import decider_of
 from segtui.operations.definitions import Definitions, Segmentation, definitions
+from segtui.operations.due import Evaluated
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
 from segtui.operations.moved_by import Outcome
@@ -101,6 +102,9 @@ class Run:
         self._recorded = self._played(found, names, plan)
         evidence = self._evidence(plan, edit)
         coming = Coming(plan, evidence)
+        evaluated = {
+            name: Evaluated(coming, evidence, self.reach.last_events, self.s.ticks) for name in names
+        }
         for index, as_of in enumerate(plan.as_ofs):
             if self.cancelled():
                 raise Stopped
@@ -121,10 +125,8 @@ class Run:
                 referred = [self._referred(found, each, plan) for each in decider.refers]
                 everyone = edited is not None and (edit is None or edit.segmentation == name)
                 step = replace(now, everyone=now.everyone or everyone or held.unscored, edit=edited)
-
-                last = self.reach.last_events
-                meanwhile = partial(held.look_ahead, coming, index + 1, decider, evidence, last)
-                outcome = held.step(step, decider, evidence, last, referred, meanwhile)
+                meanwhile = partial(evaluated[name].look_ahead, index + 1, decider)
+                outcome = held.step(step, decider, evaluated[name], referred, meanwhile)
                 if outcome is None:
                     continue
                 outcomes.append(outcome)
@@ -133,6 +135,7 @@ class Run:
                 self._report(as_of, names, outcomes, started)
             if as_of == keep:
                 self._kept = {name: held.copied() for name, held in self.holdings.items()}
+        self._reasons.ask()
 
     def memberships(self, name: str) -> pl.DataFrame:
         """user, label (vocabulary number) of a segmentation, as the walks so far leave it."""

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from engine.features import FeatureSpec
-from segtui.operations.deciders import Look, idle
+from segtui.operations.deciders import Look
 from segtui.operations.definitions import IN_OUT, Rule
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class RuleDecider:
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Scored:
         """In where the rule holds; `frame` also has a text column per segmentation referred to."""
         holds = self._read(frame).select(self._expression).to_series().to_numpy()
@@ -113,7 +113,7 @@ class ListDecider:
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Scored:
         """The labels held, or those chosen; `closed` are the labels shown."""
         rest = OUT if self.labels == IN_OUT else NONE
@@ -156,7 +156,7 @@ class Nobody(ListDecider):
         as_of: int,
         closed: np.ndarray,
         stays: np.ndarray | None = None,
-        meanwhile: Callable[[], None] = idle,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Scored:
         """No label for anyone."""
         return None, np.full(frame.height, NONE, np.int32)

@@ -83,17 +83,16 @@ class Coming:
 
     def __init__(self, plan: Plan, evidence: Evidence) -> None:
         self._plan, self._evidence = plan, evidence
-        self._known: dict[int, Step] = {}
+        self._last: tuple[int, Step] | None = None
 
     def __contains__(self, index: int) -> bool:
         return index < len(self._plan.as_ofs)
 
     def step(self, index: int) -> Step:
-        """The as-of of that number, none before which is asked for any more."""
-        if index not in self._known:
-            self._known = {at: step for at, step in self._known.items() if at == index - 1}
-            self._known[index] = self._step(index)
-        return self._known[index]
+        """The as-of of that number; it is not asked for any more once a later one was."""
+        if self._last is None or self._last[0] != index:
+            self._last = index, self._step(index)
+        return self._last[1]
 
     def _step(self, index: int) -> Step:
         plan, evidence = self._plan, self._evidence

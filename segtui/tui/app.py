@@ -23,12 +23,12 @@ from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.worker import get_current_worker
 
+from segtui.garbage import Held
 from segtui.operations.times import iso
 from segtui.tui import places, preferences
 from segtui.tui.action import EVERYWHERE
 from segtui.tui.actions import bindings
 from segtui.tui.ascii import Ascii
-from segtui.tui.garbage import Held
 from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.preferences import Preferences

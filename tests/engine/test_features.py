@@ -230,8 +230,17 @@ def test_a_stray_date_of_long_ago_changes_nothing_else(instant, events_of):
     assert mixed.filter(pl.col("user") == 2)["active_days"].to_list() == [2]
 
 
-def test_large_amounts_keep_every_digit(events_of):
-    amounts = [10**12, -(10**12) + 1, 10**12 - 7, 999_999_999_989] * 50
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        [10**12, -(10**12) + 1, 10**12 - 7, 999_999_999_989],
+        # Each one's square is of 63 bits, and not all of theirs.
+        [2 * 10**9, -(2 * 10**9) + 1, 2 * 10**9 - 7, 1_999_999_989],
+        [-4 * 10**9, -1, 3, -3 * 10**9],
+    ],
+)
+def test_large_amounts_keep_every_digit(events_of, amounts):
+    amounts = amounts * 50
     events = events_of(
         [{"user": 1, "occurred_at": at, "kind": "purchase", "amount": a} for at, a in enumerate(amounts)]
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from db import log, vocabulary
 from engine.deciding import DecisionPolicy
-from segtui.operations import holdings, reasons
+from segtui.operations import due, reasons
 from segtui.operations.decide import Wish, decide
 from segtui.operations.moved_by import Featured
 from segtui.operations.rescore import rescore
@@ -29,7 +29,7 @@ event = st.tuples(
 
 def one_by_one(patch):
     """Nothing is looked for ahead, nothing asked together, nothing known from the tick before."""
-    patch.setattr(holdings.Holdings, "look_ahead", lambda *given: None)
+    patch.setattr(due.Evaluated, "look_ahead", lambda *given: None)
     patch.setattr(reasons, "TOGETHER", 1)
     patch.setattr(Featured, "of", lambda self, *given: self.frame.clear())
 
@@ -58,36 +58,41 @@ def test_a_run_records_what_it_would_step_by_step(make_shop, give_model, story, 
             decide(s, "value", Wish(min_stay=stays))
         define(s, "lapsing", "value = 'high' AND recency_days > 3")
 
-    with pytest.MonkeyPatch.context() as patch:
-        told = []
-        for _ in range(2):
+    told = []
+    for change in (lambda patch: None, one_by_one):
+        with pytest.MonkeyPatch.context() as patch:
+            change(patch)
             shop = make_shop()
             play(shop, story, shop.events, full=False, give_model=prepare, promote_after=0)
             told.append(recorded(shop))
-            one_by_one(patch)
     assert told[0] == told[1]
 
 
-def test_each_tick_is_looked_into_once(shop, give_model, monkeypatch):
+@pytest.mark.parametrize("most", [200_000, 1])
+def test_each_tick_is_looked_into_once(shop, give_model, monkeypatch, most):
+    """Before its time, but of more users than are kept."""
     looked, ahead = [], []
-    due_at, look_ahead = holdings.due_at, holdings.Holdings.look_ahead
-    monkeypatch.setattr(
-        holdings, "due_at", lambda step, *given: looked.append(step.as_of) or due_at(step, *given)
-    )
-    monkeypatch.setattr(
-        holdings.Holdings, "look_ahead", lambda *given: ahead.append(len(looked)) or look_ahead(*given)
-    )
+    due_at, look_ahead = due.due_at, due.Evaluated.look_ahead
+
+    def looking_ahead(*given):
+        before = len(looked)
+        look_ahead(*given)
+        ahead.extend(looked[before:])
+
+    monkeypatch.setattr(due, "MOST_KEPT", most)
+    monkeypatch.setattr(due, "due_at", lambda step, *given: looked.append(step.as_of) or due_at(step, *given))
+    monkeypatch.setattr(due.Evaluated, "look_ahead", looking_ahead)
     shop.events([("ann", 0.5, "purchase", 50.0), ("bob", 0.5, "purchase", 10.0)])
     with shop.open() as s:
         give_model(s)
         rescore(s)
     shop.at(20.5)
-    looked.clear()
+    looked.clear(), ahead.clear()
     with shop.open() as s:
         ticks = len(rescore(s)["ticks"])
     assert ticks == 20
     assert len(looked) == len(set(looked)) >= ticks, "none is looked into twice"
-    assert len(ahead) >= ticks - 1
+    assert len(ahead) == (19 if most > 1 else 0)
 
 
 class Coming(list):
@@ -101,22 +106,21 @@ class Coming(list):
 
 
 @pytest.mark.parametrize(
-    ("refers", "policy", "index", "looked"),
+    ("policy", "index", "looked"),
     [
-        ((), None, 0, True),
-        ((), DecisionPolicy(), 0, True),
-        ((), DecisionPolicy(min_stay=2), 0, False),
-        (("other",), None, 0, False),
-        ((), None, 1, False),
+        (None, 0, True),
+        (DecisionPolicy(), 0, True),
+        (DecisionPolicy(min_stay=2), 0, False),
+        (DecisionPolicy(), 1, False),
     ],
 )
-def test_nobody_is_looked_for_whose_move_hangs_on_the_step_before(monkeypatch, refers, policy, index, looked):
-    """Whose minimum stay is over, or whose label another segmentation reads."""
-    monkeypatch.setattr(holdings, "due_at", lambda *given: given[0])
-    held = SimpleNamespace(ticks=None, _ahead=None)
-    decider = SimpleNamespace(refers=refers, policy=policy)
-    holdings.Holdings.look_ahead(held, Coming(["step"]), index, decider, None, None)
-    assert held._ahead == ("step" if looked else None)
+def test_nobody_is_looked_for_whose_move_hangs_on_the_step_before(monkeypatch, policy, index, looked):
+    """Whose minimum stay may be over by then, or where no step is to come."""
+    asked = []
+    monkeypatch.setattr(due, "due_at", lambda step, *given: asked.append(step))
+    evaluated = due.Evaluated(Coming(["step"]), None, pl.DataFrame({"user": [1]}), None)
+    evaluated.look_ahead(index, SimpleNamespace(policy=policy))
+    assert asked == (["step"] if looked else [])
 
 
 def test_what_was_known_at_another_step_or_of_other_events_is_not_compared_with():

@@ -8,6 +8,7 @@ import pytest
 
 from db import log
 from db.store import Store
+from engine import scoring
 from engine.errors import EngineError
 from engine.evaluation import losses
 from engine.splits import TEST, split
@@ -116,6 +117,14 @@ def test_a_model_that_is_not_worse_is_promoted(s):
     told = train(s, kind="logistic", options={"epochs": "30"})
     assert told["promoted"], told["why"]
     assert poor["name"] in told["why"]
+
+
+def test_a_model_is_made_ready_once_to_be_judged_and_to_decide(s, monkeypatch):
+    made, scorer = [], scoring.Scorer
+    monkeypatch.setattr(scoring, "Scorer", lambda model: made.append(model.digest) or scorer(model))
+    told = train(s, **QUICK | {"seed": 7}, promote=True)
+    assert told["promoted"]
+    assert made.count(told["model"]) == 1
 
 
 def test_a_model_that_does_not_know_what_a_rule_reads_is_kept_aside(s):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from segtui.garbage import SELDOM
 from segtui.operations.errors import OperationError
 from segtui.operations.progress import Stopped
 from segtui.tui.apart import apart
@@ -22,7 +24,7 @@ def counted(upto, *, cancelled, heard):
     """Tells each number, then who counted."""
     for number in range(upto):
         heard(number, number / upto)
-    own = {"process": os.getpid(), "group": os.getpgrp()}
+    own = {"process": os.getpid(), "group": os.getpgrp(), "garbage": gc.get_threshold()}
     return own | {"session": os.getsid(0), "nice": os.nice(0), "called off": cancelled()}
 
 
@@ -67,7 +69,8 @@ def test_what_it_tells_and_returns_comes_over():
     found = apart(counted, 3, heard=lambda *said: told.append(said))
     assert told == [(0, 0), (1, 1 / 3), (2, 2 / 3)]
     assert found.pop("process") == found.pop("group") != os.getpid(), "no key sends it a signal"
-    assert found == {"session": os.getsid(0), "nice": os.nice(0) + NICE, "called off": False}
+    kept = {"session": os.getsid(0), "nice": os.nice(0) + NICE, "called off": False}
+    assert found == kept | {"garbage": SELDOM}
 
 
 def test_it_stands_back_no_further_for_a_thread_that_does_so_itself():

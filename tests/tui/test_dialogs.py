@@ -98,7 +98,7 @@ async def test_a_line_left_for_a_long_job_comes_back_with_what_was_wrong(pilot, 
     assert pilot.app.screen is pilot.app.page, "training runs beside the page"
     pilot.app.data.go_on.set()
     await settle(pilot)
-    assert pilot.app.screen.query_one("Input").value == "mlp horizon=abc"
+    assert pilot.app.screen.query_one("Input").value == "horizon=abc"
     assert "The horizon 'abc' is no duration." in shown(pilot.app)
     await press(pilot, "enter")
     assert "The horizon 'abc' is no duration." in shown(pilot.app), "it can be sent again"

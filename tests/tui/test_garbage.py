@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
+from segtui.garbage import LIBRARY, Held
 from segtui.tui.app import SegtuiApp
-from segtui.tui.garbage import LIBRARY, Held
 
 
 @pytest.fixture
 def held(monkeypatch):
     """How often what is left was held."""
     times = []
-    monkeypatch.setattr("segtui.tui.garbage.gc.freeze", lambda: times.append(1))
+    monkeypatch.setattr("segtui.garbage.gc.freeze", lambda: times.append(1))
     return times
 
 

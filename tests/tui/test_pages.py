@@ -93,6 +93,26 @@ class Taught(Data):
         return {"name": "mlp-new", "promoted": False, "why": "worse"}
 
 
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ((), {"kind": "mlp"}),
+        (("'seed=3",), {"kind": "mlp", "seed": "3"}),
+        (("'logistic seed=3",), {"kind": "logistic", "seed": "3"}),
+    ],
+)
+async def test_a_training_is_of_an_mlp_unless_told(shop, app_of, settle, press, shown, typed, wanted):
+    data = Taught(shop)
+    data.during = lambda: None
+    app = app_of(shop, data=data)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "M", "n")
+        assert "mlp unless told" in shown(app)
+        await press(pilot, *typed, "enter")
+        assert data.wanted == wanted
+
+
 async def test_a_training_is_asked_for_and_its_losses_are_heard(shop, app_of, settle, press):
     data, seen = Taught(shop), []
     app = app_of(shop, data=data)

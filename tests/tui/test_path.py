@@ -90,7 +90,7 @@ async def test_from_the_import_to_the_export(empty, orders, app_of, settle, pres
                 break
         assert f"{USERS} users, but nobody is in a segment yet" in shown(app)
 
-        await press(pilot, "M", "n", "ctrl+u", f"'{TRAINING}", "enter")
+        await press(pilot, "M", "n", f"'{TRAINING}", "enter")
         assert "decides now" in app.notices[-1].text
         await press(pilot, "1")
         assert "decided by logistic" in shown(app)

@@ -29,15 +29,21 @@ def keys_line(*pairs: tuple[str, str]) -> Content:
 class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
     """Asks for a line of text; `check` turns it into the result in a worker, or refuses it in a sentence.
 
-    `said` is what was wrong with a line that comes back. Ends with a 1-tuple of the result, or with None
-    when left.
+    `said` is what was wrong with a line that comes back, `placeholder` what an empty line means. Ends with a
+    1-tuple of the result, or with None when left.
     """
 
     BINDINGS = bindings("prompt")
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = (("enter", "go ahead"), ("esc", "leave"))
 
     def __init__(
-        self, title: str, hint: str | Content, check: Callable[[str], Any], value: str = "", said: str = ""
+        self,
+        title: str,
+        hint: str | Content,
+        check: Callable[[str], Any],
+        value: str = "",
+        said: str = "",
+        placeholder: str = "",
     ) -> None:
         super().__init__()
         self.prompt_title = title
@@ -45,11 +51,12 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
         self.check = check
         self.value = value
         self.said = said
+        self.placeholder = placeholder
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = self.prompt_title
-            yield Input(self.value, select_on_focus=False)
+            yield Input(self.value, placeholder=self.placeholder, select_on_focus=False)
             yield Static(self.hint, id="prompt-hint", markup=False)
             yield Static(self.said, id="prompt-error", markup=False)
             yield Static(keys_line(*self.KEYS))

@@ -136,7 +136,7 @@ class ModelsPage(ListedPage):
         self._draw_losses()
 
     def action_train(self) -> None:
-        self.app.push_screen(_line("mlp"), self._train)
+        self.app.push_screen(_line(), self._train)
 
     def _train(self, answer: tuple[tuple[str, dict[str, str]]] | None) -> None:
         if answer is None:
@@ -237,20 +237,23 @@ class ModelsPage(ListedPage):
             self.segtui.copy_command("evaluate", "--model", row["name"], moment="")
 
 
-def _line(text: str, said: str = "") -> Prompt:
+def _line(text: str = "", said: str = "") -> Prompt:
     """Asks for a kind and settings; ends with what was typed and what it means."""
     return Prompt(
         "Train a model",
-        f"{', '.join(KINDS)}; then settings, as in: mlp horizon=90d seed=1 members=4",
+        f"{', '.join(KINDS)} ({KINDS[0]} unless told); then settings, as in: mlp horizon=90d seed=1",
         lambda typed: (typed, _settings(typed)),
         text,
         said,
+        placeholder=KINDS[0],
     )
 
 
 def _settings(text: str) -> dict[str, str]:
-    """`mlp horizon=90d seed=1` as settings by name; refuses what is no kind or no setting."""
-    kind, *rest = text.split() or [""]
+    """`mlp horizon=90d seed=1` as settings by name, the kind being the first one unless told; refuses what is
+    no kind or no setting."""
+    told = text.split()
+    kind, rest = (told[0], told[1:]) if told and "=" not in told[0] else (KINDS[0], told)
     if kind not in KINDS:
         raise OperationError(f"No kind of model {kind!r}: there are {', '.join(KINDS)}.")
     pairs = [each.partition("=") for each in rest]
