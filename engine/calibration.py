@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-METHODS = ("none", "temperature", "vector")
 # Beyond these the validation users were told apart almost perfectly, or not at all, which says nothing on
 # others.
 FLATTEST, SHARPEST = 0.1, 10.0

@@ -18,7 +18,8 @@ from segtui.operations.tasks import Task
 if TYPE_CHECKING:
     from engine.encoding import Encoder
     from engine.model import Model
-    from engine.training import Epoch, Trained, TrainingSpec
+    from engine.training import Epoch, Trained
+    from engine.training_spec import TrainingSpec
 
 Heard = Callable[[float, float], None]
 """Called with the training and the validation loss of each epoch as it ends."""

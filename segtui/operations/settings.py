@@ -10,7 +10,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.preparing import SETTINGS
 
 if TYPE_CHECKING:
-    from engine.training import TrainingSpec
+    from engine.training_spec import TrainingSpec
 
 TOLD_ELSEWHERE = ("optimizer", "seed")
 
@@ -23,7 +23,7 @@ def training_settings(
     Raises OperationError for a setting that does not exist or is no number, EngineError out of range.
     """
     from engine.models import complete_options, kind_of
-    from engine.training import TrainingSpec
+    from engine.training_spec import TrainingSpec
 
     own = kind_of(kind)
     trained = {field.name for field in fields(TrainingSpec)} - set(TOLD_ELSEWHERE)

@@ -34,7 +34,8 @@ from engine.models import KINDS, build
 from engine.replay import CHANGES, frames
 from engine.scoring import Scorer
 from engine.splits import TRAIN, VALID
-from engine.training import Inputs, TrainingSpec, train
+from engine.training import Inputs, train
+from engine.training_spec import TrainingSpec
 
 CONSOLE = Console(width=130)
 BATCH = 256

@@ -14,7 +14,8 @@ from engine.model import Model
 from engine.models import KINDS
 from engine.scoring import Scorer
 from engine.splits import EARLIER, TEST, TRAIN, VALID
-from engine.training import Inputs, TrainingSpec, train
+from engine.training import Inputs, train
+from engine.training_spec import TrainingSpec
 
 # LightGBM's small search; the rounds of each are chosen on the validation users, as our epochs are.
 LEAVES = (4, 8, 16)

@@ -5,7 +5,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from engine.calibration import METHODS, calibrate
+from engine.calibration import calibrate
+from engine.training_spec import CALIBRATIONS
 
 DRAW = np.random.default_rng(4)
 TRUE = DRAW.normal(size=(20_000, 3))
@@ -43,7 +44,7 @@ def test_none_changes_nothing():
     assert not found.bias.any()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CALIBRATIONS)
 def test_the_loss_never_grows_where_it_was_fitted(method):
     logits = np.float32(TRUE[:300] * 1.3)
     found = calibrate(logits, LABELS[:300], method)

@@ -14,7 +14,8 @@ from engine.model import Model
 from engine.models.parameters import LABEL_OF
 from engine.scoring import Scorer
 from engine.splits import split
-from engine.training import Inputs, TrainingSpec, train
+from engine.training import Inputs, train
+from engine.training_spec import TrainingSpec
 
 NAMES = ["spend_28d", "orders_28d"]
 USERS = np.arange(1, 601)

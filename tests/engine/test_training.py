@@ -24,7 +24,8 @@ from engine.models.parameters import (
 )
 from engine.splits import TEST, TRAIN, folds, split
 from engine.steps import steps_of
-from engine.training import OPTIMIZERS, Epoch, Inputs, TrainingSpec, train
+from engine.training import Epoch, Inputs, train
+from engine.training_spec import OPTIMIZERS, TrainingSpec
 
 DRAW = np.random.default_rng(7)
 N = 600

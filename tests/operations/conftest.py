@@ -148,7 +148,8 @@ def model():
     from engine.encoding import Encoder
     from engine.features import FeatureSpec, features
     from engine.model import Model
-    from engine.training import Inputs, TrainingSpec, train
+    from engine.training import Inputs, train
+    from engine.training_spec import TrainingSpec
 
     draw = np.random.default_rng(5)
     users = draw.integers(1, 300, 2_000)
