@@ -271,7 +271,8 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
 
 def test_the_registry_itself_loads_no_jax():
     code = (
-        "import sys, engine.models, engine.membership, engine.replay, engine.model, engine.encoding;"
+        "import sys, engine.models, engine.membership, engine.replay, engine.model, engine.encoding,"
+        "engine.training_spec;"
         "sys.exit(any(name.split('.')[0] in ('jax', 'flax', 'optax', 'sklearn') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
