@@ -398,8 +398,13 @@ def last_events(
     seen = behaviour(store, position=position, users=users, columns=names if correction else names[:-1])
     if correction:
         seen = seen.filter(pl.col("kind") != correction[0][0])
+    return seen_of(seen)
+
+
+def seen_of(behaviour: pl.DataFrame) -> pl.DataFrame:
+    """user, first, last (occurred_at), newest_seq of everyone with any of these rows, by user."""
     return (
-        seen.group_by("user")
+        behaviour.group_by("user")
         .agg(
             pl.col("occurred_at").min().alias("first"),
             pl.col("occurred_at").max().alias("last"),

@@ -23,6 +23,8 @@ from segtui.operations.errors import OperationError
 from segtui.operations.persons import NOBODY, Persons
 from segtui.operations.times import iso, parse_time
 
+MOST_HELD = 2_000_000
+"""So many events are held rather than read again: they take 250 MB."""
 SURROGATE = re.compile("#([0-9]{1,18})")
 
 
@@ -70,6 +72,8 @@ class Session:
         self.store = store
         self.undoing: int | None = None
         """The seq of the decision that the next edits take back."""
+        self._held: tuple[int, pl.DataFrame] | None = None
+        self._holds = False
 
     @property
     def settings(self) -> Settings:
@@ -203,6 +207,29 @@ class Session:
 
         `corrections`: those too, which stand in a timeline and count for nothing else.
         """
+        if not self._holds or (position, before, users, after_seq, corrections) != (
+            None,
+            None,
+            None,
+            0,
+            False,
+        ):
+            return self._events(position, before, users, after_seq, corrections)
+        head = self.store.head()
+        if self._held is not None and self._held[0] == head:
+            return self._held[1]
+        found = self._events()
+        self._held = (head, found) if found.height <= MOST_HELD else None
+        return found
+
+    def _events(
+        self,
+        position: int | None = None,
+        before: int | None = None,
+        users: Sequence[int] | None = None,
+        after_seq: int = 0,
+        corrections: bool = False,
+    ) -> pl.DataFrame:
         columns = [name for name in log.BEHAVIOUR if name not in ("source_id", "currency")]
         rows = log.behaviour(
             self.store, position=position, after_seq=after_seq, before=before, users=users, columns=columns
@@ -239,7 +266,19 @@ class Session:
 
         `users`: only these, found by index.
         """
+        if self._holds and users is None:
+            return log.seen_of(self.events())
         return self._alive(log.last_events(self.store, users=users)).sort("user")
+
+    @contextmanager
+    def holding_events(self) -> Iterator[None]:
+        """All events are read once while the block lasts and nobody else commits; it appends none. Of a long
+        log they are read again instead."""
+        self._holds = True
+        try:
+            yield
+        finally:
+            self._holds, self._held = False, None
 
     def _alive(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of those who were not erased: what an erased person did decides nothing any more."""

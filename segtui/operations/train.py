@@ -80,60 +80,61 @@ def train(
         raise OperationError(f"A given label has no policy: use --label {label} or --policy {policy}.")
     if label is not None and warm:
         raise OperationError("A given label has nothing new to go on with: train without --warm.")
-    own = segmentation or label or ("value" if policy == "future_value" else policy)
-    watch = Watch(progress, cancelled, heard)
-    asked = _Asked(kind, optimizer, seed, options or {})
-    _check_free(definitions(s), own)
-    going: Warm | None = None
-    how: dict[str, Any] = {}
-    if warm:
-        _check_name(definitions(s), name)
-        progress("reading the log", None)
-        going = Warm(s, own, policy, cutoff, _horizon(horizon), optimizer, options or {})
-        task, recipe = going.task, going.recipe
-    else:
-        choice = asked.check()
-        _check_name(definitions(s), name, kind=kind, segmentation=own, seed=seed)
-        progress("reading the log", None)
-        task = (
-            given_task(s, label, own, seed, choice)
-            if label is not None
-            else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
-        )
-    use_cache()
-    if cancelled():
-        raise Stopped
-    chosen = None
-    if going is None and kind == AUTO:
-        chosen = choose(task, asked.recipe, budget, watch)
-        recipe, how = chosen.recipe, {"choice": chosen.told}
-    else:
-        recipe = going.recipe if going else asked.recipe(kind)
-    own_test = twin and going is None
-    # Called off while it chose a kind, it has what it keeps and begins nothing more.
-    tested = Twin(s, task, recipe, origins) if own_test and not cancelled() else None
-    with tested.beside(replace(watch, doing="twin, ")) if tested else nullcontext() as wait:
-        if chosen is not None:
-            model, fitted, preparation = chosen.model, chosen.fitted, chosen.preparation
+    with s.holding_events():
+        own = segmentation or label or ("value" if policy == "future_value" else policy)
+        watch = Watch(progress, cancelled, heard)
+        asked = _Asked(kind, optimizer, seed, options or {})
+        _check_free(definitions(s), own)
+        going: Warm | None = None
+        how: dict[str, Any] = {}
+        if warm:
+            _check_name(definitions(s), name)
+            progress("reading the log", None)
+            going = Warm(s, own, policy, cutoff, _horizon(horizon), optimizer, options or {})
+            task, recipe = going.task, going.recipe
         else:
-            model, fitted, preparation = fit(task, recipe, watch)
-        how = {"warm": going.told(s, model)} if going else how
-        progress("judging on users it never saw", None)
-        metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
-        if tested is not None and wait is not None and not cancelled():
-            wait()
-        if own_test:
-            finished = tested if not cancelled() else None
-            metrics["twin"] = finished.told if finished else {"why": "training was called off"}
-    body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how
-    made = _Made(task, model, body, started)
-    if not cancelled():
-        try:
-            return _record(s, made, name, promote, progress, cancelled)
-        except Stopped:
-            # Called off while everyone was rescored: the model is kept, what it would have decided is not.
-            promote = None
-    return _record(s, replace(made, called_off=True), name, promote or False, progress, never)
+            choice = asked.check()
+            _check_name(definitions(s), name, kind=kind, segmentation=own, seed=seed)
+            progress("reading the log", None)
+            task = (
+                given_task(s, label, own, seed, choice)
+                if label is not None
+                else outcome_task(s, policy, own, cutoff, _horizon(horizon), seed, choice, origins)
+            )
+        use_cache()
+        if cancelled():
+            raise Stopped
+        chosen = None
+        if going is None and kind == AUTO:
+            chosen = choose(task, asked.recipe, budget, watch)
+            recipe, how = chosen.recipe, {"choice": chosen.told}
+        else:
+            recipe = going.recipe if going else asked.recipe(kind)
+        own_test = twin and going is None
+        # Called off while it chose a kind, it has what it keeps and begins nothing more.
+        tested = Twin(s, task, recipe, origins) if own_test and not cancelled() else None
+        with tested.beside(replace(watch, doing="twin, ")) if tested else nullcontext() as wait:
+            if chosen is not None:
+                model, fitted, preparation = chosen.model, chosen.fitted, chosen.preparation
+            else:
+                model, fitted, preparation = fit(task, recipe, watch)
+            how = {"warm": going.told(s, model)} if going else how
+            progress("judging on users it never saw", None)
+            metrics = judge(model, task) | {"window": window(s, task, int((task.parts == TEST).sum()))}
+            if tested is not None and wait is not None and not cancelled():
+                wait()
+            if own_test:
+                finished = tested if not cancelled() else None
+                metrics["twin"] = finished.told if finished else {"why": "training was called off"}
+        body = _body(s, task, model, fitted, metrics) | {"preparation": preparation} | how
+        made = _Made(task, model, body, started)
+        if not cancelled():
+            try:
+                return _record(s, made, name, promote, progress, cancelled)
+            except Stopped:
+                # Called off while everyone was rescored: the model is kept, what it would have decided not.
+                promote = None
+        return _record(s, replace(made, called_off=True), name, promote or False, progress, never)
 
 
 @dataclass(frozen=True)
