@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encoding import Encoder
+from engine.encoding import AT_ONCE, Encoder
 from engine.encoding_columns import CLIP, FEWEST_PIECES, MOST_CATEGORIES, RAREST
 from engine.errors import EngineError
 
@@ -44,6 +44,14 @@ def test_a_round_trip_through_json_changes_no_bit(kind):
     assert np.array_equal(again.transform(people(seed=1)), encoder.transform(people(seed=1)))
     assert encoder.transform(frame).dtype == np.float32
     assert encoder.transform(frame).shape == (frame.height, encoder.width)
+
+
+@pytest.mark.parametrize("kind", ["standard", "piecewise"])
+@pytest.mark.parametrize("n", [0, 1, AT_ONCE, 2 * AT_ONCE + 3])
+def test_a_row_is_encoded_the_same_bits_beside_anything(kind, n):
+    encoder = Encoder.fit(people(), NAMES, kind=kind)
+    frame = people(n, seed=1)
+    assert np.array_equal(encoder.transform(frame), encoder.encode(encoder.raw(frame)))
 
 
 def test_numbers_come_out_with_mean_zero_and_deviation_one():
