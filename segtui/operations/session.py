@@ -207,29 +207,12 @@ class Session:
 
         `corrections`: those too, which stand in a timeline and count for nothing else.
         """
-        if not self._holds or (position, before, users, after_seq, corrections) != (
-            None,
-            None,
-            None,
-            0,
-            False,
-        ):
-            return self._events(position, before, users, after_seq, corrections)
+        everything = (position, before, users, after_seq, corrections) == (None, None, None, 0, False)
+        held = self._still_held() if everything else None
+        if held is not None:
+            return held
+        # Before they are read: what is committed meanwhile is read the next time.
         head = self.store.head()
-        if self._held is not None and self._held[0] == head:
-            return self._held[1]
-        found = self._events()
-        self._held = (head, found) if found.height <= MOST_HELD else None
-        return found
-
-    def _events(
-        self,
-        position: int | None = None,
-        before: int | None = None,
-        users: Sequence[int] | None = None,
-        after_seq: int = 0,
-        corrections: bool = False,
-    ) -> pl.DataFrame:
         columns = [name for name in log.BEHAVIOUR if name not in ("source_id", "currency")]
         rows = log.behaviour(
             self.store, position=position, after_seq=after_seq, before=before, users=users, columns=columns
@@ -239,9 +222,12 @@ class Session:
         hidden = [number for number, text in kinds.items() if text == vocabulary.CORRECTION]
         if hidden and not corrections:
             frame = frame.filter(~pl.col("kind").is_in(hidden))
-        return frame.with_columns(
+        read = frame.with_columns(
             pl.col("kind").replace_strict(kinds, return_dtype=pl.String).cast(pl.Categorical)
         )
+        if everything and self._holds and read.height <= MOST_HELD:
+            self._held = head, read
+        return read
 
     def attributes(self, *, position: int | None = None, users: Sequence[int] | None = None) -> pl.DataFrame:
         """Attributes as the engine reads them (engine.schema.ATTRIBUTES)."""
@@ -266,8 +252,9 @@ class Session:
 
         `users`: only these, found by index.
         """
-        if self._holds and users is None:
-            return log.seen_of(self.events())
+        held = self._still_held() if users is None else None
+        if held is not None:
+            return log.seen_of(held)
         return self._alive(log.last_events(self.store, users=users)).sort("user")
 
     @contextmanager
@@ -279,6 +266,10 @@ class Session:
             yield
         finally:
             self._holds, self._held = False, None
+
+    def _still_held(self) -> pl.DataFrame | None:
+        """All events, where they are held and nobody has committed since."""
+        return self._held[1] if self._held is not None and self._held[0] == self.store.head() else None
 
     def _alive(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of those who were not erased: what an erased person did decides nothing any more."""

@@ -99,6 +99,13 @@ def line(user, day, kind="purchase", amount=None, **more):
     return fields
 
 
+def two_dozen():
+    """Twenty days of two dozen customers, who come every five days; each spends more than the one before."""
+    return [
+        (f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n) for n in range(24) for d in range(n % 5, 20, 5)
+    ]
+
+
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     """An empty shop at its first day."""

@@ -59,3 +59,6 @@ def test_a_long_log_is_not_held(lived, reads, monkeypatch):
     with lived.open() as s, s.holding_events():
         assert s.events().equals(s.events())
         assert len(reads) == 2
+        s.last_events()
+    assert "kind" in reads[1]["columns"]
+    assert "amount" not in reads[2]["columns"], "who was seen when asks for no more than it needs"

@@ -16,6 +16,7 @@ from segtui.operations.listing import Listing
 from segtui.operations.members import members
 from segtui.operations.progress import Stopped
 from segtui.operations.segment import define
+from tests.operations.conftest import two_dozen
 
 WHERES = (
     None,
@@ -34,13 +35,7 @@ def lived(lived_through, give_model):
 
     def story(shop):
         shop.at(20.5)
-        shop.events(
-            [
-                (f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n)
-                for n in range(24)
-                for d in range(n % 5, 20, 5)
-            ]
-        )
+        shop.events(two_dozen())
         with shop.open() as s:
             give_model(s)
             define(s, "keen", "recency_days < 4")

@@ -19,6 +19,7 @@ from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segments import segments
 from segtui.operations.transitions import transitions
 from segtui.operations.user import user
+from tests.operations.conftest import two_dozen
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -33,13 +34,7 @@ def lived(lived_through, give_model):
 
     def story(shop):
         shop.at(20.5)
-        shop.events(
-            [
-                (f"u{n:02}", d + n / 100, "purchase", 10.0 + 7 * n)
-                for n in range(24)
-                for d in range(n % 5, 20, 5)
-            ]
-        )
+        shop.events(two_dozen())
         with shop.open() as s:
             give_model(s)
         for day in range(21, 31):

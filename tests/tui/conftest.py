@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -255,3 +255,27 @@ def shown() -> Callable[[SegtuiApp], str]:
         return "\n".join(strip.text.rstrip() for strip in lines)
 
     return text
+
+
+@pytest.fixture
+async def pilot(shop: Path, app_of: Any, settle: Settle) -> AsyncIterator[Pilot[None]]:
+    """At the first page of the small shop, on a wide terminal."""
+    async with app_of(shop).run_test(size=(100, 30)) as running:
+        await settle(running)
+        yield running
+
+
+@pytest.fixture
+def moved_on(settle: Settle) -> Callable[[Pilot[None], Path], Awaitable[None]]:
+    """Another process commits, and the screens have seen that it did."""
+
+    async def commit(pilot: Pilot[None], path: Path) -> None:
+        with Store.open(path) as store, store.transaction(actor="another process") as tx:
+            tx.append_decision("exported", {})
+        for _ in range(100):
+            await settle(pilot)
+            if pilot.app.revision:  # type: ignore[attr-defined]
+                break
+        await settle(pilot)
+
+    return commit

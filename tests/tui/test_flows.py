@@ -22,14 +22,6 @@ from segtui.tui.questions import Filter
 pytestmark = pytest.mark.usefixtures("network")
 
 
-@pytest.fixture
-async def pilot(shop, app_of, settle):
-    app = app_of(shop)
-    async with app.run_test(size=(100, 30)) as running:
-        await settle(running)
-        yield running
-
-
 def text_of(pilot, selector: str) -> str:
     return str(pilot.app.screen.query_one(selector).render())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from db.store import Store
 from segtui.operations.definitions import definitions
 from segtui.operations.session import open_session
 from segtui.tui.screens.dialogs import Confirm
@@ -65,16 +64,13 @@ async def test_an_edit_is_taken_back_after_a_look_at_who_moves(ruled, app_of, se
         assert pilot.app.page.rows.row(0)["kind"] == "segmentation_retired"
 
 
-async def test_what_was_previewed_before_the_store_moved_on_is_previewed_again(ruled, app_of, settle, press):
+async def test_what_was_previewed_before_the_store_moved_on_is_previewed_again(
+    ruled, app_of, settle, press, moved_on
+):
     async with app_of(ruled).run_test(size=(100, 30)) as pilot:
         await to_log(pilot, press, settle)
         await press(pilot, "z")
-        with Store.open(ruled) as store, store.transaction(actor="another process") as tx:
-            tx.append_decision("exported", {})
-        for _ in range(100):
-            await settle(pilot)
-            if pilot.app.revision:
-                break
+        await moved_on(pilot, ruled)
         await press(pilot, "y")
         assert "previewing again" in [notice.text for notice in pilot.app.notices][-1]
         assert isinstance(pilot.app.screen, Confirm)

@@ -7,19 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from db.errors import StoreLocked
-from db.store import Store
 from segtui.tui import words
 from segtui.tui.data import Data
 
 pytestmark = pytest.mark.usefixtures("network")
-
-
-@pytest.fixture
-async def pilot(shop, app_of, settle):
-    app = app_of(shop)
-    async with app.run_test(size=(100, 30)) as running:
-        await settle(running)
-        yield running
 
 
 class StubbornData(Data):
@@ -44,16 +35,10 @@ async def test_a_part_that_fails_leaves_the_rest_of_the_page(shop, app_of, settl
         assert pilot.app.page.rows.total == pilot.app.page.frame["changes"] > 0
 
 
-async def test_replay_stays_where_it_is_while_the_store_grows(pilot, press, settle, shop):
+async def test_replay_stays_where_it_is_while_the_store_grows(pilot, press, moved_on, shop):
     await press(pilot, "4", "t", "'2026-02-19", "enter")
     page = pilot.app.page
-    with Store.open(shop) as store, store.transaction(actor="another process") as tx:
-        tx.append_decision("exported", {})
-    for _ in range(100):
-        await settle(pilot)
-        if pilot.app.revision:
-            break
-    await settle(pilot)
+    await moved_on(pilot, shop)
     assert (page.index, len(page.frames), page.complete) == (20, 31, True)
 
 

@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from db.store import Store
 from segtui.operations.progress import Stopped
 from segtui.operations.rescore import rescore_range
 from segtui.operations.session import open_session
@@ -88,15 +87,9 @@ async def test_m_asks_for_no_what_if(pilot, press):
     assert pilot.app.screen is page
 
 
-async def test_a_log_that_moved_on_is_told_until_it_is_tried_again(pilot, ticked, settle, press, shown):
+async def test_a_log_that_moved_on_is_told_until_it_is_tried_again(pilot, ticked, moved_on, press, shown):
     assert "MOVED ON" not in shown(pilot.app)
-    with Store.open(ticked) as store, store.transaction(actor="another process") as tx:
-        tx.append_decision("exported", {})
-    for _ in range(100):
-        await settle(pilot)
-        if pilot.app.revision:
-            break
-    await settle(pilot)
+    await moved_on(pilot, ticked)
     assert "THE LOG HAS MOVED ON, i tries again" in shown(pilot.app)
     await press(pilot, "i", "enter")
     assert "MOVED ON" not in shown(pilot.app)
