@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 
 import pytest
-from textual.command import Command, CommandList
 
 from db import log
 from db.store import Store
@@ -16,7 +15,6 @@ from segtui.operations.session import open_session
 from segtui.tui import words
 from segtui.tui.data import _flows
 from segtui.tui.exporting import shortened
-from segtui.tui.palette import user_typed
 from segtui.tui.questions import Filter
 
 pytestmark = pytest.mark.usefixtures("network")
@@ -151,46 +149,6 @@ async def test_help_is_about_the_page_and_esc_closes_it(pilot, press, shown):
     await press(pilot, "escape")
     assert pilot.app.page.PAGE == "changes"
     assert pilot.app.screen is pilot.app.page
-
-
-async def test_the_palette_finds_users_and_segments(pilot, press, settle):
-    await press(pilot, "colon", "'c-10548")
-    await pilot.pause(0.3)
-    await press(pilot, "enter")
-    assert (pilot.app.page.PAGE, pilot.app.page.user) == ("user", "c-10548")
-    await press(pilot, "ctrl+p", "'medium")
-    await pilot.pause(0.3)
-    await press(pilot, "enter")
-    assert (pilot.app.page.PAGE, pilot.app.page.segment) == ("members", "value=medium")
-
-
-@pytest.mark.parametrize(
-    ("text", "user"),
-    [
-        ("asdf qwer", None), ("model", None), ("Data", None), ("", None), ("user ", None),
-        (" c-10548", "c-10548"), ("anna", "anna"), ("user data", "data"),
-    ],
-)  # fmt: skip
-def test_what_may_be_an_id_is_one_word_that_is_no_part_of_a_name(text, user):
-    assert user_typed(text, ["user", "models", "data", "value=high"]) == user
-
-
-async def test_the_palette_offers_a_user_last_and_where_it_may_be_one(pilot, press):
-    await press(pilot, "colon")
-    for text, offered in [("data", []), ("user data", ["user data"])]:
-        await press(pilot, "ctrl+u", f"'{text}")
-        found = pilot.app.screen.query_one(CommandList)
-        options = [found.get_option_at_index(n) for n in range(found.option_count)]
-        prompts = [str(each.hit.text) for each in options if isinstance(each, Command)]
-        assert [each for each in prompts if each.startswith("user data")] == offered
-        assert prompts[len(prompts) - len(offered) :] == offered
-
-
-async def test_the_palette_runs_the_actions_of_the_page(pilot, press):
-    await press(pilot, "5", "colon", "'period")
-    await pilot.pause(0.3)
-    await press(pilot, "enter")
-    assert pilot.app.page.wanted.days == 90
 
 
 async def test_a_user_that_is_not_there_is_a_sentence(pilot, press, shown):
