@@ -60,12 +60,16 @@ def share_drift(labels: Sequence[str], then: np.ndarray, now: np.ndarray) -> lis
 
 def _number(column: Number, then: pl.DataFrame, now: pl.DataFrame) -> Drift:
     first, second = (_values(frame[column.name]) for frame in (then, now))
-    cuts = np.array(column.limits)
-    if not len(cuts) and len(first[0]):
-        cuts = np.unique(np.quantile(first[0], np.linspace(0, 1, BINS + 1)))
+    sides, cuts = (first[0], second[0]), np.array(column.edges)
+    if len(cuts):
+        binned = [column.pieces(known) for known in sides]
+    else:
+        if len(first[0]):
+            cuts = np.unique(np.quantile(first[0], np.linspace(0, 1, BINS + 1)))
+        binned = [np.searchsorted(cuts, known, side="right") for known in sides]
     counted = [
-        np.append(np.bincount(np.searchsorted(cuts, known, side="right"), minlength=len(cuts) + 1), missing)
-        for known, missing in (first, second)
+        np.append(np.bincount(each, minlength=len(cuts) + 1), missing)
+        for each, missing in zip(binned, (first[1], second[1]), strict=True)
     ]
     return Drift(column.name, _stability(*counted), _distance(first[0], second[0]))
 

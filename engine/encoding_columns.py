@@ -48,18 +48,18 @@ class Number:
         """A value as the encoder's standardised one."""
         if self.deviation == 0:
             return 0.0
+        return float(self._standardised(np.array([value]))[0])
+
+    def pieces(self, values: np.ndarray) -> np.ndarray:
+        """The number of the piece that each value, float64[n], is in, int[n]: 0 below the first, and after
+        the last one that of all who reach its end. Only of a column that has pieces."""
+        return np.searchsorted(self.edges, self._standardised(values), side="right")
+
+    def _standardised(self, values: np.ndarray) -> np.ndarray:
         low = -np.inf if self.low is None else self.low
         high = np.inf if self.high is None else self.high
-        shown = _shown(np.clip([value], low, high), self.scale, self.unit)
-        return float(np.clip((shown[0] - self.mean) / self.deviation, -CLIP, CLIP))
-
-    @property
-    def limits(self) -> tuple[float, ...]:
-        """The values where its pieces begin and the last one ends, ascending; none where it has none."""
-        shown = [self.mean + self.deviation * edge for edge in self.edges]
-        if self.scale != "log":
-            return tuple(shown)
-        return tuple(float(np.sign(each) * self.unit * np.expm1(abs(each))) for each in shown)
+        shown = _shown(np.clip(values, low, high), self.scale, self.unit)
+        return np.clip((shown - self.mean) / self.deviation, -CLIP, CLIP)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, without what is as in every encoder before there was a choice."""

@@ -73,8 +73,24 @@ def test_the_pieces_are_the_encoder_s_own():
     then = people(5)
     encoder = Encoder.fit(then, NAMES, kind="piecewise")
     (spend,) = (each for each in encoder.numbers if each.name == "spend")
-    exact = np.quantile(then["spend"], np.linspace(0, 1, len(spend.limits)))
-    assert spend.limits == pytest.approx(exact.tolist(), rel=0.02), "quantiles of the logarithm are the same"
+    exact = np.quantile(then["spend"], np.linspace(0, 1, len(spend.edges)))
+    assert np.abs(spend.pieces(exact * 1.02) - np.arange(1, len(exact) + 1)).max() == 0
+    assert np.abs(spend.pieces(exact * 0.98) - np.arange(len(exact))).max() == 0
+
+
+@given(st.integers(0, 10_000))
+def test_neighbours_of_a_feature_with_few_values_are_told_apart(seed):
+    """Every value has a piece of its own, so nobody who goes from one to the next is overlooked."""
+    draw = np.random.default_rng(seed)
+    values = np.arange(draw.integers(2, 9)) * draw.integers(1, 5_000)
+    then = pl.DataFrame({"orders": np.concatenate([values, draw.choice(values, 400)])})
+    encoder = Encoder.fit(then, ["orders"], kind="piecewise")
+    (column,) = encoder.numbers
+    assert len(set(column.pieces(values.astype(float)).tolist())) == len(values)
+    low, high = values[:2].tolist()
+    now = then.select(pl.when(pl.col("orders") == high).then(low).otherwise("orders").alias("orders"))
+    (told,) = feature_drift(encoder, then, now)
+    assert told.psi > 0.1
 
 
 def test_values_that_go_missing_are_seen():
