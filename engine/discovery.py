@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ SMALLEST = 0.01
 APART = 0.15
 """By how much of all ranks a cluster must differ in a feature to be named by it."""
 TOLD = 3
+LEAST = 1e-3
+"""Of the variance of all: where users of a kind are on their centre, no float32 tells how far others are."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,7 +84,7 @@ def cluster(
         fit = _fit(known, _chosen(stability), draw, starts=4)
     order = np.argsort(-np.bincount(fit.labels_, minlength=len(fit.cluster_centers_)), kind="stable")
     around = known - fit.cluster_centers_[fit.labels_]
-    return Clustering(fit.cluster_centers_[order], _variance(around), stability)
+    return Clustering(fit.cluster_centers_[order], _variance(around, known), stability)
 
 
 def headed(model: Model, found: Clustering, labels: Sequence[str], policy: dict[str, Any]) -> Model:
@@ -173,8 +176,12 @@ def _labels(told: Sequence[Sequence[dict[str, Any]]]) -> list[str]:
 
 def _fit(known: np.ndarray, clusters: int, draw: np.random.Generator, starts: int) -> Any:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    return KMeans(clusters, n_init=starts, random_state=int(draw.integers(2**31))).fit(known)
+    with warnings.catch_warnings():
+        # A resample may lack a rare kind of users: then a cluster of it is empty, which its agreement tells.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return KMeans(clusters, n_init=starts, random_state=int(draw.integers(2**31))).fit(known)
 
 
 def _stability(sample: np.ndarray, clusters: int, draw: np.random.Generator) -> dict[str, Any]:
@@ -203,8 +210,12 @@ def _chosen(stability: Sequence[dict[str, Any]]) -> int:
     return int(max(stability, key=lambda each: each["agreement"])["clusters"])
 
 
-def _variance(around: np.ndarray) -> float:
-    """The mean variance over as many directions as users really spread in."""
-    own = np.linalg.eigvalsh(np.cov(around, rowvar=False).reshape(around.shape[1], -1)).clip(min=0)
-    total = own.sum()
-    return float((own**2).sum() / total) if total > 0 else 1e-6
+def _variance(around: np.ndarray, known: np.ndarray) -> float:
+    """The mean variance over as many directions as users really spread in, of what is left `around` the
+    centres; where hardly anything is, LEAST of what all that is `known` has."""
+    own, whole = (
+        np.linalg.eigvalsh(np.cov(each, rowvar=False).reshape(each.shape[1], -1)).clip(min=0)
+        for each in (around, known)
+    )
+    least = LEAST * float((whole**2).sum() / whole.sum())
+    return max(float((own**2).sum() / own.sum()), least) if own.sum() > 0 else least

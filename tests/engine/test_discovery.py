@@ -1,6 +1,7 @@
 """Clusters of what a network makes of users: found, told apart, and decided by the nearest centre."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import polars as pl
@@ -78,6 +79,17 @@ def test_the_same_seed_finds_the_same_to_the_bit_and_as_many_as_asked_for():
     asked = cluster(embedded, seed=4, clusters=7)
     assert len(asked.centres) == 7
     assert [each["clusters"] for each in asked.stability] == [7]
+
+
+def test_users_who_stand_on_their_centres_leave_numbers_that_a_float32_can_hold():
+    draw = np.random.default_rng(2)
+    kinds = draw.normal(size=(3, 5))
+    embedded = kinds[np.r_[np.arange(3), draw.choice(3, 400, p=(0.6, 0.39, 0.01))]].astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = cluster(embedded, seed=0, clusters=3)
+    apart = ((found.centres[:, None] - found.centres) ** 2).sum(axis=2)
+    assert 10 < (apart / found.variance).max() < 1e5
 
 
 def test_too_few_users_or_users_all_alike_are_told():
