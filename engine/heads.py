@@ -55,9 +55,10 @@ def grow(
 
     `frame` holds the model's features of n users (and `sequences` float32[n, bins, channels] theirs);
     `parts` int8[n] as engine.training.split gives: learnt from, for the bias, and kept out. Examples and all
-    others weigh the same together. Only the new column of the head is fitted, to what the network makes of a
-    user, so between the other labels nothing changes, and cut off again they are what they were. `policy`
-    takes the place of the model's. Raises EngineError where there is nothing to learn or to check with.
+    others weigh the same together. Only the new column of the head is fitted, to what a network makes of a
+    user, so within it nothing changes between the other labels (in the mean of several, hardly anything), and
+    cut off again they are what they were. `policy` takes the place of the model's. Raises EngineError where
+    there is nothing to learn or to check with.
     """
     for part, name in ((TRAIN, "learn from"), (VALID, "set its bias with")):
         if not (examples & (parts == part)).any():
@@ -96,7 +97,9 @@ def grow(
 
 
 def cut(model: Model, label: str, policy: dict[str, Any]) -> Model:
-    """The model without a label; what it gave to that one goes to the others in their proportions.
+    """The model without a label; what a network gave to that one goes to the others in their proportions.
+
+    In the mean of several networks those proportions are then not quite what they were.
 
     Raises EngineError where fewer than two labels would be left.
     """
