@@ -39,7 +39,9 @@ def score(
     decider = model_decider(s.store, digest, held.policy if held.model == digest else DEFAULT_POLICY)
     as_of = s.tick_at(at)
     evidence = Evidence(
-        s.events(before=as_of, position=position), s.identity(), s.attributes(position=position)
+        s.events(before=as_of, position=position),
+        s.identity(position=position),
+        s.attributes(position=position),
     )
     frame = evidence.features(as_of, decider.spec)
     nobody = np.full(frame.height, -1, np.int32)
@@ -79,7 +81,9 @@ def matrix(
     found = definitions(s, position=position)
     digest, as_of = _asked(found, model), s.tick_at(at)
     evidence = Evidence(
-        s.events(before=as_of, position=position), s.identity(), s.attributes(position=position)
+        s.events(before=as_of, position=position),
+        s.identity(position=position),
+        s.attributes(position=position),
     )
     if digest is None:
         spec = spec_for(evidence.events, s.settings.timezone, evidence.attributes)
