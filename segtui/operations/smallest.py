@@ -20,6 +20,8 @@ from segtui.operations.stays import Stays, numbers_of
 
 RECENT = 20_000
 """Events of late that orders take their sizes from."""
+FURTHER = 4
+"""How many times as far back it is looked for them where what came since was later or no event."""
 NAMES = {
     "view_list": ("list viewed", "lists viewed"),
     "view": ("visit", "visits"),
@@ -49,7 +51,7 @@ def smallest_change(s: Session, held: Held, evidence: Evidence) -> dict[str, Any
         return None
     decider = decider_of(s.store, s.ticks.zone, segmentation)
     own = evidence.events.filter(pl.col("occurred_at") < as_of)
-    recent = _recent(s, position)
+    recent = _recent(s, as_of, position)
     tried = deeds(recent, own)
     if not tried:
         return None
@@ -72,11 +74,16 @@ def smallest_change(s: Session, held: Held, evidence: Evidence) -> dict[str, Any
     }
 
 
-def _recent(s: Session, position: int | None) -> pl.DataFrame:
-    """The newest events of everyone, as the log knew them at a position."""
+def _recent(s: Session, as_of: int, position: int | None) -> pl.DataFrame:
+    """The newest events of everyone before an as-of, as the log knew them at a position."""
     last = lookups.last_behaviour_seq(s.store)
     known = last if position is None else min(last, position)
-    return s.events(position=position, after_seq=max(0, known - RECENT))
+    reach = RECENT
+    while True:
+        found = s.events(position=position, before=as_of, after_seq=max(0, known - reach))
+        if found.height >= RECENT or reach >= known:
+            return found.tail(RECENT)
+        reach *= FURTHER
 
 
 def _now(s: Session, as_of: int) -> int:

@@ -104,6 +104,8 @@ def test_of_a_past_moment_it_is_told_as_of_then(shop, give_model):
     with shop.open() as s:
         give_model(s)
         at, told = s.as_of(), told_changes(s)
+        # What is ordered later tells nobody how much is usual then.
+        shop.events([(f"u{n:02}", 28, "purchase", 900.0) for n in range(24)])
         shop.at(30.5)
         rescore(s)
         for name, then in told_changes(s, at=at).items():
