@@ -46,7 +46,14 @@ class Sample:
 
 
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Each user's log-loss in nats, float64[n], of `labels` int[n] under `probabilities` float[n, labels]."""
+    """Each user's log-loss in nats, float64[n], of `labels` int[n] under `probabilities` float[n, labels].
+
+    Raises EngineError where the two are not of as many users.
+    """
+    if len(labels) != len(probabilities):
+        raise EngineError(
+            f"{len(labels):,} labels cannot be judged by what {len(probabilities):,} users got."
+        )
     clipped = np.clip(probabilities, LEAST, None)
     clipped = clipped / clipped.sum(axis=1, keepdims=True)
     lost: np.ndarray = -np.log(clipped[np.arange(len(labels)), labels])

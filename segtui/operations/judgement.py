@@ -81,7 +81,12 @@ def compare(s: Session, body: dict[str, Any], model: Model, task: Task) -> Compa
     own, other = (
         losses(
             task.targets[unseen],
-            probabilities(each, evidence.features(task.as_of, each.feature_spec), evidence, task.as_of),
+            probabilities(
+                each,
+                evidence.features(task.as_of, each.feature_spec, task.users[unseen]),
+                evidence,
+                task.as_of,
+            ),
         )
         for each in (model, current)
     )
