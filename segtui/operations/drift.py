@@ -18,6 +18,7 @@ from segtui.operations.health import Measured
 from segtui.operations.plans import last_rescore
 from segtui.operations.progress import Progress, quiet
 from segtui.operations.session import Session
+from segtui.operations.unseen import cut_since
 
 if TYPE_CHECKING:
     from engine.drift import Drift
@@ -108,6 +109,9 @@ def _apart(
         evidence.attributes.filter(told),
     )
     then, now = (at.features(as_of, decider.spec) for at, as_of in ((before, cutoff), (evidence, last.as_of)))
+    why = cut_since(body, then.height)
+    if why is not None:
+        raise OperationError(f"Nothing tells how far {segmentation.name} drifted: {why}; train again.")
     if min(then.height, now.height) < FEWEST:
         raise OperationError(
             f"{segmentation.name} has {words.plural(min(then.height, now.height), 'user')}: "

@@ -13,7 +13,7 @@ import polars as pl
 from db import log
 from engine.labels import apply_outcome, future_value
 from engine.schema import canonical
-from engine.splits import TEST, split
+from engine.splits import TEST
 from segtui.operations.compilation import use_cache
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.definitions import Definitions, definitions
@@ -22,7 +22,7 @@ from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
 from segtui.operations.tasks import latest_beginning, latest_cutoff
 from segtui.operations.times import day
-from segtui.operations.unseen import past
+from segtui.operations.unseen import cut_since, parts_of, past
 
 if TYPE_CHECKING:
     from engine.evaluation import Sample
@@ -43,8 +43,9 @@ def evaluate(s: Session, *, model: str | None = None, cutoff: int | None = None)
 
     The users are those its training never saw: its held-out users and everyone who came later. The
     baselines are judged on the same users and outcomes, and know what the model knew: they are fitted at
-    the model's own cutoff on its training users. The default window is the last one of the model's horizon.
-    Raises OperationError when there is none.
+    the model's own cutoff on its training users; there are none, and `baselines_why` says so, where events
+    were cut of too many of those since. The default window is the last one of the model's horizon. Raises
+    OperationError when there is none.
     """
     use_cache()
     judged = _Judged(s, [_chosen(definitions(s), model)], cutoff)
@@ -95,9 +96,8 @@ class _Judged:
             evidence = Evidence(s.events(), s.identity(), s.attributes())
         everyone = _sample(s, self.models[0], evidence, self.at)
         users = everyone.frame["user"].to_numpy()
-        self.learnt, seen, known = [], np.zeros(len(users), bool), np.zeros(len(users), bool)
-        for body, model in zip(bodies, self.models, strict=True):
-            self.learnt.append(_learnt(s, body, model, evidence))
+        seen, known = np.zeros(len(users), bool), np.zeros(len(users), bool)
+        for body in bodies:
             met = past(s, body, evidence)
             seen |= evidence.identity.among(users, met.shown)
             known |= evidence.identity.among(users, met.users)
@@ -106,6 +106,7 @@ class _Judged:
             raise OperationError(
                 f"Nobody new to {names} was known when the window began: import later events."
             )
+        self.evidence = evidence
         self.sample = everyone.only(~seen)
         self.newcomers = int((~known).sum())
         self.tenure = _tenure(evidence, self.at, users[~seen])
@@ -116,7 +117,7 @@ class _Judged:
 
     def told(self, which: int) -> dict[str, Any]:
         """What `evaluate` says of one of the models."""
-        from engine.evaluation import baselines, calibration, confusion, each_users, interval
+        from engine.evaluation import calibration, confusion, each_users, interval
 
         names = self.models[which].labels
         labels, given = self.sample.labels, self.given[which]
@@ -128,12 +129,25 @@ class _Judged:
                 "users": len(labels),
                 "newcomers": self.newcomers,
             },
-            "baselines": baselines(self.learnt[which], self.sample, names, boosted=True),
+            **self._baselines(which),
             "confusion": confusion(labels, given, names),
             "calibration": calibration(labels, given, names),
             "intervals": {metric: list(interval(each)) for metric, each in each_users(labels, given).items()},
             "slices": self._slices(which),
         }
+
+    def _baselines(self, which: int) -> dict[str, Any]:
+        from engine.evaluation import baselines
+
+        body, model = self.bodies[which], self.models[which]
+        then = _upto(self.evidence, body["position"])
+        known = _sample(self.s, model, then, int(model.policy["cutoff"]))
+        why = cut_since(body, len(known.labels))
+        if why is not None:
+            return {"baselines": {}, "baselines_why": f"There is nothing to fit baselines on: {why}."}
+        users = known.frame["user"].to_numpy()
+        learnt = known.only(parts_of(then.identity, users, int(model.policy["seed"])) != TEST)
+        return {"baselines": baselines(learnt, self.sample, model.labels, boosted=True)}
 
     def _slices(self, which: int) -> list[dict[str, Any]]:
         """log_loss and its 95 % interval by how long the users had been known, where they are enough."""
@@ -219,12 +233,6 @@ def _require_one_question(bodies: Sequence[dict[str, Any]], models: Sequence[Mod
             f"{bodies[0]['name']} predicts {asked[0]} and {bodies[1]['name']} {asked[1]}: "
             "compare two models of one question."
         )
-
-
-def _learnt(s: Session, body: dict[str, Any], model: Model, evidence: Evidence) -> Sample:
-    """What the model was fitted on, of those known at its cutoff."""
-    known = _sample(s, model, _upto(evidence, body["position"]), int(model.policy["cutoff"]))
-    return known.only(split(known.frame["user"].to_numpy(), int(model.policy["seed"])) != TEST)
 
 
 def _chosen(found: Definitions, model: str | None) -> dict[str, Any]:

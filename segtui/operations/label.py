@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from db.store import Transaction
-from engine.splits import split
 from segtui.operations.deciders import Evidence, load_model, model_decider
 from segtui.operations.definitions import Definitions, Segmentation, definitions
 from segtui.operations.edits import EditRun
@@ -22,6 +21,7 @@ from segtui.operations.rule_reading import read_rule
 from segtui.operations.rule_size import who_is_in
 from segtui.operations.segment import NAME, listed
 from segtui.operations.session import Session
+from segtui.operations.unseen import parts_of
 from segtui.sources.nearest import nearest
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def remove(
     progress: Progress = quiet,
     cancelled: Cancelled = never,
 ) -> dict[str, Any]:
-    """Cuts a label off the model's head; what it held goes to the others in their proportions.
+    """Cuts a label off the model's head; what a network gave to it goes to the others in their proportions.
 
     Where the label was added last, and none renamed since, that is the very model before. Returns as `add`,
     without what examples told.
@@ -264,7 +264,7 @@ def _grown(s: Session, digest: str, label: str, chosen: np.ndarray) -> Grown:
         frame,
         decider.sequences(evidence, now, users),
         np.isin(users, chosen),
-        split(users, int(model.policy.get("seed", 0))),
+        parts_of(evidence.identity, users, int(model.policy.get("seed", 0))),
         _policy(model, {"grown": {"label": label, "from": digest}}, label),
     )
 

@@ -13,7 +13,7 @@ import polars as pl
 from engine.features import FeatureSpec, features, latest_attributes
 from engine.labels import OUTCOMES, apply_outcome, future_value, given_labels, outcome_labels
 from engine.schema import canonical
-from engine.splits import TEST, TRAIN, split
+from engine.splits import TEST, TRAIN
 from engine.ticks import Ticks
 from segtui.operations import words
 from segtui.operations.deciders import Evidence
@@ -22,7 +22,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.preparing import CORE, Choice
 from segtui.operations.session import Session
 from segtui.operations.times import day
-from segtui.operations.unseen import earlier_parts
+from segtui.operations.unseen import earlier_parts, parts_of
 
 MIN_BUYERS = 500
 MIN_PER_LABEL = 50
@@ -207,7 +207,7 @@ class _History:
         who = self.identity.at(at)
         users = canonical(past, who).unique().sort().to_numpy()
         done = future_value(self.events, who, at, until, users)
-        return _Outcomes(at, horizon, until, users, split(users, self.seed), done)
+        return _Outcomes(at, horizon, until, users, parts_of(self.identity, users, self.seed), done)
 
     def origins(
         self,
@@ -314,7 +314,7 @@ def given_task(s: Session, label: str, segmentation: str, seed: int, choice: Cho
         labels=tuple(labels),
         users=users,
         targets=targets,
-        parts=split(users, seed),
+        parts=parts_of(identity, users, seed),
         frame=frame,
         evidence=Evidence(events, identity, others),
         spec=spec,

@@ -1,7 +1,7 @@
 """Who is new to a model, and who may still teach one: nobody is judged whom it met under another id.
 
-Parts and folds are drawn by id, and a link between two cutoffs changes whom an id stands for. So whoever was
-ever joined, now or then, counts as one here, and everything that splits users over several cutoffs asks here.
+A link changes whom an id stands for, and one that comes after a cutoff makes one person of two users known by
+then. So whoever was ever joined, now or then, counts as one here, and everything that splits users asks here.
 """
 
 from __future__ import annotations
@@ -12,12 +12,30 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from db import retention
 from engine.schema import canonical
 from engine.splits import EARLIER, TEST, TRAIN, VALID, split
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.definitions import definitions
 from segtui.operations.persons import Persons
 from segtui.operations.session import Session
+
+KEPT = 0.9
+"""The share of those known at a model's cutoff that must be left for the log to tell what it learnt from."""
+
+
+def cut_since(body: dict[str, Any], left: int) -> str | None:
+    """Why the log cannot tell any more what the model of a `model_trained` body learnt from, as the beginning
+    of a sentence; None where it can. `left`: users known at the model's cutoff, as the log tells it now."""
+    known = int(body["users"])
+    if left >= KEPT * known:
+        return None
+    return f"of the {known:,} users known when {body['name']} learnt, events of {left:,} are left"
+
+
+def parts_of(persons: Persons, users: np.ndarray, seed: int) -> np.ndarray:
+    """The part of each of the users, int8[n], by a draw that is one for all who are or were joined."""
+    return split(persons.families(users), seed)
 
 
 def earlier_parts(persons: Persons, earlier: np.ndarray, users: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -48,19 +66,23 @@ class Past:
 
 
 def past(s: Session, body: dict[str, Any], evidence: Evidence) -> Past:
-    """What the model of a `model_trained` body knew when it was trained; `evidence` reaches to its cutoff."""
-    found = definitions(s).models
+    """What the model of a `model_trained` body knew when it was trained; `evidence` reaches to its cutoff.
+
+    Where events were cut since (`retain`), nobody can tell whom it knew: anyone may have been.
+    """
+    found, origin = definitions(s).models, retention.origin(s.store)
     steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     while True:
         policy, position = load_model(s.store, body["model"]).policy, body.get("position")
         cutoff, known = policy.get("cutoff"), evidence.events
-        if position is not None:
+        cut = origin is not None and (position is None or origin.seq > position)
+        if position is not None and not cut:
             known = known.filter(pl.col("seq") <= position)
-        if cutoff is not None:
+        if cutoff is not None and not cut:
             known = known.filter(pl.col("occurred_at") < cutoff)
         persons = evidence.identity.until(position)
         users = canonical(known, persons.at(cutoff)).unique().to_numpy()
-        steps.append((users, split(users, int(policy["seed"])), persons.families(users)))
+        steps.append((users, parts_of(persons, users, int(policy["seed"])), persons.families(users)))
         # Without links, who was learnt from by the former model is so by this one: the seed is the same.
         if "warm" not in policy or not evidence.identity:
             return Past(*map(np.concatenate, zip(*steps, strict=True)))

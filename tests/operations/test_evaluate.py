@@ -9,8 +9,11 @@ import pytest
 from engine.splits import TEST, split
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import compare, evaluate
+from segtui.operations.retain import retain
 from segtui.operations.session import open_session
 from segtui.operations.tasks import outcome_task
+from segtui.operations.unseen import parts_of
+from segtui.tui.screens.model_words import judged
 from tests.operations.training import days_ago, trained
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
@@ -111,3 +114,31 @@ def test_the_windows_advised_are_accepted(s):
     trained(s, horizon="115d", name="long")
     with pytest.raises(OperationError, match=r"import later events\.$"):
         evaluate(s, model="long")
+
+
+def test_after_a_cut_nobody_whom_the_model_learnt_from_counts_as_new(s):
+    """Of some nothing is left from before the cutoff: who tells them from those who came later?"""
+    trained(s, cutoff=days_ago(s, 70), horizon="30d", name="early")
+    task = outcome_task(s, "future_value", "value", days_ago(s, 70), 30, 0)
+    learnt = task.users[task.parts != TEST]
+    full = evaluate(s, model="early")
+    assert full["window"]["newcomers"] > 0
+    retain(s, "80d")
+    told = evaluate(s, model="early")
+    users = s.events(before=s.instant(told["window"]["cutoff"]))["user"].unique().to_numpy()
+    users = np.unique(s.identity().families(users))
+    parts = parts_of(s.identity(), users, 0)
+    assert told["window"]["users"] == (parts == TEST).sum() > 100
+    assert told["window"]["newcomers"] == 0
+    assert np.isin(users[parts != TEST], learnt).any()
+    assert told["baselines"] == {}
+    assert re.search(
+        r"of the [0-9,]+ users known when early learnt, events of [0-9,]+ are left\.$", told["baselines_why"]
+    )
+    assert told["baselines_why"] in judged(told).plain
+    # Hardly anyone is gone: what the model learnt from can still be told.
+    retain(s, "50d")
+    assert evaluate(s, model="early")["baselines"] == {}
+    trained(s, horizon="7d", cutoff=days_ago(s, 21), name="late", policy="will_buy")
+    retain(s, "49d")
+    assert set(evaluate(s, model="late")["baselines"]) >= {"majority", "logistic"}

@@ -112,6 +112,7 @@ def judged(result: dict[str, Any]) -> Content:
                 "users": window["users"],
             }
         ),
+        *([] if result["baselines"] else [Content.styled(result["baselines_why"], words.DIM)]),
         words.BLANK,
         Content.styled("Confusion: what came, by what was said", "bold $primary"),
         *_confusion(result["confusion"]),
