@@ -96,9 +96,14 @@ class Holdings:
         other.stays = self.stays.copied()
         return other
 
-    def open_pass(self, number: int, start: int | None) -> None:
-        """Goes on from the labels shown here, in a new pass over the as-ofs after `start`."""
+    def open_pass(self, number: int, start: int | None, head: pl.DataFrame) -> None:
+        """Goes on from the labels shown here, in a new pass over the as-ofs after `start`.
+
+        `head`: user of all who hold a label in the log so far. Who holds none any more is no member, though
+        no step of the pass looks at them.
+        """
         self.pass_number, self.opened_from = number, start
+        self._evaluated |= np.isin(self.users, head["user"].to_numpy())
         self.close()
 
     def begin(self) -> None:

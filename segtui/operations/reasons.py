@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import polars as pl
 
 from segtui.operations.moved_by import Moves, Why, changes, whys
+from segtui.operations.recorded import MOVED
 
 TOGETHER = 16
 """Steps whose movers' reasons are asked for together,"""
@@ -34,6 +35,10 @@ class Reasons:
         movers = sum(int(each.asked.sum()) for each in self._waiting)
         if len(self._waiting) == TOGETHER or movers >= ENOUGH:
             self.ask()
+
+    def rows(self) -> pl.DataFrame:
+        """All moves so far, step by step: MOVED."""
+        return pl.concat([pl.DataFrame(schema=MOVED), *(each.select(list(MOVED)) for each in self._rows)])
 
     def changes(self, number_of: Callable[[str, pl.Series], pl.Series]) -> list[pl.DataFrame]:
         """All moves as rows of the log but for seq, step by step; nothing is added after it.

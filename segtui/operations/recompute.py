@@ -94,6 +94,8 @@ class Recomputation:
         self.definitions: dict[int, Definitions] = {}
         self.held: dict[str, _Held] = {}
         self.reading: log.Decision
+        self.taken = 0
+        """The newest change that a rescore walked so far made: a commit's come after all of its rescores."""
         self.tally = _Tally()
 
     def check(self, progress: Progress = quiet) -> Check:
@@ -109,6 +111,7 @@ class Recomputation:
                 each = rescores[at]
                 progress(f"deciding {self.s.iso(each.body['as_of'])} again", at / len(rescores))
                 moved, own = own.head(each.body["changed"]), own.slice(each.body["changed"])
+                self.taken = max([self.taken, *moved["seq"].tail(1)])
                 fault = self._step(each, moved)
                 if fault is not None:
                     return Check("labels", False, f"rescore {each.seq}: {fault}")
@@ -282,7 +285,9 @@ class Recomputation:
             numbers = held.shown
         elif name in self.segmentations:
             # A new pass goes over ticks at which a list was as it was recorded then.
-            own = (pl.col("segmentation") == self.segmentations[name]) & (pl.col("seq") < asked.seq)
+            own = (pl.col("segmentation") == self.segmentations[name]) & (
+                pl.col("seq") < max(asked.seq, self.taken + 1)
+            )
             then = projections.fold(self.changes.filter(own & (pl.col("as_of") <= asked.body["as_of"])))
             numbers[np.searchsorted(self.users, then["user"].to_numpy())] = then["label"].to_numpy()
         numbers = numbers[at]

@@ -268,7 +268,8 @@ class Run:
             kept = self._kept.pop(name, None) if plan.opens_pass else None
             held = kept or self._load(name, decider.labels, numbers, plan, became)
             if plan.opens_pass:
-                held.open_pass((earlier or held).pass_number + 1, plan.held_at)
+                head = self.reach.shown(held.number)
+                held.open_pass((earlier or held).pass_number + 1, plan.held_at, head)
                 self._end_erased(held, plan)
             self.holdings[name] = earlier = held
         if earlier.labels != decider.labels:
@@ -287,7 +288,7 @@ class Run:
         read = {other for name in names for other in self._deciders[name].refers} - set(names)
         users = self.reach.everyone
         return {
-            name: Recorded(self.s, found.segmentation(name), users, plan.held_at or 0)
+            name: Recorded(self.s, found.segmentation(name), users, plan.held_at or 0, self._reasons.rows())
             for name in sorted(read)
         }
 

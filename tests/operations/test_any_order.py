@@ -96,6 +96,9 @@ class Story(RuleBasedStateMachine):
                 for name, model, horizon in self.models:
                     self.record(s, model, name=name, horizon=horizon)
                 segment.define(s, "lately", RULES[0])
+        # From the beginning, as what a list and its rule have in common hangs on who is somebody else when.
+        self.a_list_is_given({"zoe", "ann", "bob"})
+        self.a_rule_is_defined_or_edited("spenders", "listed AND orders >= 1")
         self.scored = True
 
     def clock(self) -> None:
