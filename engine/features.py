@@ -153,8 +153,11 @@ def _with_attributes(
     newest = latest_attributes(given.filter(pl.col("name").is_in(list(columns))), as_of)
     # Numbers told before an attribute was first given a text stay what they were, as a file would write them.
     written = pl.col("number").cast(pl.String).str.replace(r"\.0$", "")
+    # And who reads numbers goes on reading those that stand among texts since.
+    among = pl.col("text").str.strip_chars().cast(pl.Float64, strict=False)
+    read = pl.coalesce("number", pl.when(among.is_finite()).then(among))
     for name, column in columns.items():
-        value = pl.col("number") if name in spec.attributes_number else pl.coalesce("text", written)
+        value = read if name in spec.attributes_number else pl.coalesce("text", written)
         one = newest.filter(pl.col("name") == name).select("user", value.alias(column))
         frame = frame.join(one, on="user", how="left", maintain_order="left")
     return frame

@@ -332,6 +332,23 @@ def test_the_numbers_of_an_attribute_that_has_texts_are_texts(events_of, attribu
     assert features(events, NOBODY, 5, spec, attributes)["size"].to_list() == ["3", "2.5", "10", None]
 
 
+def test_who_reads_an_attribute_as_a_number_reads_the_numbers_among_its_texts(events_of, attributes_of):
+    """What was fixed when it was a number does not change its mind by another file, but for what it says."""
+    texts = [" 7", "high", "1e3", "nan", "-inf", "", "2.50"]
+    users = range(1, len(texts) + 2)
+    events = events_of([{"user": user, "occurred_at": 0, "kind": "identify"} for user in users])
+    told = [
+        {"user": user, "occurred_at": 5, "name": "score", "text": text, "seq": user}
+        for user, text in enumerate(texts, 1)
+    ]
+    told += [
+        {"user": user, "occurred_at": 1, "name": "score", "number": 3.0, "seq": 20 + user} for user in users
+    ]
+    spec = FeatureSpec(kinds=(), fields=(), attributes_number=("score",))
+    read = features(events, NOBODY, 9, spec, attributes_of(told))["score"].to_list()
+    assert read == [7.0, None, 1000.0, None, None, None, 2.5, 3.0]
+
+
 def test_prepared_events_answer_for_their_own_spec_only(events_of):
     events = events_of([{"user": 1, "occurred_at": 0, "kind": "purchase"}])
     with pytest.raises(EngineError, match="another feature spec"):
