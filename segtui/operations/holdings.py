@@ -191,7 +191,9 @@ class Holdings:
         """The labels shown, a person's being the first of those that any part of the person holds."""
         if step.who is None:
             return self.shown
-        part, whole = (np.searchsorted(self.users, each.to_numpy()) for each in step.who.identity)
+        # Of others, whom this run does not read, nothing is known here.
+        known = step.who.identity.filter(pl.col("user").is_in(self.users.tolist()))
+        part, whole = (np.searchsorted(self.users, each.to_numpy()) for each in known)
         last = len(self._numbers)
         first = np.where(self.shown == NONE, last, self.shown)
         np.minimum.at(first, whole, first[part])

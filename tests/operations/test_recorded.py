@@ -60,3 +60,22 @@ def test_a_rule_over_a_list_agrees_with_it_after_a_range(shop, tmp_path, scores,
             assert {each["user"] for each in members(s, name, limit=9)["members"]} == held, name
         assert [each for each in verify(s, deep=True)["checks"] if not each["ok"]] == []
         assert rescore(s)["changed"] == 0
+
+
+@pytest.mark.parametrize("visitors", ["cf", "a", "f"])
+def test_links_of_others_leave_a_list_alone_where_few_are_rescored(shop, tmp_path, visitors):
+    """Whoever has no news inside the tick is not read, nor are those they are one person with."""
+    shop.at(9.5)
+    shop.events([(user, 3, "purchase", 10.0) for user in USERS])
+    (tmp_path / "listed.txt").write_text("f\n")
+    (tmp_path / "linked.ndjson").write_text(json.dumps(line("b", 4, "alias", previous="d")))
+    with shop.open() as s:
+        import_files(s, [tmp_path / "linked.ndjson"], format="events")
+        rescore(s)
+        segment.from_file(s, "listed", tmp_path / "listed.txt")
+        rescore(s)
+    shop.events([(user, 9.2, "view", None) for user in visitors])
+    with shop.open() as s:
+        rescore(s)
+        assert [each["user"] for each in members(s, "listed", limit=9)["members"]] == ["f"]
+        assert [each for each in verify(s, deep=True)["checks"] if not each["ok"]] == []
