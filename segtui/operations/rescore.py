@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from db import projections, retention, vocabulary
+from db import log, projections, retention, vocabulary
 from segtui.operations.errors import OperationError
 from segtui.operations.plans import last_rescore, over, pending
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
@@ -95,7 +95,7 @@ def rescore_range(
 
     A range that starts at or before the last recorded as-of opens a new pass and runs on to that as-of, after
     the pending rescore; one that starts after it is the pending rescore: the ticks before it are closed too,
-    and nothing is marked.
+    and nothing is marked. Ticks before the first event are none to go over.
     """
     now = s.require_as_of()
     start = s.ticks.at_or_after(from_)
@@ -110,6 +110,13 @@ def rescore_range(
             f"The range from {iso(start, s.settings.timezone)} to {iso(end, s.settings.timezone)} "
             "holds no tick: give an earlier --from or a later --to."
         )
+    first = log.summary(s.store).first
+    if first is not None:
+        if end <= first:
+            raise OperationError(
+                f"Nobody did anything before {s.iso(first)}, the first event: give a later --to."
+            )
+        start = max(start, s.ticks.at_or_before(first))
     with s.store.transaction(actor=s.actor, source="rescore") as tx:
         run = Run(s, tx, progress, cancelled)
         plan = over(s, start=start, to=end, full=full)
