@@ -127,8 +127,8 @@ class Story(RuleBasedStateMachine):
             with shop.open() as s:
                 import_files(s, [path], format="events")
 
-    def everywhere(self, act: Callable) -> None:
-        """Does the same to all three; what one refuses all refuse, in the same words."""
+    def everywhere(self, act: Callable) -> bool:
+        """Does the same to all three; what one refuses all refuse, in the same words. Whether it was done."""
         said = []
         for shop in self.shops:
             with shop.open() as s:
@@ -138,6 +138,7 @@ class Story(RuleBasedStateMachine):
                 except (EngineError, OperationError) as error:
                     said.append(NUMBER.sub("#", str(error).replace(str(shop.path), "the store")))
         assert said[0] == said[1] == said[2]
+        return said[0] is None
 
     def rescored(self) -> None:
         for shop in self.shops:
@@ -261,11 +262,11 @@ class Story(RuleBasedStateMachine):
         self.everywhere(lambda s: erase(s, [name], purge=purge))
 
     def tried(self, act) -> None:
-        """An edit, which brings everyone up to now first; then all agree."""
-        self.everywhere(act)
+        """An edit, which unless it is refused brings everyone up to now first; then all agree."""
+        done = self.everywhere(act)
         with self.due.open() as s:
             self.scored = not projections.rescores(s.store).is_empty()
-        if self.scored:
+        if self.scored and done:
             self.agree()
 
     def teardown(self) -> None:
