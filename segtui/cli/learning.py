@@ -273,17 +273,20 @@ def evaluate(
         out.document(result)
     else:
         _show_metrics(out, result.get("name", "model"), result["metrics"], result["baselines"])
-    _show_window(out, result)
+    _show_judged(out, result)
     out.next("segtui segments")
 
 
-def _show_window(out: Output, result: dict[str, Any]) -> None:
-    window = result["window"]
+def _show_judged(out: Output, result: dict[str, Any]) -> None:
+    _show_window(out, result["window"])
+    if not result["baselines"]:
+        out.message(result["baselines_why"])
+
+
+def _show_window(out: Output, window: dict[str, Any]) -> None:
     out.message(
         f"Judged from {when(window['cutoff'])} to {when(window['until'])} on {window['users']:,} users."
     )
-    if not result["baselines"]:
-        out.message(result["baselines_why"])
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui compare mlp-3f9a fused-77c2")
@@ -315,5 +318,5 @@ def compare(
         )
         rows = [[name, *each.values()] for name, each in result["differences"].items()]
         out.table(columns, rows)
-    _show_window(out, result)
+    _show_judged(out, result)
     out.next(f"segtui promote {other} --preview")

@@ -70,6 +70,18 @@ def test_what_was_foretold_is_held_against_what_came(cli: Cli, early: Path) -> N
     )
 
 
+def test_what_was_cut_is_no_drift_and_leaves_no_baselines(cli: Cli, early: Path) -> None:
+    assert "logistic" in cli("evaluate", "--model", "early", "--store", early).out
+    assert cli("retain", "--keep", "140d", "--yes", "--store", early).code == 0
+    judged = cli("evaluate", "--model", "early", "--store", early)
+    assert judged.code == 0
+    assert "majority" not in judged.out
+    assert "There is nothing to fit baselines on: of the" in judged.err
+    by_name = {each["name"]: each for each in cli("check", "--store", early, "--json").document["checks"]}
+    assert by_name["drift"]["state"] == "unknown"
+    assert "drifted: of the" in by_name["drift"]["hint"]
+
+
 def test_drift_trains_again_where_the_policy_says_so(
     cli: Cli, early: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
