@@ -121,13 +121,20 @@ def end_memberships(tx: Transaction, users: list[int], seq: int, reason: str) ->
 
 
 def ending_again(
-    store: Store, held: pl.DataFrame, segmentation: int, number: int, as_of: int
+    tx: Transaction, held: pl.DataFrame, segmentation: int, number: int, as_of: int
 ) -> pl.DataFrame:
     """Ends in another pass what persons held who were forgotten before, for the same reason.
 
-    `held`, `number` and what is returned: see `ending`.
+    `held`, `number` and what is returned: see `ending`. Of those who held nothing any more when they were
+    forgotten, such as parts of other persons, no change tells by which decision: then it is the newest.
     """
-    because = _because(store, held["user"].to_list())
+    because = _because(tx.store, held["user"].to_list())
+    untold = held.select("user").join(because, on="user", how="anti")
+    if untold.height:
+        (newest,) = log.decisions(tx.store, kinds=(DECISION,), newest_first=True, limit=1)
+        asked = tx.number("reason", ASKED)
+        told = {"cause_seq": pl.lit(newest.seq, pl.Int64), "reason": pl.lit(asked, pl.Int64)}
+        because = pl.concat([because, untold.with_columns(**told)])
     return ending(held, segmentation, number, as_of, because, backfilled=True)
 
 
@@ -250,10 +257,12 @@ def obey(store: Store, *, actor: str, persons: Counting) -> int:
     groups[False] -= groups[True]
     forgotten = 0
     if any(groups.values()):
+        ended = []
         with store.transaction(actor=actor, source="restore") as tx:
             for purge, users in groups.items():
                 if users:
                     count = persons(store, users)
-                    forget(tx, sorted(users), purge=purge, persons=count)
+                    ended.append(take(tx, sorted(users), purge=purge, persons=count).ended)
                     forgotten += count
+            tx.append_changes(pl.concat(ended))
     return forgotten

@@ -343,7 +343,7 @@ class Run:
                 self.s.store, held.number, as_of=plan.held_at or 0, users=self._erased
             )
             first = plan.as_ofs[0]
-            again = forgetting.ending_again(self.s.store, were, held.number, held.pass_number, first)
+            again = forgetting.ending_again(self.tx, were, held.number, held.pass_number, first)
             self._endings.append(again)
 
     def _record(self, held: Holdings, step: Step, outcome: Outcome, plan: Plan, index: int) -> None:

@@ -304,6 +304,25 @@ def test_going_over_ticks_at_which_others_moved_ends_it_too(peopled, write) -> N
         sound(s)
 
 
+def test_going_over_the_past_ends_what_they_held_under_another_id(peopled, write) -> None:
+    """Before it turned out to be theirs: when they were forgotten, that id held nothing any more."""
+    with peopled.open() as s:
+        peopled.at(9.5)
+        rescore(s)
+        other = max(s.user("customer-3"), s.user(WHO))
+        linked = {"user": WHO, "previous": "customer-3", "time": "2026-01-14T00:00:00Z", "kind": "alias"}
+        import_files(s, [write([linked])], format="events")
+        rescore(s)
+        assert other not in holders(s)["user"].to_list()
+        erase(s, [WHO])
+        list(rescore_range(s, s.instant("2026-01-13")))
+        newest = projections.history(s.store, other).sort("seq").row(-1, named=True)
+        assert (newest["cause"], newest["to_label"], newest["pass"]) == ("erasure", None, 2)
+        assert other not in holders(s)["user"].to_list()
+        sound(s)
+        assert rescore(s, full=True)["changed"] == 0
+
+
 def test_erasing_works_in_a_store_without_a_vault(tmp_path: Path, write) -> None:
     init(tmp_path / "clear.db", vault=False, currency="EUR", clock="data")
     first = write(events())

@@ -43,6 +43,19 @@ def test_a_restore_of_an_older_backup_does_not_bring_them_back(peopled, tmp_path
         assert rescore(s, full=True)["changed"] == 0
 
 
+def test_a_restore_obeys_erasures_of_both_kinds(peopled, tmp_path: Path) -> None:
+    with peopled.open() as s:
+        backup(s.store, tmp_path / "older.db")
+        gone = [s.user(WHO), s.user("customer-3")]
+        erase(s, [WHO], purge=True)
+        erase(s, ["customer-3"])
+    assert restore(tmp_path / "older.db", peopled.path)["forgotten"] == 2
+    with peopled.open() as s:
+        assert not set(gone) & set(holders(s)["user"].to_list())
+        assert log.behaviour(s.store, users=gone)["user"].unique().to_list() == gone[1:]
+        sound(s)
+
+
 def test_a_copy_kept_aside_can_be_restored_after_it_was_made_to_forget(peopled) -> None:
     with peopled.open() as s:
         others = pl.col("user") != s.user(WHO)
