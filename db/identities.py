@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from db.store import Store
 
 ID = "id"
+NUMBERED = "#[0-9]{1,18}"
+"""How a surrogate is written, as a regular expression."""
 CHUNK = 10_000
 ENTRIES = {"user": pl.Int64(), "name": pl.String(), "external": pl.String()}
 Entry = tuple[int, str, str]

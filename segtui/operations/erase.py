@@ -17,7 +17,7 @@ from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.files import refuse_unwritable, write_text
 from segtui.operations.progress import Progress, quiet
-from segtui.operations.session import Session, is_text, numbered
+from segtui.operations.session import Session, is_text
 
 
 @dataclass
@@ -115,12 +115,13 @@ def _find(s: Session, ids: Sequence[str], *, purge: bool) -> _Persons:
     """Who is meant; raises OperationError when the store has no trace of somebody."""
     vault, found = s.store.vault, _Persons()
     wanted = {line: _spellings(line) for line in _cleaned(ids)}
-    known = vault.known([each for spellings in wanted.values() for each in spellings])
+    known, numbers = s.named([each for spellings in wanted.values() for each in spellings])
     gone, entered, there = set(forgetting.erased(s.store)), set(known.values()), {}
     for line, spellings in wanted.items():
-        user = next((known[each] for each in spellings if each in known), numbered(line))
+        user = next((known[each] for each in spellings if each in known), numbers.get(line))
         if user is not None and (user in gone or user in entered or next(vault.entries([user]), None)):
             there[line] = user
+    _refuse_ambiguous(s, ids, there, numbers)
     rest = {line: spellings for line, spellings in wanted.items() if line not in there}
     strangers = [each for spelled in rest.values() for each in spelled]
     quarantined, _ = mentions.mentioned(s.store.path, strangers)
@@ -174,6 +175,20 @@ def _spellings(line: str) -> list[str]:
 def _mentions(ids: Sequence[str]) -> list[str]:
     """How the ids may be named where they are not looked up as they are."""
     return sorted({mention(mentions.as_named(each)) for each in ids})
+
+
+def _refuse_ambiguous(s: Session, ids: Sequence[str], there: dict[str, int], numbers: dict[str, int]) -> None:
+    """Refuses a `#12` that is somebody's number and another's id, in the store, its list or quarantine."""
+    asked = [line for line in there if line in numbers]
+    left = Erasures(s.store).states(asked).keys() | mentions.mentioned(s.store.path, asked)[0]
+    both = {line for line in asked if there[line] != numbers[line] or line in left}
+    lines = [str(number) for number, each in enumerate(ids, 1) if each.strip() in both]
+    if lines:
+        who = f"Line {lines[0]}" if len(ids) > 1 else "This"
+        raise OperationError(
+            f"{who} is both a user's number and somebody else's id in {s.store.path}: nothing was done, "
+            "name each by number, with a 0 before its digits."
+        )
 
 
 def _refuse_unknown(s: Session, ids: Sequence[str], unknown: set[str], where: str) -> None:

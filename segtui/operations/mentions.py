@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from db.identities import NUMBERED
 from segtui.operations import quarantine
 
 JOINED = re.compile(r"[\w.@+-]+")
@@ -42,7 +43,9 @@ class Cell:
     def names(self) -> set[str]:
         """Everything in it that would be an id if somebody had it, as it is written."""
         spans = set(_spans(self.text))
-        if self.whose is not None:
+        if self.whose is None:
+            spans.update(re.findall(NUMBERED, self.text))
+        else:
             spans = {span for span in spans if not _number(span)}
         if self.whose:
             plain = _plain(self.text)
@@ -57,6 +60,8 @@ def as_named(external: str) -> str:
 
 def _plain(text: str) -> str:
     text = " ".join(text.split())
+    if re.fullmatch(NUMBERED, text):
+        return text  # without its mark it would be another's id
     words = list(JOINED.finditer(text))
     inner = text[words[0].start() : words[-1].end()].strip(MARKS) if words else ""
     return inner or text

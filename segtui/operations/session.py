@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from db import carried, forgetting, log, projections, vocabulary
+from db.identities import NUMBERED
 from db.store import Store
 from engine.exact import quotient
 from engine.ticks import Ticks
@@ -25,7 +26,6 @@ from segtui.operations.times import iso, parse_time
 
 MOST_HELD = 2_000_000
 """So many events are held rather than read again: they take 250 MB."""
-SURROGATE = re.compile("#([0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ def actor() -> str:
 
 def numbered(text: str) -> int | None:
     """The surrogate that `#12` names; None for every other text."""
-    found = SURROGATE.fullmatch(text)
-    return int(found[1]) if found else None
+    return int(text[1:]) if re.fullmatch(NUMBERED, text) else None
 
 
 def is_text(text: str) -> bool:
@@ -162,36 +161,53 @@ class Session:
         known = self.store.vault.external_ids(users)
         return {user: known.get(user, f"#{user}") for user in users}
 
+    def named(self, texts: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """What ids and `#12`s lead to: surrogates by external id, and by number as it is written.
+
+        A text may be in both, and then means two users unless it leads to the same. Without the key a `#12`
+        is a number only, as nothing else is ever shown. Raises KeyMissing for ids.
+        """
+        numbers = {text: number for text in texts if (number := numbered(text)) is not None}
+        vault = self.store.vault
+        ids = [text for text in texts if is_text(text) and (text not in numbers or vault.available)]
+        return (vault.known(ids) if ids else {}), numbers
+
+    def _behind(self, texts: Sequence[str]) -> dict[str, int]:
+        """The surrogates behind external ids or `#12`s, whether or not anybody has that number."""
+        ids, numbers = self.named(texts)
+        for text in ids.keys() & numbers.keys():
+            if ids[text] != numbers[text]:
+                raise OperationError(
+                    f"{text!r} is read as a user's number, and is also another user's id in "
+                    f"{self.store.path}: write #0{text[1:]} for the number, #0{ids[text]} for that id's user."
+                )
+        return numbers | ids
+
     def user(self, text: str) -> int:
         """The surrogate behind an external id or a `#12`."""
-        number = numbered(text)
-        if number is not None:
-            if number in forgetting.erased(self.store):
-                raise OperationError(f"User {text} was erased: 'segtui changes --cause erasure' says when.")
-            return number
-        found = self.store.vault.surrogate(text) if is_text(text) else None
-        if found is None:
+        text = text.strip()
+        found = self._behind([text]).get(text)
+        if found in forgetting.erased(self.store):
+            raise OperationError(f"User {text} was erased: 'segtui changes --cause erasure' says when.")
+        if found is None or not 0 < found < self.store.vault.next_user():
             raise OperationError(
                 f"No user {text!r} in {self.store.path}: check the id, or use #NUMBER for a surrogate."
             )
         return found
 
     def vault_numbers(self, texts: Sequence[str]) -> dict[str, int]:
-        """The surrogate behind each external id or `#12` that is known, as results name users."""
-        numbers = {text: numbered(text) for text in texts}
-        named = [text for text in texts if numbers[text] is None]
-        found = self.store.vault.known(named) if named else {}
-        return found | {text: number for text, number in numbers.items() if number is not None}
+        """The surrogate behind each name that a result gave to a user: the id where the vault tells one."""
+        ids, numbers = self.named(texts)
+        return numbers | ids
 
     def surrogates(self, texts: Sequence[str]) -> dict[str, int]:
         """The surrogates behind external ids or `#12`s; those of no user are left out."""
-        numbers = {text: numbered(text) for text in texts}
         users = {row[0] for row in self.store.rows("SELECT DISTINCT user FROM behaviour")}
         users -= set(forgetting.erased(self.store))
-        named = [text for text in texts if numbers[text] is None and is_text(text)]
-        found = dict(self.store.vault.known(named)) if named else {}
-        return found | {
-            text: number for text, number in numbers.items() if number is not None and number in users
+        return {
+            text: user
+            for text, user in self._behind(texts).items()
+            if numbered(text) is None or user in users
         }
 
     def events(

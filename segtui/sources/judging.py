@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from db.identities import NUMBERED
 from db.vocabulary import CORRECTION, LINKING
 from segtui.sources import numbers, times
 from segtui.sources.rates import Rates
@@ -21,6 +22,7 @@ KIND_LIMIT = 64
 SNAKE_CASE = "^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$"
 
 NO_USER = "no customer: row cannot belong to a user"
+SURROGATE = "has the shape of the numbers that segtui gives to users: put a letter before it"
 
 
 def quoted(text: pl.Expr) -> pl.Expr:
@@ -74,6 +76,7 @@ class Judge:
         if self._frame["user"].str.ends_with(".0").any():
             self.put("user", numbers.plain_id(pl.col("user")))
         self.reject(pl.col("user").is_null(), NO_USER)
+        self._no_surrogate("user", "user")
         self._limit("user")
 
     def text(self, name: str, text: pl.Expr) -> None:
@@ -142,6 +145,7 @@ class Judge:
             linking & (pl.col(OTHER).str.len_chars() > TEXT_LIMIT),
             told("previous", pl.col(OTHER), f"is longer than {TEXT_LIMIT} characters"),
         )
+        self._no_surrogate(OTHER, "previous")
 
     def currency(self, text: pl.Expr, amount: pl.Expr) -> None:
         """Puts the currency; a row that names none takes the default one when it has an amount."""
@@ -261,6 +265,12 @@ class Judge:
         wrong = self._frame.select(pl.col(name).unique()).filter(bad.fill_null(False)).to_series()
         if wrong.len():
             self.reject(pl.col(name).is_in(wrong.implode()), reason)
+
+    def _no_surrogate(self, name: str, word: str) -> None:
+        """Rejects ids that could not be told from a surrogate where one is asked for or shown."""
+        own = pl.col(name)
+        if self.series(own.str.starts_with("#")).any():
+            self.reject(own.str.contains(f"^(?:{NUMBERED})$"), told(word, own, SURROGATE))
 
     def _limit(self, name: str) -> None:
         # Few texts come near the limit, and bytes are quicker to count than characters.
