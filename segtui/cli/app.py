@@ -147,8 +147,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if code in (DONE, 1, MISUSED) else DONE
 
 
+def _open_closed() -> None:
+    """Points the standard streams that were closed at nothing.
+
+    Else the next file that is opened would be taken for one of them.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, descriptor)
+            if nowhere != descriptor:
+                os.close(nowhere)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def main() -> None:
     """The console script; what it prints is UTF-8 whatever the locale, and no name of a file can stop it."""
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -208,3 +208,38 @@ def store(cli: Callable[..., Any], tmp_path: Path) -> Path:
     path = tmp_path / "empty.db"
     assert cli("init", "--store", path).code == 0
     return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed", "code", "said"),
+    [
+        (["ingest", "-", "--json"], "<&-", 0, "next: "),
+        (["erase", "--stdin"], "<&-", 1, "segtui: Nobody to forget"),
+        (["status"], ">&-", 0, "next: "),
+        (["ingest"], "<&- >&-", 0, "next: "),
+        (["status"], "2>&-", 0, ""),
+    ],
+)
+def test_a_stream_that_is_closed_is_as_one_of_nothing(
+    store: Path, arguments: list[str], closed: str, code: int, said: str
+) -> None:
+    done = subprocess.run(
+        [
+            "sh",
+            "-c",
+            f'exec "$@" {closed}',
+            "-",
+            sys.executable,
+            "-m",
+            "segtui",
+            *arguments,
+            "--store",
+            store,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr[: len(said)]) == (code, said)
+    assert done.stderr.count("\n") == bool(said)
