@@ -22,7 +22,7 @@ from engine.exact import quotient
 from engine.ticks import Ticks
 from segtui.operations.errors import OperationError
 from segtui.operations.persons import NOBODY, Persons
-from segtui.operations.times import iso, parse_time
+from segtui.operations.times import iso, microseconds, parse_time
 
 MOST_HELD = 2_000_000
 """So many events are held rather than read again: they take 250 MB."""
@@ -101,7 +101,7 @@ class Session:
     def wall(self) -> int:
         """The wall clock in µs UTC; SEGTUI_NOW (µs) freezes it for tests and replays of a cron job."""
         frozen = os.environ.get("SEGTUI_NOW")
-        return int(frozen) if frozen else time.time_ns() // 1000
+        return microseconds(frozen, "SEGTUI_NOW") if frozen else time.time_ns() // 1000
 
     def now(self) -> int | None:
         """Now under the store's clock, in µs UTC; None while a data clock has no event."""

@@ -73,6 +73,17 @@ def parse_time(
         ) from error
 
 
+def microseconds(text: str, name: str) -> int:
+    """A clock as a number of microseconds since 1970, which `name` was set to; raises TimeError."""
+    try:
+        return int(text)
+    except ValueError:
+        raise TimeError(
+            f"{name} is {text!r}, which is no whole number: set it to microseconds since 1970, as "
+            "1767225600000000, or leave it out."
+        ) from None
+
+
 def parse_duration(text: str) -> Duration:
     """`90d` and `8w` as calendar days, `12h` as microseconds; raises TimeError."""
     length = _duration(text.strip())

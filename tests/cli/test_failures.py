@@ -243,3 +243,13 @@ def test_a_stream_that_is_closed_is_as_one_of_nothing(
     )
     assert (done.returncode, done.stderr[: len(said)]) == (code, said)
     assert done.stderr.count("\n") == bool(said)
+
+
+def test_a_clock_that_is_none_is_misuse(
+    store: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGTUI_NOW", "2026-01-01")
+    ended = cli("status", "--store", store)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("segtui: SEGTUI_NOW is '2026-01-01', which is no whole number: set it to ")
+    assert ended.err.count("\n") == 1
