@@ -9,17 +9,20 @@ import select
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from segtui.operations.errors import OperationError
-from segtui.operations.progress import Cancelled
+from segtui.operations.progress import Cancelled, never
 
 READ_BYTES = 1 << 20
 LONGEST_LINE = 16 << 20
 POLL = 0.05
 """Seconds between two looks at a file that may have grown."""
+GRACE = 5.0
+"""Seconds without growth after which nobody writes any more to a file that another took the name of: who
+writes it is told of a rotation only after it."""
 HEAD_BYTES = 4_096
 
 Tell = Callable[[str], None]
@@ -43,18 +46,22 @@ class Lines:
     """Some consecutive lines, without their ends; `first` is the number of the first.
 
     place: where they end. turns: the lines after them are another file's, or this one's from its beginning.
+    late: they are of the file before that, which was written to once more.
     """
 
     first: int
     texts: list[str]
     place: Place
     turns: bool = False
+    late: bool = False
 
 
 class Feed(Protocol):
     """Where lines come from."""
 
     name: str
+    left: Left | None
+    """The file that was read before this one, and may still be written to."""
 
     def read(self, seconds: float) -> bytes | None:
         """What is there, after waiting up to some seconds for it; empty for nothing, None at the end."""
@@ -65,8 +72,38 @@ class Feed(Protocol):
         ...
 
 
+class Left:
+    """A file that another took the name of, until nobody seems to write to it any more."""
+
+    left: Left | None = None
+
+    def __init__(self, descriptor: int, offset: int, name: str) -> None:
+        self._descriptor, self._offset, self.name = descriptor, offset, name
+        self._grown = time.monotonic()
+        self.over = False
+        """Whether what is there now is all."""
+
+    def read(self, _seconds: float) -> bytes | None:
+        """What is there, without waiting; None, and the file is let go, once it has not grown for GRACE."""
+        found = os.pread(self._descriptor, READ_BYTES, self._offset)
+        if found:
+            self._offset += len(found)
+            self._grown = time.monotonic()
+            return found
+        if not self.over and time.monotonic() - self._grown < GRACE:
+            return b""
+        os.close(self._descriptor)
+        return None
+
+    def begins_anew(self) -> bool:
+        """Nobody looks whether it was cut."""
+        return False
+
+
 class Pipe:
     """A pipe or terminal. What is not read waits on the other side."""
+
+    left: Left | None = None
 
     def __init__(self, descriptor: int, name: str) -> None:
         self._descriptor = descriptor
@@ -93,6 +130,7 @@ class Growing:
         self._file = _opened(path)
         self._offset = offset
         self._anew = False
+        self.left: Left | None = None
 
     def read(self, seconds: float) -> bytes | None:
         """What is there, after waiting up to some seconds for it; None at the end of one not followed."""
@@ -118,6 +156,7 @@ class Growing:
         own = os.fstat(self._file)
         if own.st_size < self._offset:
             self._tell(f"{self.name} was cut to {own.st_size:,} bytes: it is read from its beginning again.")
+            self.left = None
         else:
             try:
                 there = self._path.stat()
@@ -125,9 +164,12 @@ class Growing:
                 return False  # a rotation takes the old file away before the new one is there
             if (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino):
                 return False
-            self._tell(f"{self.name} is another file now: it is read from its beginning.")
-            os.close(self._file)
-            self._file = _opened(self._path)
+            newer = _opened(self._path)
+            self._tell(
+                f"{self.name} is another file now: it is read from its beginning, and the one before it "
+                "as long as that grows."
+            )
+            self.left, self._file = Left(self._file, self._offset, self.name), newer
         self._offset, self._anew = 0, True
         return True
 
@@ -165,6 +207,7 @@ class Batches:
         self._place, self._head = place, head
         self._whole: list[bytes] = []
         self._rest = b""
+        self._late: tuple[Left, Batches] | None = None
         self._anew = self._ended = self._unended = False
 
     @property
@@ -174,6 +217,9 @@ class Batches:
 
     def next(self, cancelled: Cancelled) -> Lines | None:
         """The next lines, perhaps none for now; None when the feed has ended or all was called off."""
+        late = self._late_lines(over=self._anew or cancelled())
+        if late is not None:
+            return late
         since = time.monotonic()
         while not self._full():
             stop = cancelled()
@@ -184,7 +230,8 @@ class Batches:
             found = self._feed.read(POLL if self._whole else self._delay)
             self._anew = self._feed.begins_anew()
             self._ended = found is None
-            if self._anew or (self._ended and self._takes_end()):
+            cut = self._anew and self._feed.left is None
+            if cut or (self._ended and self._takes_end()):
                 # Nothing more comes to what stands behind the last end of line.
                 self._unended = bool(self._rest)
                 self._whole += [self._rest] if self._rest else []
@@ -199,12 +246,26 @@ class Batches:
             return None
         return self._cut()
 
+    def _late_lines(self, *, over: bool) -> Lines | None:
+        """What came to the file before this one; `over`: nothing more is waited for."""
+        while self._late is not None:
+            left, batches = self._late
+            left.over = over
+            found = batches.next(never)
+            if found is None:
+                self._late = None
+            elif found.texts:
+                return replace(found, late=True)
+            elif not over:
+                break
+        return None
+
     def _full(self) -> bool:
         return len(self._whole) >= self._most_rows or sum(map(len, self._whole)) >= self._most_bytes
 
     def _takes_end(self) -> bool:
         """A pipe's last line is one; that of a file may be half of one still being written."""
-        if isinstance(self._feed, Pipe):
+        if isinstance(self._feed, Pipe | Left):
             return True
         try:
             return isinstance(json.loads(self._rest), dict)
@@ -234,8 +295,17 @@ class Batches:
         last, start = self._place.lines, self._place
         head = hashlib.sha256(self._head).hexdigest()
         self._place = Place(start.offset + size, last + count, head, len(self._head))
-        turns = self._anew and not self._whole
+        turns = self._anew and not self._whole and self._late is None
         cut = Lines(last + 1, [text.decode(errors="replace") for text in texts], self._place, turns)
         if turns:
+            self._leave()
             self._anew, self._unended, self._place, self._head = False, False, Place(), b""
         return cut
+
+    def _leave(self) -> None:
+        """Goes on reading the file before, behind what was cut of it, beside the one that begins."""
+        left, rows, size = self._feed.left, self._most_rows, self._most_bytes
+        if left is not None:
+            batches = Batches(left, self._place, b"", rows=rows, size=size, delay=0.0)
+            batches._rest, self._rest = self._rest, b""
+            self._late = left, batches

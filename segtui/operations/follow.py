@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,8 @@ def ingest(
     One dict per commit: the counts of `import_files`. `file` is read on from where the last commit of it
     ended, which is kept in the commit itself; `-` is the standard input, a pipe. With `follow` a file is read
     on as it grows, until `cancelled`; one that was cut or replaced is read from its beginning, which `tell`
-    says. Lines that cannot be events go to quarantine. Raises OperationError for what cannot be read.
+    says, and the one before beside it as long as that grows: the `offset` of its lines is None. Lines that
+    cannot be events go to quarantine. Raises OperationError for what cannot be read.
     """
     s.store.vault.require()
     place, stream, head = Place(), _Stream(None, s.store.head()), b""
@@ -75,13 +77,14 @@ def ingest(
         with file.open("rb") as beginning:
             head = beginning.read(min(place.offset, HEAD_BYTES))
     batches = Batches(feed, place, head, rows=rows, size=BATCH_BYTES, delay=delay)
-    ingesting = _Ingesting(s, feed.name, format, source, stream)
+    ingesting = former = _Ingesting(s, feed.name, format, source, stream)
     while (lines := batches.next(cancelled)) is not None:
         if any(text.strip() for text in lines.texts):
-            commit = partial(ingesting.commit, lines)
+            commit = partial((former if lines.late else ingesting).commit, lines)
             yield patiently(commit, tell, cancelled) if follow else commit()
         if lines.turns:
-            ingesting.begin(_Stream(stream.file, s.store.head()))
+            # What comes now is another file, or this one from its beginning: its rows may be there already.
+            former, ingesting = ingesting, ingesting.begun_anew(_Stream(stream.file, s.store.head()))
     if batches.left and not cancelled():
         tell(f"The last line of {feed.name} has no end yet: it waits for the rest.")
 
@@ -111,9 +114,11 @@ class _Ingesting:
         self._earlier: Earlier | None = None
         self._stream = stream
 
-    def begin(self, stream: _Stream) -> None:
-        """What comes now is another file, or this one from its beginning: its rows may be there already."""
-        self._stream, self._earlier = stream, None
+    def begun_anew(self, stream: _Stream) -> _Ingesting:
+        """The same for what comes of the feed from another beginning on."""
+        other = copy(self)
+        other._stream, other._earlier = stream, None
+        return other
 
     def commit(self, lines: Lines) -> dict[str, Any]:
         """One commit of what is new in the lines, and of the place they end at."""
@@ -133,7 +138,7 @@ class _Ingesting:
             "quarantined": rejected.rows,
             **asdict(counts),
             "quarantine_file": str(rejected.file) if rejected.file else None,
-            "offset": lines.place.offset,
+            "offset": None if lines.late else lines.place.offset,
             "content_digest": content.content_digest(self._s.store),
             "seconds": round(time.monotonic() - began, 3),
         }
@@ -168,12 +173,13 @@ class _Ingesting:
             pace.step("sift")
             counts = arrivals.append(pace)
             if counts.first_seq is not None or self._stream.file is not None:
-                decide(s, tx, reading, rejected, source, counts, self._told(lines.place))
+                decide(s, tx, reading, rejected, source, counts, self._told(lines))
         return reading, counts, rejected
 
-    def _told(self, place: Place) -> dict[str, Any]:
-        """What is recorded of where a batch ends."""
-        return {FOLLOWED: None if self._stream.file is None else asdict(self._stream) | asdict(place)}
+    def _told(self, lines: Lines) -> dict[str, Any]:
+        """What is recorded of where a batch ends; nothing of late lines, whose file nobody goes on with."""
+        kept = self._stream.file is not None and not lines.late
+        return {FOLLOWED: asdict(self._stream) | asdict(lines.place) if kept else None}
 
 
 @contextmanager

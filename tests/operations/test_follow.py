@@ -53,6 +53,7 @@ class Fed:
     """A feed of pieces; None in between is a file that begins anew."""
 
     name = "pieces"
+    left = None
 
     def __init__(self, pieces):
         self._pieces, self._anew = list(pieces), False
@@ -188,7 +189,8 @@ def test_a_file_goes_on_where_its_last_commit_ended_or_from_its_beginning(open_s
         assert (followed["offset"], followed["lines"]) == (file.stat().st_size, 2)
 
 
-def test_a_followed_file_may_grow_be_moved_away_and_be_cut(open_shop, tmp_path):
+def test_a_followed_file_may_grow_be_moved_away_and_be_cut(open_shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(feeds, "GRACE", 0.1)
     file, said, stop = tmp_path / "shop.log", [], threading.Event()
     file.write_text(f"{line(1)}\n")
 
@@ -199,9 +201,9 @@ def test_a_followed_file_may_grow_be_moved_away_and_be_cut(open_shop, tmp_path):
                 end.write(f"{line(2)}\n{line(5)[:20]}")
             file.rename(tmp_path / "shop.log.1")
             file.write_text(f"{line(3)}\n{line(3)}\n")
-        elif number == 3:
-            file.write_text(f"{line(4)}\n")
         elif number == 4:
+            file.write_text(f"{line(4)}\n")
+        elif number == 5:
             stop.set()
 
     with open_shop() as s:
@@ -211,8 +213,70 @@ def test_a_followed_file_may_grow_be_moved_away_and_be_cut(open_shop, tmp_path):
         ):
             found.append((each["accepted"], each["quarantined"]))
             then(number)
-        assert found == [(1, 0), (1, 1), (2, 0), (1, 0)]
+        # The half line waits for its rest beside what the new file brings.
+        assert found[:2] == [(1, 0), (1, 0)]
+        assert sorted(found[2:4]) == [(0, 1), (2, 0)]
+        assert found[4:] == [(1, 0)]
     assert ["is another file now" in each or "was cut" in each for each in said] == [True, True]
+
+
+def followed(s, file, happens, **options):
+    """The commits of a file that is followed until as many things have happened as there are, each after the
+    commit before it."""
+    stop, found = threading.Event(), []
+    happens = iter(happens)
+    for each in ingest(s, file, follow=True, delay=0.02, cancelled=stop.is_set, **options):
+        found.append(each)
+        next(happens, stop.set)()
+    return found
+
+
+def added(path, text):
+    with path.open("a") as end:
+        end.write(text)
+
+
+def test_what_is_written_to_a_file_after_it_was_rotated_comes_too(open_shop, tmp_path):
+    """The writer is told of a rotation when the new file is there, and ends a line in the old one."""
+    file, old = tmp_path / "shop.log", tmp_path / "shop.log.1"
+    file.write_text(f"{line(1)}\n")
+
+    def rotate():
+        added(file, f"{line(1)}\n{line(2)[:20]}")
+        file.rename(old)
+        file.write_text(f"{line(3)}\n")
+
+    def go_on():
+        added(old, f"{line(2)[20:]}\n{line(1)}\n")
+
+    with open_shop() as s:
+        found = followed(s, file, [rotate, lambda: None, go_on, lambda: added(file, f"{line(4)}\n")])
+        told = [(each["accepted"], each["duplicates"], each["offset"]) for each in found]
+        size = len(line(1)) + 1
+        # In the old file a line stands as often as it stands there, as if nothing had happened between.
+        assert told == [(1, 0, size), (1, 0, 2 * size), (1, 0, size), (2, 0, None), (1, 0, 2 * size)]
+        assert not any(each["quarantined"] for each in found)
+        # Started again, it goes on in the new file.
+        added(file, f"{line(5)}\n")
+        assert taken(s, file)[0]["rows"] == 1
+
+
+def test_what_an_old_file_holds_is_taken_when_it_is_left_for_good(open_shop, tmp_path):
+    """Called off, or rotated once more: its lines come first, and a half one is quarantined."""
+    file, last = tmp_path / "shop.log", tmp_path / "shop.log.2"
+    file.write_text(f"{line(1)}\n")
+
+    def rotate(number):
+        file.rename(tmp_path / f"shop.log.{number}")
+        added(tmp_path / f"shop.log.{number}", f"{line(number)}\n{line(9)[:9]}")
+        file.write_text(f"{line(4 + number)}\n")
+
+    with open_shop() as s:
+        moves = [lambda: rotate(1), lambda: None, lambda: rotate(2), *[lambda: None] * 3]
+        found = followed(s, file, moves)
+        assert last.exists()
+        accepted, refused = (sum(each[name] for each in found) for name in ("accepted", "quarantined"))
+        assert (accepted, refused) == (5, 2), found
 
 
 def test_lines_that_are_no_events_are_quarantined_with_their_numbers(open_shop, tmp_path):
