@@ -29,6 +29,7 @@ INFIX = SIGNS | {
     TokenType.COMMA,
 }  # fmt: skip
 OTHERS = {TokenType.NOT, TokenType.NULL, TokenType.L_PAREN, TokenType.R_PAREN}
+TRUTHS = {TokenType.TRUE, TokenType.FALSE}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ def nearest(name: str, known: list[str]) -> str:
 def shown(text: str) -> str:
     """The text quoted, cut where it is long."""
     return repr(text if len(text) <= 40 else text[:39] + "…")
+
+
+def is_word(name: str) -> bool:
+    """Whether rules read a name without quotes as a word of their own, in whatever case it is written."""
+    return name.isidentifier() and Tokenizer().tokenize(name)[0].token_type in INFIX | OTHERS | TRUTHS
 
 
 def words_of(text: str, types: Mapping[str, Type]) -> list[Word]:
@@ -112,7 +118,7 @@ def _operand(text: str, word: Word, types: Mapping[str, Type], calls: bool) -> N
         return Literal(_number(text, word), Type.NUMBER)
     if kind in INFIX or kind in OTHERS:
         return None
-    if kind in (TokenType.TRUE, TokenType.FALSE):
+    if kind in TRUTHS:
         return Literal(kind is TokenType.TRUE, Type.TRUTH)
     # sqlglot takes many a feature's name for a keyword, so names come before keywords.
     if word.text in types and (quoted or not calls):

@@ -19,7 +19,7 @@ from segtui.operations.policies import carried, require_probabilities
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.rule_reading import read_rule
 from segtui.operations.rule_size import who_is_in
-from segtui.operations.segment import NAME, listed
+from segtui.operations.segment import listed, refuse_form
 from segtui.operations.session import Session
 from segtui.operations.unseen import parts_of
 from segtui.sources.nearest import nearest
@@ -209,8 +209,7 @@ def _require_free(held: Segmentation, label: str, *, own: str | None = None) -> 
 
     A former name goes on meaning the label that had it: of the past, and for the margin until a tick closes.
     """
-    if not NAME.fullmatch(label):
-        raise OperationError(f"{label!r} cannot be a label: use letters, digits and _, as in wholesale.")
+    refuse_form(label, "a label", "wholesale")
     if label in held.labels:
         raise OperationError(f"{held.name!r} has a label {label!r} already: choose another name.")
     successor = held.became.get(label)

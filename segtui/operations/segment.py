@@ -12,6 +12,8 @@ import polars as pl
 
 from db import log, projections, vocabulary
 from engine.features import feature_names
+from engine.rule_words import is_word, shown
+from segtui.operations.asked import OWN
 from segtui.operations.deciders import Decider, Evidence
 from segtui.operations.definitions import IN_OUT, Definitions, Rule, definitions
 from segtui.operations.edits import EditRun
@@ -23,7 +25,8 @@ from segtui.operations.rule_reading import everything, read_rule
 from segtui.operations.rule_size import members_of, who_is_in
 from segtui.operations.session import Session
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LONGEST_NAME = 64
 SAMPLE = 5
 TREND_DAYS = 90
 TREND_STEP = 7
@@ -334,16 +337,37 @@ def _lines(path: Path) -> list[str]:
 
 def refuse_name(s: Session, found: Definitions, name: str) -> None:
     """Raises OperationError where a new segmentation cannot be called so."""
-    if not NAME.fullmatch(name):
-        raise OperationError(
-            f"{name!r} cannot be a segment's name: use letters, digits and _, as in loyal_buyers."
-        )
+    refuse_form(name, "a segment's name", "loyal_buyers")
     if name in found.segmentations:
         raise OperationError(f"There is a segmentation {name!r} already: edit it, or choose another name.")
+    refuse_word(name)
     if name in feature_names(everything(s, "")):
+        raise _not_told_apart(name, "a feature's name")
+
+
+def refuse_form(name: str, what: str, example: str) -> None:
+    """Raises OperationError for a name that cannot be `what`, since a rule could not hold it as it is."""
+    if len(name) > LONGEST_NAME:
         raise OperationError(
-            f"{name!r} is a feature's name: a rule could not tell them apart, choose another."
+            f"{shown(name)} cannot be {what}: it has {len(name):,} characters, use at most {LONGEST_NAME}."
         )
+    if not NAME.fullmatch(name):
+        raise OperationError(
+            f"{name!r} cannot be {what}: use letters from a to z, digits and _, no digit first, "
+            f"as in {example}."
+        )
+
+
+def refuse_word(name: str) -> None:
+    """Raises OperationError for a name that rules read as something else."""
+    if is_word(name):
+        raise _not_told_apart(name, "a word of the rule language")
+    if name.lower() in OWN:
+        raise _not_told_apart(name, "a word of the expressions about members")
+
+
+def _not_told_apart(name: str, what: str) -> OperationError:
+    return OperationError(f"{name!r} is {what}: a rule could not tell them apart, choose another.")
 
 
 def _defined(name: str, rule: Rule) -> tuple[str, dict[str, Any]]:

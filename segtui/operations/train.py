@@ -22,6 +22,7 @@ from segtui.operations.policies import carried
 from segtui.operations.preparing import Choice
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promote_in
+from segtui.operations.segment import refuse_word
 from segtui.operations.session import Session
 from segtui.operations.tasks import Task, given_task, outcome_task
 from segtui.operations.times import iso_or_none, parse_days
@@ -272,9 +273,12 @@ def _check_name(found: Definitions, name: str | None, **asked: Any) -> None:
 
 
 def _check_free(found: Definitions, segmentation: str) -> None:
-    """Refuses a segmentation whose labels are none to learn."""
+    """Refuses a segmentation whose labels are none to learn, and a new one that no rule could name."""
     held = found.segmentations.get(segmentation)
-    if held is None or (held.kind == "model" and not held.discovered):
+    if held is None:
+        refuse_word(segmentation)
+        return
+    if held.kind == "model" and not held.discovered:
         return
     by = "scores made elsewhere" if held.scores else f"a {held.kind}"
     how = "was discovered" if held.discovered else f"is decided by {by}"

@@ -17,6 +17,7 @@ from segtui.operations.replay import replay
 from segtui.operations.rescore import rescore, rescore_range
 from segtui.operations.segment import define, edit, from_file, retire
 from segtui.operations.segments import segments
+from segtui.operations.train import train
 from segtui.operations.transitions import transitions
 from segtui.operations.user import user
 from segtui.operations.verify import verify
@@ -277,7 +278,13 @@ def test_what_cannot_be_a_segment_is_said(shop, tmp_path):
         for call, error, said in (
             (lambda: define(s, "one", "orders > 1"), OperationError, "already"),
             (lambda: define(s, "orders", "orders > 1"), OperationError, "feature's name"),
-            (lambda: define(s, "a b", "orders > 1"), OperationError, "letters"),
+            (lambda: define(s, "a b", "orders > 1"), OperationError, "letters from a to z"),
+            (lambda: define(s, "高", "orders > 1"), OperationError, "letters from a to z"),
+            (
+                lambda: define(s, "a" * 65, "orders > 1"),
+                OperationError,
+                "it has 65 characters, use at most 64",
+            ),
             (lambda: define(s, "three", "order > 1"), EngineError, "orders"),
             (lambda: define(s, "three", "value = 'hihg'"), EngineError, "high"),
             (lambda: define(s, "three", "three OR orders > 1"), EngineError, "three"),
@@ -292,6 +299,27 @@ def test_what_cannot_be_a_segment_is_said(shop, tmp_path):
                 call()
             assert "\n" not in str(caught.value)
         assert s.store.head() == head
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["AND", "or", "Not", "NULL", "true", "false", "in", "between", "is", "user", "probability", "Margin"],
+)
+def test_a_segment_is_not_called_what_rules_read_as_something_else(shop, name):
+    shop.at(5.5)
+    shop.events([("ann", 5.2, "purchase", 50.0)])
+    with shop.open() as s:
+        head = s.store.head()
+        for call in (
+            lambda: define(s, name, "orders > 1"),
+            lambda: from_file(s, name, ["ann"]),
+            lambda: train(s, segmentation=name),
+        ):
+            with pytest.raises(OperationError, match=f"'{name}' is .* a rule could not tell them apart"):
+                call()
+        assert s.store.head() == head
+        # sqlglot's other keywords are names like any other.
+        assert define(s, "like", "orders >= 1")["users"] == define(s, "date", "like")["users"] == 1
 
 
 @pytest.mark.parametrize(

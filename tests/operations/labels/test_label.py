@@ -88,7 +88,8 @@ def test_a_label_of_the_models_own_can_go_and_what_it_was_stays_in_the_log(decid
     ("label", "given", "sentence"),
     [
         ("high", {"where": "orders_28d > 1"}, "has a label 'high' already"),
-        ("big spender", {"where": "orders_28d > 1"}, "cannot be a label"),
+        ("big spender", {"where": "orders_28d > 1"}, "cannot be a label: use letters from a to z"),
+        ("b" * 65, {"where": "orders_28d > 1"}, "cannot be a label: it has 65 characters, use at most 64"),
         ("rare", {"where": "orders_28d > 10000"}, "too few for a label"),
         ("rare", {}, "one of them"),
     ],
