@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,9 +83,9 @@ def shape_of(path: Path, delimiter: str | None = None, names: Sequence[str] | No
             )
         return Shape(list(names), delimiter, headed=False)
     names = found
-    for name in names:
-        if names.count(name) > 1:
-            raise SourceError(f"{path}, line 1: column '{name}' stands twice, rename one of the two.")
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise SourceError(f"{path}, line 1: column '{twice}' stands twice, rename one of the two.")
     return Shape(names, delimiter)
 
 

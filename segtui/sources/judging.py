@@ -49,20 +49,31 @@ class Judge:
     ) -> None:
         self.raw = raw
         self.options = options
-        self._frame = raw.rename({name: f"raw:{name}" for name in raw.columns}).with_columns(
-            lines.cast(pl.Int64).alias("line")
-        )
+        # Apart, not as a frame: Polars goes through all columns of one to add another, which takes a table
+        # of thousands of columns the square of their number.
+        self._columns = {f"raw:{column.name}": column.alias(f"raw:{column.name}") for column in raw}
+        self.put("line", lines.cast(pl.Int64))
         if texts is not None:
             self.put(GIVEN, texts)
         self._tests: list[tuple[str, pl.Expr]] = []
 
     def series(self, expression: pl.Expr) -> pl.Series:
         """An expression over raw columns and values, evaluated."""
-        return self._frame.select(expression.alias("value")).to_series()
+        return self._named_in(expression).select(expression.alias("value")).to_series()
 
     def put(self, name: str, value: pl.Expr | pl.Series) -> None:
         """Keeps a value under a name."""
-        self._frame = self._frame.with_columns(value.alias(name))
+        if isinstance(value, pl.Expr):
+            value = self._named_in(value).with_columns(value.alias(name))[name]
+        self._columns[name] = value.alias(name)
+
+    def _named_in(self, expression: pl.Expr) -> pl.DataFrame:
+        """What an expression names, and the lines, which tell how many rows there are."""
+        return pl.DataFrame([self._columns[name] for name in {"line", *expression.meta.root_names()}])
+
+    def _whole(self) -> pl.DataFrame:
+        """Everything that is there and was put."""
+        return pl.DataFrame(list(self._columns.values()))
 
     def reject(self, bad: pl.Expr, reason: pl.Expr | str) -> None:
         """Rejects the rows for which `bad` is true, unless an earlier reason did; null is not bad."""
@@ -73,7 +84,7 @@ class Judge:
     def user(self, text: pl.Expr | pl.Series) -> None:
         """Puts the user; a row without one is rejected."""
         self.put("user", numbers.trimmed(pl.lit(text) if isinstance(text, pl.Series) else text))
-        if self._frame["user"].str.ends_with(".0").any():
+        if self._columns["user"].str.ends_with(".0").any():
             self.put("user", numbers.plain_id(pl.col("user")))
         self.reject(pl.col("user").is_null(), NO_USER)
         self._no_surrogate("user", "user")
@@ -184,13 +195,13 @@ class Judge:
 
         `attributes` are those of any line; the ones of accepted lines are kept.
         """
-        if self.options.currencies is not None and "currency" in self._frame.columns:
+        if self.options.currencies is not None and "currency" in self._columns:
             self._one_currency(self.options.currencies)
-        frame = self._frame
-        bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
+        frame, bad = self._whole(), self._bad()
         accepted = frame.filter(~bad)
         rejected = frame.filter(bad).rechunk()
-        reason = pl.coalesce([pl.when(pl.col(name)).then(text) for name, text in self._tests])
+        met = [(name, text) for name, text in self._tests if self._columns[name].any()]
+        reason = pl.coalesce(pl.when(pl.col(name)).then(text) for name, text in met)
         parts = [
             rejected.select(
                 "line",
@@ -212,6 +223,12 @@ class Judge:
             good, pl.concat(parts).sort("line", maintain_order=True), attributes, self._aliases(accepted)
         )
 
+    def _bad(self) -> pl.Series:
+        """Which rows were rejected until now."""
+        tests = [self._columns[name] for name, _ in self._tests]
+        found = pl.DataFrame([self._columns["line"], *tests])
+        return found.select(pl.any_horizontal(pl.exclude("line")) if tests else pl.lit(False)).to_series()
+
     def _aliases(self, accepted: pl.DataFrame) -> pl.DataFrame | None:
         """ALIASES of the accepted rows, None where there are none."""
         if OTHER not in accepted.columns:
@@ -224,9 +241,9 @@ class Judge:
 
     def _one_currency(self, currencies: Currencies) -> None:
         """Brings good rows in another currency than the store's to it, or rejects them."""
-        bad = pl.any_horizontal([name for name, _ in self._tests]) if self._tests else pl.lit(False)
+        bad = self._bad()
         currency = pl.col("currency")
-        currencies.count(self._frame.filter(~bad)["currency"])
+        currencies.count(self._columns["currency"].filter(~bad))
         foreign = currency != pl.lit(currencies.chosen)
         if currencies.rates is None:
             self.reject(
@@ -237,14 +254,14 @@ class Judge:
             self._convert(foreign.fill_null(False), currencies, currencies.rates, currencies.chosen, bad)
 
     def _convert(
-        self, foreign: pl.Expr, currencies: Currencies, rates: Rates, chosen: str, bad: pl.Expr
+        self, foreign: pl.Expr, currencies: Currencies, rates: Rates, chosen: str, bad: pl.Series
     ) -> None:
         """Brings amounts to the store's currency by the rate of their day; rejects those that have none."""
         currency, amount = pl.col("currency"), pl.col("amount")
-        rows = parsed(self._frame).select("currency", "amount", "refunded", "time")
+        rows = parsed(self._whole()).select("currency", "amount", "refunded", "time")
         self.put("converted", rates.amounts(rows, chosen, self.options.timezone))
         self.put("foreign", foreign)
-        if "refunded" in self._frame.columns:
+        if "refunded" in self._columns:
             back = rates.amounts(rows.with_columns(amount="refunded"), chosen, self.options.timezone)
             self.put("refunded", pl.when("foreign").then(pl.lit(back)).otherwise("refunded"))
         foreign = pl.col("foreign")
@@ -255,14 +272,15 @@ class Judge:
         )
         too_much = foreign & (pl.col("converted").abs() > numbers.LARGEST * 1_000)
         self.reject(too_much, told("amount", amount, f"is too large in {chosen}"))
-        moved = self._frame.filter(foreign & ~lacking & ~too_much.fill_null(False) & ~bad)
+        moved = self._whole().filter(foreign & ~lacking & ~too_much.fill_null(False) & ~bad)
         currencies.converted.update(dict(moved["currency"].value_counts().iter_rows()))
         self.put("amount", pl.when(foreign).then(pl.col("converted")).otherwise(amount))
         self.put("currency", pl.when(foreign).then(pl.lit(chosen)).otherwise(currency))
 
     def _reject_any_of(self, name: str, bad: pl.Expr, reason: pl.Expr) -> None:
         """Rejects rows by a value that only few different ones of stand in a file; looks at each once."""
-        wrong = self._frame.select(pl.col(name).unique()).filter(bad.fill_null(False)).to_series()
+        values = self._columns[name].unique().to_frame()
+        wrong = values.filter(bad.fill_null(False)).to_series()
         if wrong.len():
             self.reject(pl.col(name).is_in(wrong.implode()), reason)
 
@@ -274,7 +292,7 @@ class Judge:
 
     def _limit(self, name: str) -> None:
         # Few texts come near the limit, and bytes are quicker to count than characters.
-        if not (self._frame[name].str.len_bytes() > TEXT_LIMIT).any():
+        if not (self._columns[name].str.len_bytes() > TEXT_LIMIT).any():
             return
         self.reject(
             pl.col(name).str.len_chars() > TEXT_LIMIT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pytest
 
 from segtui.sources import SourceError
@@ -227,3 +228,32 @@ def test_unknown_files_ask_for_a_mapping(read: Read, text: str, words: str | Non
 def test_an_unknown_format_lists_the_known(read: Read) -> None:
     with pytest.raises(SourceError, match="no format 'excel': choose one of auto, events, segment"):
         read("a,b\n1,2\n", "excel")
+
+
+def test_a_tables_columns_are_judged_one_by_one(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the columns are twice the work, not four times."""
+
+    def gone_through(columns: int) -> int:
+        """How many columns all frames together had that something was asked of."""
+        seen = 0
+
+        def counted(name: str) -> Callable[..., Any]:
+            method = getattr(pl.DataFrame, name)
+
+            def call(frame: pl.DataFrame, *arguments: Any, **options: Any) -> Any:
+                nonlocal seen
+                seen += frame.width
+                return method(frame, *arguments, **options)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for name in ("with_columns", "select", "filter"):
+                patch.setattr(pl.DataFrame, name, counted(name))
+            names = [f"c{at}" for at in range(columns)]
+            rows = [["user_id", *names], ["u1", *["5"] * columns]]
+            good, bad, _ = read("\n".join(map(",".join, rows)), "table")
+        assert (good.height, bad.height) == (1, 0)
+        return seen
+
+    assert gone_through(400) < 2.5 * gone_through(200)
