@@ -79,7 +79,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
             ndjson.require(path, chunk.rows, texts, REQUIRED, NAME)
             checked = True
         judge = Judge(chunk.rows, chunk.lines, options, texts)
-        _user(judge)
+        _user(judge, texts)
         judge.time(pl.col("raw:time"), times.iso(chunk.rows["time"], options.timezone))
         judge.kind(pl.col("raw:kind"))
         judge.previous(pl.col("raw:previous"))
@@ -93,7 +93,11 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         yield judge.batch(chunk.broken)
 
 
-def _user(judge: Judge) -> None:
+def _user(judge: Judge, texts: pl.Series) -> None:
     user = pl.col("raw:user")
     judge.user(user)
-    judge.reject(user.str.contains(r"^\s*[\[{]"), told("user", user, "is not a text or a number"))
+    odd = judge.series(user.str.contains(r"^\s*[\[{]").fill_null(False))
+    if odd.any():
+        # A text may begin as a list or an object does: only the line tells which it is.
+        nested = [here and not ndjson.is_text(line, "user") for here, line in zip(odd, texts, strict=True)]
+        judge.reject(pl.lit(pl.Series(nested)), told("user", user, "is not a text or a number"))

@@ -67,6 +67,12 @@ def members(text: str) -> list[str]:
     return [] if isinstance(found, str) else list(found)
 
 
+def is_text(line: str, name: str) -> bool:
+    """Whether a member that is no number is a text in the line, not a list or an object."""
+    found = _object(line)
+    return not isinstance(found, str) and isinstance(found.get(name), str)
+
+
 def all_members(path: Path) -> list[str]:
     """The names in the objects of a file's first mebibyte, in the order they come."""
     seen: dict[str, None] = {}

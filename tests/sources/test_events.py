@@ -76,6 +76,7 @@ def test_the_first_moment_of_1990_may_be_true(read: Read) -> None:
         (event(user=None), "no customer: row cannot belong to a user"),
         (event(user="  "), "no customer: row cannot belong to a user"),
         (event(user={"id": 5}), "user '{\"id\": 5}' is not a text or a number"),
+        (event(user=["u5"]), "user '[\"u5\"]' is not a text or a number"),
         (event(user="x" * 300), f"user '{'x' * 40}…' is longer than 256 characters"),
         (event(time=None), "no time"),
         (event(time="1997-13-01"), "time '1997-13-01' is not a time"),
@@ -171,3 +172,10 @@ def test_an_object_of_another_kind_asks_for_a_mapping(read: Read) -> None:
 def test_the_logs_own_kind_is_not_for_files(read: Read) -> None:
     _, bad, _ = read(event(kind="correction"), "events")
     assert bad["reason"].to_list() == ["kind 'correction' is the log's own: name it otherwise"]
+
+
+def test_an_id_may_begin_as_a_list_or_an_object_does(read: Read) -> None:
+    ids = ["[guest]", "{7f3a", '["u5"]', '{"id": 5}']
+    good, bad, _ = read("\n".join([*(event(user=name) for name in ids), event(user=ids)]), "events")
+    assert good["user"].to_list() == ids
+    assert bad["line"].to_list() == [5]
