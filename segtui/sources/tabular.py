@@ -62,7 +62,8 @@ def _as_text(column: pl.Series, path: Path) -> pl.Series:
         return column
     if column.dtype.is_nested() or column.dtype in files.NO_TEXT:
         raise SourceError(
-            f"{path}: column '{column.name}' holds {column.dtype}, not texts, numbers or dates: leave it out."
+            f"{path}: column '{column.name}' holds {column.dtype}, not texts, numbers or dates: "
+            "export it as text, or leave it out where nothing needs it."
         )
     if column.dtype.is_float():
         # Writers that know no null put NaN where a number is missing.
