@@ -14,6 +14,7 @@ from engine.splits import TEST, learnt_parts
 from segtui.operations.deciders import load_model
 from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
+from segtui.operations.evaluate import EDITED
 from segtui.operations.fitting import Recipe
 from segtui.operations.judgement import probabilities
 from segtui.operations.preparing import Choice
@@ -56,6 +57,16 @@ class Warm:
             )
         self.model: Model = load_model(s.store, held.model)
         asked, known = (policy, horizon), self.model.policy
+        if EDITED & known.keys():
+            raise OperationError(
+                f"The labels of the current model of {segmentation!r} were added, cut or merged by hand: "
+                "no outcome tells who should hold them, so train without --warm."
+            )
+        if known["label"] == "given":
+            raise OperationError(
+                f"The current model of {segmentation!r} learnt the given label {known['attribute']!r}, which "
+                "has nothing new to go on with: train without --warm."
+            )
         if asked != (known["label"], known.get("horizon_days")):
             raise OperationError(
                 f"The current model of {segmentation!r} learnt {known['label']} within "

@@ -1,5 +1,7 @@
 """Going on from the current model, and choosing a kind: what they know, what they say, what is refused."""
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +14,7 @@ from segtui.operations.deciders import load_model
 from segtui.operations.errors import OperationError
 from segtui.operations.fitting import Recipe, Watch
 from segtui.operations.judgement import probabilities
+from segtui.operations.models import promote
 from segtui.operations.preparing import CORE
 from segtui.operations.session import open_session
 from segtui.operations.settings import training_settings
@@ -84,6 +87,17 @@ def test_what_cannot_go_on_is_refused_in_a_sentence(s):
         train(s, warm=True, horizon="90d", options={"hidden": "8"})
     with pytest.raises(OperationError, match="given label has nothing new"):
         train(s, label="plan", warm=True)
+
+
+def test_a_given_label_is_named_as_what_cannot_go_on(shop, model, record_model):
+    shop.at(3)
+    shop.events([("ann", 1, "purchase", 5.0)])
+    given = dataclasses.replace(model, policy=model.policy | {"label": "given", "attribute": "plan"})
+    with shop.open() as s:
+        record_model(s, given)
+        promote(s, "small")
+        with pytest.raises(OperationError, match="learnt the given label 'plan', which has nothing new"):
+            train(s, horizon="30d", warm=True)
 
 
 def quick_recipe(kind):

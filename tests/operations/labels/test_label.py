@@ -13,6 +13,7 @@ from segtui.operations.models import models, promote
 from segtui.operations.policies import wish
 from segtui.operations.rescore import rescore
 from segtui.operations.segment import define, edit, retire
+from segtui.operations.train import train
 from segtui.operations.undo import undo
 from segtui.operations.verify import verify
 from tests.operations.labels.conftest import PEOPLE, held, last_edit, names
@@ -82,6 +83,8 @@ def test_a_label_of_the_models_own_can_go_and_what_it_was_stays_in_the_log(decid
         assert {each["user"] for each in then} == before["medium"]
         with pytest.raises(OperationError, match="any more"):
             remove(s, "value", "medium")
+        with pytest.raises(OperationError, match=r"added, cut or merged by hand: .* train without --warm"):
+            train(s, horizon="30d", warm=True)
 
 
 @pytest.mark.parametrize(
