@@ -46,9 +46,12 @@ def compile_rule(text: str, columns: Mapping[str, pl.DataType]) -> pl.Expr:
     return parse_rule(text, columns).expression().fill_null(value=False)
 
 
-def parse_rule(text: str, columns: Mapping[str, pl.DataType]) -> Node:
-    """The checked tree of the rule `text`; errors as for compile_rule."""
-    return _Reader(text, columns).read()
+def parse_rule(text: str, columns: Mapping[str, pl.DataType], notes: Mapping[str, str] | None = None) -> Node:
+    """The checked tree of the rule `text`; errors as for compile_rule.
+
+    `notes` is said of a column that is compared with something of another type.
+    """
+    return _Reader(text, columns, notes).read()
 
 
 def truth(rule: Node, table: pl.DataFrame) -> pl.Series:
@@ -81,8 +84,11 @@ def choices_in(text: str, columns: Mapping[str, pl.DataType]) -> list[tuple[str,
 class _Reader:
     """One reading of one rule."""
 
-    def __init__(self, text: str, columns: Mapping[str, pl.DataType]) -> None:
+    def __init__(
+        self, text: str, columns: Mapping[str, pl.DataType], notes: Mapping[str, str] | None = None
+    ) -> None:
         self.text = text
+        self.notes = notes or {}
         types = {name: kind for name, dtype in columns.items() if (kind := _type_of(name, dtype))}
         self.words = words_of(text, types)
         self.operands = {
@@ -163,16 +169,18 @@ class _Reader:
             return self._among(tree, depth)
         return self._refuse(tree, f"this cannot be used; a rule is made of {ALLOWED}")
 
-    def _typed(self, tree: exp.Expression, wanted: Type, depth: int) -> Node:
-        """The node of `tree`, which must be of a type."""
+    def _typed(self, tree: exp.Expression, wanted: Type, depth: int, beside: Node | None = None) -> Node:
+        """The node of `tree`, which must be of a type: that of `beside`, which it is compared with."""
         node = self._node(tree, depth)
         if node.type is not wanted:
-            self._refuse(tree, f"this is {node.type.value} where {wanted.value} is needed")
+            names = [each.name for each in (beside, node) if isinstance(each, Name)]
+            notes = "".join(f"; {self.notes[name]}" for name in names if name in self.notes)
+            self._refuse(tree, f"this is {node.type.value} where {wanted.value} is needed{notes}")
         return node
 
     def _comparison(self, operator: str, one: exp.Expression, other: exp.Expression, depth: int) -> Node:
         left = self._node(one, depth)
-        right = self._typed(other, left.type, depth)
+        right = self._typed(other, left.type, depth, left)
         if left.type is not Type.NUMBER and operator not in ("=", "<>"):
             self._refuse(one, f"{operator} compares numbers, and this is {left.type.value}")
         for name, literal, place in ((left, right, other), (right, left, one)):
@@ -189,7 +197,7 @@ class _Reader:
             self._refuse(tree, "IN goes with numbers and texts; use = or NOT")
         values: list[int | float | str] = []
         for one in given:
-            value = self._typed(one, operand.type, depth + 1)
+            value = self._typed(one, operand.type, depth + 1, operand)
             if not isinstance(value, Literal):
                 self._refuse(one, "the values after IN must be written out")
             if isinstance(operand, Name):

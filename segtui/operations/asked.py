@@ -16,6 +16,9 @@ from segtui.operations.session import Session
 
 OWN: dict[str, pl.DataType] = {name: pl.Int64() for name in ("user", "probability", "margin")}
 """What every member has: an expression over these alone needs no events."""
+NOTES = {
+    "user": "in an expression user is a number, the 12 of #12: look for an id without one, as --like does"
+}
 
 
 def likely_names(s: Session) -> list[str]:
@@ -47,10 +50,10 @@ class Asked:
         Raises EngineError for one that cannot be read, OperationError for what was not recorded.
         """
         try:
-            rule = parse_rule(where, OWN)
+            rule = parse_rule(where, OWN, NOTES)
         except UnknownName:
             # Any other fault stays one whatever the log tells, and that takes long to read.
-            rule = parse_rule(where, self._columns(s))
+            rule = parse_rule(where, self._columns(s), NOTES)
         names = rule.expression().meta.root_names()
         for name in names:
             refuse_unrecorded(s, self.when, name)

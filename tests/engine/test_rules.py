@@ -113,6 +113,15 @@ def test_a_quotient_is_rounded_once():
     assert frame.select(rule).to_series().to_list() == [True, False, False]
 
 
+@pytest.mark.parametrize("rule", ["user = 'x'", "'x' <> user", "user IN (1, 'x')"])
+def test_a_name_is_explained_where_it_is_compared_with_another_type(rule):
+    columns = {"user": pl.Int64(), "spend": pl.Float64()}
+    with pytest.raises(EngineError, match=r"where .* is needed; it counts users\.$"):
+        parse_rule(rule, columns, {"user": "it counts users"})
+    with pytest.raises(EngineError, match=r"is needed\.$"):
+        parse_rule("spend = 'x'", columns, {"user": "it counts users"})
+
+
 REFUSED = [
     ("ordrs_90d > 3", 1, 1, "nothing is called 'ordrs_90d'; the nearest are orders_90d"),
     ("recency_days > 3 AND\n  spned > 3", 2, 3, "the nearest is spend"),

@@ -167,3 +167,12 @@ def test_ids_are_read_on_for_whoever_still_asks(lived, monkeypatch):
         assert later == [first]
         with pytest.raises(Stopped):
             Ids().of(s, everyone, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("where", ["user = 'u03'", "'u03' = user AND orders_90d >= 2", "user IN ('u03')"])
+def test_an_id_in_an_expression_is_told_how_to_be_looked_for(lived, where):
+    with (
+        lived.open() as s,
+        pytest.raises(EngineError, match="user is a number, the 12 of #12: look for an id"),
+    ):
+        members(s, segment_of_most(s), where=where)
