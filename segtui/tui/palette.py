@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import DiscoveryHit, Hit, Hits, Matcher, Provider
+from textual.content import Content
 
 from segtui.tui.action import EVERYWHERE, Action
 from segtui.tui.actions import ACTIONS, in_scope
@@ -20,7 +21,26 @@ LABELS = tuple(action.label for action in ACTIONS)
 PREFIX = "user "
 
 
-class ActionCommands(Provider):
+class PlainMatcher(Matcher):
+    """Finds names as they are written: Textual's takes them for markup, which `[/x]` is not."""
+
+    def highlight(self, candidate: str) -> Content:
+        _, offsets = self.fuzzy_search.match(self.query, candidate)
+        found = Content(candidate)
+        for at in offsets:
+            if not candidate[at].isspace():
+                found = found.stylize(self.match_style, at, at + 1)
+        return found
+
+
+class Commands(Provider):
+    """What is offered is plain text."""
+
+    def matcher(self, user_input: str, case_sensitive: bool = False) -> Matcher:
+        return PlainMatcher(user_input, match_style=self.match_style, case_sensitive=case_sensitive)
+
+
+class ActionCommands(Commands):
     """The actions of the page the palette was called from, and those everywhere."""
 
     def _actions(self) -> list[Action]:
@@ -34,7 +54,7 @@ class ActionCommands(Provider):
 
     async def discover(self) -> Hits:
         for action in self._actions():
-            yield DiscoveryHit(_title(action), self._run(action), help=action.help)
+            yield DiscoveryHit(Content(_title(action)), self._run(action), help=action.help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
@@ -44,7 +64,7 @@ class ActionCommands(Provider):
                 yield Hit(score, matcher.highlight(_title(action)), self._run(action), help=action.help)
 
 
-class PlaceCommands(Provider):
+class PlaceCommands(Commands):
     """Segments and models by name, and what else may be a user's id."""
 
     async def search(self, query: str) -> Hits:
@@ -72,7 +92,10 @@ class PlaceCommands(Provider):
         if user is not None:
             # Below any match by name: an id can look like anything.
             yield Hit(
-                0.01, f"user {user}", partial(app.visit, "user", user=user), help="All about this user."
+                0.01,
+                Content(f"user {user}"),
+                partial(app.visit, "user", user=user),
+                help="All about this user.",
             )
 
 

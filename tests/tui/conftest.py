@@ -208,6 +208,9 @@ async def settled(pilot: Pilot[None]) -> None:
         await pilot.pause(0.02)
         await pilot.pause()
         app = pilot.app
+        if app.failure is not None:  # type: ignore[attr-defined]
+            # Else it would be waited for without end.
+            raise app.failure  # type: ignore[attr-defined]
         if isinstance(app.screen, CommandPalette):
             # Its list fills up in steps of its own; what is on its way shows as a busy sign.
             commands = app.screen.query_one(CommandList)

@@ -7,7 +7,7 @@ model promoted on the way. No network is trained or run: what the screens show c
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -299,6 +299,73 @@ def written(path: Path) -> Path:
         begun(path)
         with Store.open(path) as store:
             Shop(store).write()
+    return path
+
+
+def with_rule(path: Path, users: Sequence[str], where: str) -> Path:
+    """Adds a rule `lapsing`: of its three users all got a first label, and two moved the day after."""
+    with Store.open(path) as store, store.transaction(actor="tests", source="segment") as tx:
+        tx.append_decision(
+            "segmentation_defined",
+            {
+                "name": "lapsing",
+                "kind": "rule",
+                "labels": ["in", "out"],
+                "where": where,
+                "features": {
+                    "zone": "Europe/Paris",
+                    "kinds": ["purchase"],
+                    "windows": [7, 28, 90, 365],
+                    "fields": [],
+                    "attributes_number": [],
+                    "attributes_text": [],
+                },
+                "refers": {},
+            },
+        )
+        number = tx.number("segmentation", "lapsing")
+        numbers = [store.vault.surrogate(user) for user in users]
+        rows: list[tuple[int | None, str | None, str, str, int]] = [
+            (user, None, "out", "first", 29) for user in numbers
+        ]
+        rows += [(user, "out", "in", "recency_days:up:60", 30) for user in numbers[:2]]
+        for t in (29, 30):
+            ticks = {"from": micro(TICKS[t - 1]), "as_of": micro(TICKS[t]), "position": tx.next_seq - 1}
+            how = {"pass": 1, "model": None, "backfilled": False, "hindsight": False}
+            tx.append_decision("rescored", {"segmentation": "lapsing"} | ticks | how)
+        schema = {name: kind for name, kind in log.CHANGES.items() if name != "seq"}
+        told = [
+            {
+                "segmentation": number,
+                "user": user,
+                "from_label": None if left is None else tx.number("label", left),
+                "to_label": tx.number("label", to),
+                "probability": None,
+                "as_of": micro(TICKS[t]),
+                "pass": 1,
+                "cause": "definition" if left is None else "clock",
+                "cause_seq": None,
+                "reason": tx.number("reason", reason),
+                "model": None,
+                "backfilled": 0,
+                "hindsight": 0,
+            }
+            for user, left, to, reason, t in rows
+        ]
+        span = tx.append_changes(pl.DataFrame(told, schema=schema))
+        assert span is not None
+        held = {row["user"]: (row, span[0] + place) for place, row in enumerate(told)}
+        members = {
+            "user": [*held],
+            "label": [row["to_label"] for row, _ in held.values()],
+            "probability": [None] * len(held),
+            "margin": [None] * len(held),
+            "scores": [b""] * len(held),
+            "since": [row["as_of"] for row, _ in held.values()],
+            "change_seq": [seq for _, seq in held.values()],
+        }
+        integers = dict.fromkeys(("probability", "margin"), pl.Int64)
+        tx.save_members(number, pl.DataFrame(members, schema_overrides=integers))
     return path
 
 

@@ -17,7 +17,7 @@ from segtui.tui.decided import body
 from segtui.tui.screens.change_words import summary
 from segtui.tui.widgets.header import AsOf
 from segtui.tui.widgets.key_bar import KeyBar
-from tests.tui.small_shop import MODELS, TICKS, micro, written
+from tests.tui.small_shop import MODELS, TICKS, micro, with_rule, written
 
 pytestmark = pytest.mark.usefixtures("network")
 LAPSING = ("c-10400", "c-10437", "c-10474")
@@ -26,66 +26,7 @@ LAPSING = ("c-10400", "c-10437", "c-10474")
 @pytest.fixture
 def nested(shop):
     """The shop with a rule of its own, by which three users moved after everybody had a first label."""
-    with Store.open(shop) as store, store.transaction(actor="tests", source="segment") as tx:
-        tx.append_decision(
-            "segmentation_defined",
-            {
-                "name": "lapsing",
-                "kind": "rule",
-                "labels": ["in", "out"],
-                "where": "recency_days > 60",
-                "features": {
-                    "zone": "Europe/Paris",
-                    "kinds": ["purchase"],
-                    "windows": [7, 28, 90, 365],
-                    "fields": [],
-                    "attributes_number": [],
-                    "attributes_text": [],
-                },
-                "refers": {},
-            },
-        )
-        number = tx.number("segmentation", "lapsing")
-        users = [store.vault.surrogate(user) for user in LAPSING]
-        rows = [(user, None, "out", "first", 29) for user in users]
-        rows += [(user, "out", "in", "recency_days:up:60", 30) for user in users[:2]]
-        for t in (29, 30):
-            span = {"from": micro(TICKS[t - 1]), "as_of": micro(TICKS[t]), "position": tx.next_seq - 1}
-            how = {"pass": 1, "model": None, "backfilled": False, "hindsight": False}
-            tx.append_decision("rescored", {"segmentation": "lapsing"} | span | how)
-        schema = {name: kind for name, kind in log.CHANGES.items() if name != "seq"}
-        told = [
-            {
-                "segmentation": number,
-                "user": user,
-                "from_label": None if left is None else tx.number("label", left),
-                "to_label": tx.number("label", to),
-                "probability": None,
-                "as_of": micro(TICKS[t]),
-                "pass": 1,
-                "cause": "definition" if left is None else "clock",
-                "cause_seq": None,
-                "reason": tx.number("reason", reason),
-                "model": None,
-                "backfilled": 0,
-                "hindsight": 0,
-            }
-            for user, left, to, reason, t in rows
-        ]
-        first, _ = tx.append_changes(pl.DataFrame(told, schema=schema))
-        held = {row["user"]: (row, first + place) for place, row in enumerate(told)}
-        members = {
-            "user": [*held],
-            "label": [row["to_label"] for row, _ in held.values()],
-            "probability": [None] * len(held),
-            "margin": [None] * len(held),
-            "scores": [b""] * len(held),
-            "since": [row["as_of"] for row, _ in held.values()],
-            "change_seq": [seq for _, seq in held.values()],
-        }
-        integers = dict.fromkeys(("probability", "margin"), pl.Int64)
-        tx.save_members(number, pl.DataFrame(members, schema_overrides=integers))
-    return shop
+    return with_rule(shop, LAPSING, "recency_days > 60")
 
 
 @pytest.fixture

@@ -187,10 +187,9 @@ class ChangesPage(FilteringPage, MarkingPage):
     def _show_pane(self) -> None:
         if self._moves is None:
             return
-        pane = self.query_one("#totals")
         row = self.rows.item
         if self._moves.total == 0:
-            pane.border_title = "nothing"
+            title = "nothing"
             text = Content.from_markup(
                 NOTHING,
                 **{"from": words.day(self._moves.from_ or "the first day"), "to": words.day(self._moves.to)},
@@ -198,7 +197,7 @@ class ChangesPage(FilteringPage, MarkingPage):
             )
         elif self.pane == "why" and row is not None:
             whose = f" in {row['segmentation']}" if self._several else ""
-            pane.border_title = f"why {row['user']} moved{whose} ({self.key('totals')}: totals)"
+            title = f"why {row['user']} moved{whose} ({self.key('totals')}: totals)"
             text = why(row, None)
             self.ask(
                 "event",
@@ -207,7 +206,7 @@ class ChangesPage(FilteringPage, MarkingPage):
                 self.complain,
             )
         elif self.pane == "summary" and self._summed:
-            pane.border_title = f"{self.wanted.segment} then and now ({self.key('totals')}: totals)"
+            title = f"{self.wanted.segment} then and now ({self.key('totals')}: totals)"
             text = Content.styled("…", words.DIM)
             wanted, at = self.wanted, self.segtui.at
             self.ask(
@@ -217,8 +216,9 @@ class ChangesPage(FilteringPage, MarkingPage):
                 self.complain,
             )
         else:
-            pane.border_title = f"totals by {self.counts} ({self.key('totals')})"
+            title = f"totals by {self.counts} ({self.key('totals')})"
             text = totals(self._moves, self.counts, named=self._several)
+        self.query_one("#totals").border_title = Content(title)
         self.query_one("#totals-text", Static).update(text)
 
     @property

@@ -82,7 +82,7 @@ class ChecksPage(Page):
         row = self.rows.item
         if row is None:
             return
-        self.query_one("#check").border_title = row["name"]
+        self.query_one("#check").border_title = Content(row["name"])
         self.query_one("#check-text", Static).update(_told(row))
 
     def action_copy_command(self) -> None:

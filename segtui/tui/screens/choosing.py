@@ -34,7 +34,7 @@ class Choosing(ModalScreen[list[str]], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall -filled") as dialog:
-            dialog.border_title = self.choosing_title
+            dialog.border_title = Content(self.choosing_title)
             yield Input(placeholder="type to find", select_on_focus=False)
             yield VirtualList(COLUMNS, lambda row: row["name"], id="offered", marked=self._is_chosen)
             yield Static(id="meaning", markup=False)

@@ -55,7 +55,7 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self.prompt_title
+            dialog.border_title = Content(self.prompt_title)
             yield Input(self.value, placeholder=self.placeholder, select_on_focus=False)
             yield Static(self.hint, id="prompt-hint", markup=False)
             yield Static(self.said, id="prompt-error", markup=False)
@@ -170,7 +170,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self.question_title
+            dialog.border_title = Content(self.question_title)
             with VerticalScroll(id="question"):
                 yield Static(self.text, markup=False)
             yield Static(Content("\n") + keys_line(("y", self.yes), ("esc n", self.no)))
@@ -197,7 +197,7 @@ class Reading(ModalScreen[None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog -tall") as dialog:
-            dialog.border_title = self.text_title
+            dialog.border_title = Content(self.text_title)
             dialog.border_subtitle = "↑ ↓ scroll   esc closes"
             yield Static(self.text)
 

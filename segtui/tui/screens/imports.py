@@ -76,7 +76,8 @@ class DataPage(Page):
             )
 
     def _reported(self, report: dict[str, Any]) -> None:
-        self.query_one("#report").border_title = f"{report['source']}, read as {report['format']}"
+        title = f"{report['source']}, read as {report['format']}"
+        self.query_one("#report").border_title = Content(title)
         self.query_one("#report-text", Static).update(report_text(report))
 
     def action_open(self) -> None:

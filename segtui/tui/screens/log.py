@@ -117,7 +117,8 @@ class LogPage(ListedPage):
         self.query_one(KeyBar).without = frozenset() if row is not None and row["undo"] else UNDO
         if row is None:
             return
-        self.query_one("#decision").border_title = f"{decided.kind(row)}, position {row['seq']:,} of the log"
+        title = f"{decided.kind(row)}, position {row['seq']:,} of the log"
+        self.query_one("#decision").border_title = Content(title)
         lines = [
             Content.assemble(
                 ("who ", words.DIM),

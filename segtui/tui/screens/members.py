@@ -213,7 +213,7 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         if row is None:
             return
         pane = self.query_one("#member")
-        pane.border_title = row["user"]
+        pane.border_title = Content(row["user"])
         self.query_one("#member-text", Static).update(_summary(row, None))
         self.set_timer(REST_SECONDS, partial(self._look, row))
         self.want_facts()

@@ -111,7 +111,7 @@ class ModelsPage(ListedPage):
         row = self.rows.item
         if row is None:
             return
-        self.query_one("#metrics").border_title = f"{row['name']}, on users it never saw"
+        self.query_one("#metrics").border_title = Content(f"{row['name']}, on users it never saw")
         self.query_one("#metrics-text", Static).update(metrics(row))
         self._draw_losses()
 
@@ -125,7 +125,8 @@ class ModelsPage(ListedPage):
             (epoch["train_loss"], epoch["valid_loss"]) for epoch in (row or {}).get("history") or ()
         ]
         live = ", training now" if self.training else ""
-        self.query_one("#losses").border_title = f"losses over {numbers.plural(len(history), 'epoch')}{live}"
+        title = f"losses over {numbers.plural(len(history), 'epoch')}{live}"
+        self.query_one("#losses").border_title = Content(title)
         self.query_one("#losses-text", Static).update(losses(history, room.width, room.height))
 
     # What can be done

@@ -95,12 +95,10 @@ class OverlapPage(Page):
         row = self.rows.item
         if message.source is self.rows and row is not None:
             shared = self._shared(row["segment"])
-            pane = self.query_one("#shared")
-            pane.border_title = (
-                f"{row['segment']} shares users with"
-                if shared
-                else f"nobody of {row['segment']} is elsewhere"
-            )
+            title = f"{row['segment']} shares users with"
+            if not shared:
+                title = f"nobody of {row['segment']} is elsewhere"
+            self.query_one("#shared").border_title = Content(title)
             self.pairs.show(shared)
 
     def action_open(self) -> None:

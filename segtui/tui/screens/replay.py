@@ -207,7 +207,7 @@ class ReplayPage(Modes):
         self._pane("sizes", f"size: {segmentation}", drawn)
 
     def _pane(self, name: str, title: str, text: Content) -> None:
-        self.query_one(f"#{name}").border_title = title
+        self.query_one(f"#{name}").border_title = Content(title)
         self.query_one(f"#{name}-text", Static).update(text)
 
     def on_resize(self) -> None:

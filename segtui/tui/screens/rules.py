@@ -107,7 +107,7 @@ class RulesPage(Page):
     def on_virtual_list_moved(self) -> None:
         row = self.rows.item
         if row is not None:
-            self.query_one("#rule").border_title = row["name"]
+            self.query_one("#rule").border_title = Content(row["name"])
             self.query_one("#rule-text", Static).update(_about(row))
 
     # Writing a rule
@@ -128,7 +128,8 @@ class RulesPage(Page):
 
     def _open_editor(self, row: Item | None) -> None:
         self.set_class(True, "-editing")
-        self.query_one("#editor").border_title = "new rule" if row is None else f"edit {row['name']}"
+        title = "new rule" if row is None else f"edit {row['name']}"
+        self.query_one("#editor").border_title = Content(title)
         self.editor.open(None if row is None else (row["name"], row["where"] or ""))
 
     def on_rule_editor_left(self) -> None:

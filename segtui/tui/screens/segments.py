@@ -157,7 +157,7 @@ class SegmentsPage(ListedPage):
         if row is None:
             return
         pane = self.query_one("#about")
-        pane.border_title = _segment(row)
+        pane.border_title = Content(_segment(row))
         self.query_one("#about-text", Static).update(
             means(row, self._known[row["name"]], self.segtui.currency)
         )
@@ -171,11 +171,11 @@ class SegmentsPage(ListedPage):
 
     def _explained(self, row: Item, answer: tuple[Moves, list[dict[str, Any]]]) -> None:
         moves, latest = answer
-        self.query_one("#reasons").border_title = f"{DAYS} d: why"
+        self.query_one("#reasons").border_title = Content(f"{DAYS} d: why")
         self.query_one("#latest").border_title = "latest moves"
         self.query_one("#reasons-text", Static).update(reasons(row, moves))
         self.query_one("#latest-text", Static).update(latest_lines(latest))
-        self.query_one("#flows").border_title = f"{DAYS} d: from where to where"
+        self.query_one("#flows").border_title = Content(f"{DAYS} d: from where to where")
         self.query_one("#flows-text", Static).update(flows(moves))
         self._draw_trend()
 
@@ -188,7 +188,7 @@ class SegmentsPage(ListedPage):
         if row is None or not pane.size.height or not row["trend"]:
             return
         room = pane.content_size
-        pane.border_title = f"size over {len(row['trend'])} ticks"
+        pane.border_title = Content(f"size over {len(row['trend'])} ticks")
         self.query_one("#trend-text", Static).update(
             size_chart(row["trend"], len(row["trend"]), room.width, room.height)
         )

@@ -146,7 +146,7 @@ class UserPage(Page):
         self.query_one("#labels", Static).update(labels(found))
         self.query_one("#chance").border_title = "probabilities"
         self.query_one("#chance-text", Static).update(chances(found))
-        self.query_one("#because").border_title = because_title(found)
+        self.query_one("#because").border_title = Content(because_title(found))
         self.query_one("#because-text", Static).update(because(found, self.segtui.currency))
         self._draw_past()
         self._show_history()
