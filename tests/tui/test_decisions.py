@@ -4,6 +4,8 @@ import pytest
 
 from segtui.operations.policies import wish
 from segtui.tui.data import Data
+from tests.tui import small_shop
+from tests.tui.small_shop import written
 
 pytestmark = pytest.mark.usefixtures("network")
 
@@ -46,6 +48,22 @@ async def test_a_decision_is_tried_then_saved(shop, app_of, settle, press, shown
         await press(pilot, "y")
         assert asked[1:] == [("value", wish(shares=["high=0.3"]), False)]
         assert "value: high for 30.0 % of users; margin 0.05; 3 users moved." in pilot.app.notices[-1].text
+
+
+async def test_a_label_with_a_blank_is_offered_as_it_is_read(
+    tmp_path, monkeypatch, app_of, settle, press, shown, asked
+):
+    monkeypatch.setattr(small_shop, "LABELS", ("high value", "medium", "low value"))
+    async with app_of(written(tmp_path / "blank.db")).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "i", "plus")
+        line = pilot.app.screen.query_one("Input")
+        assert line.value == "--min 'high value'=0.55"
+        assert "--cost 'high value:medium'=4" in shown(pilot.app)
+        await press(pilot, "enter")
+        assert asked == [("value", wish(minimum=["high value=0.55"]), True)]
+        await press(pilot, "escape", "escape", "l")
+        assert pilot.app.screen.query_one("Input").value == "rename 'high value' "
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("network")
         ("merge high medium upper", LabelEdit("merge", ("high", "medium", "upper"))),
         ("merge high medium", LabelEdit("merge", ("high", "medium"))),
         ("remove  high", LabelEdit("remove", ("high",))),
+        ("rename 'high value' premium", LabelEdit("rename", ("high value", "premium"))),
+        ('remove "high value"', LabelEdit("remove", ("high value",))),
     ],
 )
 def test_edits_are_read(text, edit):
@@ -29,7 +31,8 @@ def test_edits_are_read(text, edit):
 @pytest.mark.parametrize(
     ("text", "told"),
     [("", "Write add, rename"), ("rename high", "rename OLD NEW"), ("add x", "add NAME: RULE"),
-     ("add x:", "add NAME: RULE"), ("add x marked", "Nobody is marked"), ("remove a b", "remove LABEL")],
+     ("add x:", "add NAME: RULE"), ("add x marked", "Nobody is marked"), ("remove a b", "remove LABEL"),
+     ("remove it's", "a quote is not closed")],
 )  # fmt: skip
 def test_what_is_no_edit_is_told_its_form(text, told):
     with pytest.raises(OperationError, match=told):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
@@ -84,12 +85,12 @@ def _try(app: SegtuiApp, segmentation: dict[str, Any], asked: Any, line: Trying)
 def _offered(segmentation: dict[str, Any], label: str | None) -> str:
     """A change one would try first: more than is in force, else a minimum for the label, or the margin."""
     decision = segmentation["decision"] or {}
-    for word, held in (("min", decision.get("min", {})), ("share", decision.get("shares", {}))):
-        if label in held:
-            return f"--{word} {label}={min(1.0, held[label] + float(STEPS[word])):g}"
     if label is None:
         return f"--margin {decision.get('margin', 0.0) + float(STEPS['margin']):g}"
-    return f"--min {label}={FIRST_MINIMUM:g}"
+    for word, held in (("min", decision.get("min", {})), ("share", decision.get("shares", {}))):
+        if label in held:
+            return f"--{word} {quote(label)}={min(1.0, held[label] + float(STEPS[word])):g}"
+    return f"--min {quote(label)}={FIRST_MINIMUM:g}"
 
 
 def _hint(segmentation: dict[str, Any], label: str | None, currency: str | None) -> Content:
@@ -105,9 +106,9 @@ def _hint(segmentation: dict[str, Any], label: str | None, currency: str | None)
         Content.assemble("     ", f"{numbers.plural(held['users'], 'user')} {one}{share}{expected}"),
     ]
     rows = (
-        (f"--min {one}=0.5", f"whoever is at least that likely to be {one}"),
-        (f"--share {one}=0.1", "that share of the users, the likeliest"),
-        (f"--cost {one}:{other}=4", f"what it costs to call a {one} {other}"),
+        (f"--min {quote(one)}=0.5", f"whoever is at least that likely to be {one}"),
+        (f"--share {quote(one)}=0.1", "that share of the users, the likeliest"),
+        (f"--cost {quote(f'{one}:{other}')}=4", f"what it costs to call a {one} {other}"),
         ("--argmax", "the likeliest label"),
         ("--margin 0.05", "how far ahead a label must be to take over"),
         ("--min-stay 7d", "how long a label is kept at least"),

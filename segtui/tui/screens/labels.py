@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +51,19 @@ def read_edit(text: str, marked: set[str]) -> LabelEdit:
         raise OperationError(f"Write {', '.join(FORMS)}, as in: {FORMS['rename']}.")
     if kind == "add":
         return _read_add(rest, marked)
-    names = tuple(rest.split())
+    names = _words(rest)
     fewest, most = NAMES[kind]
     if not fewest <= len(names) <= most:
-        raise OperationError(f"Write: {FORMS[kind]}.")
+        raise OperationError(f"Write: {FORMS[kind]}; a name with blanks in quotes.")
     return LabelEdit(kind, names)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The names in a line; one with blanks stands in quotes."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise OperationError(f"{text.strip()} cannot be read: a quote is not closed.") from error
 
 
 def _read_add(text: str, marked: set[str]) -> LabelEdit:

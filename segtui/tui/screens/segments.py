@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from shlex import quote
 from typing import Any
 
 from textual.app import ComposeResult
@@ -243,7 +244,7 @@ class SegmentsPage(ListedPage):
         elif self._known[row["name"]]["decided_by"] != "model":
             self.segtui.tell(f"{row['name']} has no labels to edit: no model decides it.", "warning")
         else:
-            label = row["label"] or ""
+            label = quote(row["label"]) if row["label"] else ""
             begun = {"": f"rename {label} ", "add": "add ", "merge": f"merge {label} "}
             ask_for_labels(self.segtui, row["name"], begun.get(kind, f"{kind} {label} "))
 
