@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -134,7 +135,7 @@ def demo(
         _show_demo(out, result)
     if ui.on_terminal() and not (json or no_ui):
         ui.open_ui(Path(result["store"]))
-    out.next(f"segtui --store {result['store']}")
+    out.next(f"segtui --store {quote(result['store'])}")
 
 
 def _show_demo(out: Output, result: dict[str, Any]) -> None:

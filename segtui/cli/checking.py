@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -143,4 +144,4 @@ def flapping(
         out.table(columns, result["pairs"])
         out.table(FLAPPING, [[each[column.name] for column in FLAPPING] for each in result["members"]])
     first = result["members"][0]["user"] if result["members"] else None
-    out.next(f"segtui user {first}" if first else f"segtui changes --segment {segmentation}")
+    out.next(f"segtui user {quote(first)}" if first else f"segtui changes --segment {segmentation}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -62,7 +63,7 @@ def transitions(
         labels = [NONE if label is None else label for label in result["labels"]]
         columns = (Column("from \\ to"), *(Column(label, words.count, right=True) for label in labels))
         out.table(columns, [[label, *row] for label, row in zip(labels, result["matrix"], strict=True)])
-    out.next(f"segtui changes --from {from_} --to {to} --segment {segmentation}")
+    out.next(f"segtui changes --from {quote(from_)} --to {quote(to)} --segment {segmentation}")
 
 
 @commands.command(rich_help_panel=PANEL, epilog="Example: segtui overlap --at 2026-03-01")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -58,4 +59,4 @@ def export(
         out.document(result)
     else:
         out.facts([(name.replace("_", " "), result[name]) for name in ("rows", "out", "file_digest")])
-    out.next(f"segtui members {segment}")
+    out.next(f"segtui members {quote(segment)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -148,7 +149,7 @@ def add(
         )
         if (result["others"] or 0) > WARNED * result["recall"]:
             out.message("It hardly tells the examples apart from the others: look who would move.")
-    out.next("segtui label add …" if preview else f"segtui members {segmentation}={name}")
+    out.next("segtui label add …" if preview else f"segtui members {quote(f'{segmentation}={name}')}")
 
 
 @label.command(epilog="Example: segtui label remove wholesale --preview")
@@ -169,7 +170,7 @@ def remove(
     with open_session(out.store) as s, out.progress() as progress:
         result = operation(s, segmentation, name, preview=preview, progress=progress)
     _show_labels(out, result, json=json)
-    out.next(f"segtui label remove {name}" if preview else "segtui segments")
+    out.next(f"segtui label remove {quote(name)}" if preview else "segtui segments")
 
 
 @label.command(epilog="Example: segtui label rename high top --preview")
@@ -193,7 +194,8 @@ def rename(
     _show_labels(out, result, json=json)
     if result["rules"]:
         out.message(f"The rules of {', '.join(result['rules'])} name it so too.")
-    out.next(f"segtui label rename {old} {new}" if preview else f"segtui members {segmentation}={new}")
+    again = f"segtui label rename {quote(old)} {quote(new)}"
+    out.next(again if preview else f"segtui members {quote(f'{segmentation}={new}')}")
 
 
 @label.command(epilog="Example: segtui label merge high medium --into upper --preview")
@@ -219,8 +221,8 @@ def merge(
         result = operation(s, segmentation, one, other, into, preview=preview, progress=progress)
     _show_labels(out, result, json=json)
     name = into or f"{one}_{other}"
-    again = f"segtui label merge {one} {other} --into {name}"
-    out.next(again if preview else f"segtui members {segmentation}={name}")
+    again = f"segtui label merge {quote(one)} {quote(other)} --into {quote(name)}"
+    out.next(again if preview else f"segtui members {quote(f'{segmentation}={name}')}")
 
 
 def _show_labels(out: Output, result: dict[str, Any], *, json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -130,7 +131,9 @@ def train(
         out.message(f"{result['name']} {word} ({result['why']}).")
         if result["note"]:
             out.message(result["note"])
-        out.next("segtui segments" if result["promoted"] else f"segtui promote {result['name']} --preview")
+        out.next(
+            "segtui segments" if result["promoted"] else f"segtui promote {quote(result['name'])} --preview"
+        )
 
 
 def _show_training(out: Output, result: dict[str, Any]) -> None:
@@ -244,7 +247,7 @@ def promote(
     out.message(f"{name} would move the users above." if preview else f"{name} is current.")
     if result["note"]:
         out.message(result["note"])
-    out.next(f"segtui promote {model or '--previous'}" if preview else "segtui segments")
+    out.next(f"segtui promote {quote(model) if model else '--previous'}" if preview else "segtui segments")
 
 
 def show_flows(out: Output, flows: list[list[Any]]) -> None:
@@ -319,4 +322,4 @@ def compare(
         rows = [[name, *each.values()] for name, each in result["differences"].items()]
         out.table(columns, rows)
     _show_judged(out, result)
-    out.next(f"segtui promote {other} --preview")
+    out.next(f"segtui promote {quote(other)} --preview")

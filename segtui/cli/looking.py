@@ -115,7 +115,7 @@ def _first_held(segmentations: list[dict[str, Any]]) -> str:
     held = (
         (each["name"], label["label"]) for each in segmentations for label in each["labels"] if label["users"]
     )
-    return next((f"segtui members {name}={label}" for name, label in held), "segtui rescore")
+    return next((f"segtui members {quote(f'{name}={label}')}" for name, label in held), "segtui rescore")
 
 
 def size_rows(segmentations: list[dict[str, Any]]) -> list[list[Any]]:
@@ -341,4 +341,4 @@ def why(
         out.message(
             f"No events on {len(result['import_gaps'])} days that usually have some: imports missing?"
         )
-    out.next(f"segtui changes --segment {segment}")
+    out.next(f"segtui changes --segment {quote(segment)}")

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from segtui.cli.progress import Bar
@@ -133,7 +134,7 @@ class Output:
             return
         if self._named and hint.split()[0] == "segtui":
             command, mark, comment = hint.partition("  #")
-            hint = f"{command} --store {self.store}{mark}{comment}"
+            hint = f"{command} --store {quote(str(self.store))}{mark}{comment}"
         self.message(f"next: {hint}")
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, Literal
 
 import typer
@@ -87,7 +88,7 @@ def rescore(
         out.message("A preview: nothing was recorded.")
         out.next("segtui rescore")
         return
-    out.next("segtui changes --from -1d" if from_ is None else f"segtui replay --from {from_}")
+    out.next("segtui changes --from -1d" if from_ is None else f"segtui replay --from {quote(from_)}")
 
 
 def _show(out: Output, result: dict[str, Any]) -> None:

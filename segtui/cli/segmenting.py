@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -87,7 +88,7 @@ def discover(
         f"As {result['from']} sees {words.plural(result['users'], 'user')} on {when(result['as_of'])}."
     )
     label = result["labels"][0]["label"]
-    out.next(f"segtui discover {name}" if preview else f"segtui members {name}={label}")
+    out.next(f"segtui discover {name}" if preview else f"segtui members {quote(f'{name}={label}')}")
 
 
 def _apart(by: dict[str, Any]) -> str:
@@ -181,7 +182,7 @@ def from_file(
     _show(out, result, json=json)
     if result["unknown"]:
         out.message(f"{words.plural(result['unknown'], 'id')} of {file} no user has; left out.")
-    out.next(f"segtui segment from-file {name} {file}" if preview else f"segtui members {name}")
+    out.next(f"segtui segment from-file {name} {quote(str(file))}" if preview else f"segtui members {name}")
 
 
 @segment.command("from-scores", epilog="Example: segtui segment from-scores churn_risk scores.csv --preview")
@@ -224,7 +225,11 @@ def from_scores(
     elif preview:
         out.message("A preview: nothing was recorded.")
     label = result["labels"][0]["label"]
-    out.next(f"segtui segment from-scores {name} {file}" if preview else f"segtui members {name}={label}")
+    out.next(
+        f"segtui segment from-scores {name} {quote(str(file))}"
+        if preview
+        else f"segtui members {quote(f'{name}={label}')}"
+    )
 
 
 def _show(out: Output, result: dict[str, Any], *, json: bool) -> None:

@@ -146,6 +146,11 @@ def test_what_to_do_next_carries_a_store_that_was_named(capsys: pytest.CaptureFi
     )
 
 
+def test_a_store_is_named_as_a_shell_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(Path("my shop.db"), json=False, quiet=False, named=True).next("segtui train")
+    assert capsys.readouterr().err == "next: segtui train --store 'my shop.db'\n"
+
+
 def test_no_progress_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with output().progress() as progress:
         progress("reading", 0.5)

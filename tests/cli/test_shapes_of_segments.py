@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,19 @@ def test_segments_of_ones_own(cli: Cli, shop: Path, tmp_path: Path) -> None:
     document(cli, shop, "segment", "retire", "lately")
     document(cli, shop, "segment", "retire", "chosen")
     assert "lately" not in str(document(cli, shop, "segments"))
+
+
+def test_what_to_do_next_is_written_as_a_shell_reads_it(cli: Cli, shop: Path, tmp_path: Path) -> None:
+    users = document(cli, shop, "members", "value=high", "--limit", 2)["members"]
+    scores = tmp_path / "my scores.csv"
+    scores.write_text("user,label\n" + "".join(f"{each['user']},high value\n" for each in users))
+    args = ("segment", "from-scores", "elsewhere", scores, "--store", shop)
+    for preview in ("--preview",), ():
+        told = cli(*args, *preview).err.splitlines()[-1].removeprefix("next: ")
+        words = ["segment", "from-scores", "elsewhere", str(scores)] if preview else None
+        assert shlex.split(told)[1:-2] == (words or ["members", "elsewhere=high value"])
+        assert cli(*shlex.split(told)[1:]).code == 0
+    assert "--segment 'elsewhere=high value'" in cli("why", "elsewhere=high value", "--store", shop).err
 
 
 def test_why(cli: Cli, shop: Path) -> None:
