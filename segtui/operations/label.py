@@ -22,6 +22,7 @@ from segtui.operations.rule_size import who_is_in
 from segtui.operations.segment import listed, refuse_form
 from segtui.operations.session import Session
 from segtui.operations.unseen import parts_of
+from segtui.operations.words import quoted
 from segtui.sources.nearest import nearest
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def merge(
     for label in (one, other):
         _require_current(held, label)
     if one == other:
-        raise OperationError(f"{one!r} cannot be merged with itself: name two labels.")
+        raise OperationError(f"{quoted(one)} cannot be merged with itself: name two labels.")
     if len(held.labels) < 3:
         raise OperationError(f"{segmentation!r} would have one label, and nothing to decide: keep the two.")
     name = into or f"{one}_{other}"
@@ -199,7 +200,7 @@ def _require_current(held: Segmentation, label: str) -> None:
     hint = f"; the nearest is {near}" if near else ""
     gone = " any more" if label in held.all_labels else ""
     raise OperationError(
-        f"Segmentation {held.name!r} has no label {label!r}{gone}: "
+        f"Segmentation {held.name!r} has no label {quoted(label)}{gone}: "
         f"there are {', '.join(held.labels)}{hint}. Nothing was changed."
     )
 
@@ -211,11 +212,12 @@ def _require_free(held: Segmentation, label: str, *, own: str | None = None) -> 
     """
     refuse_form(label, "a label", "wholesale")
     if label in held.labels:
-        raise OperationError(f"{held.name!r} has a label {label!r} already: choose another name.")
+        raise OperationError(f"{held.name!r} has a label {quoted(label)} already: choose another name.")
     successor = held.became.get(label)
     if successor is not None and successor != own:
         raise OperationError(
-            f"{label!r} is what {successor!r} of {held.name!r} was called before: choose another name."
+            f"{quoted(label)} is what {quoted(successor)} of {held.name!r} was called before: choose another "
+            "name."
         )
 
 
@@ -226,8 +228,8 @@ def _refuse_decided(held: Segmentation, labels: Sequence[str]) -> None:
     asked = [label for label in labels if label in named]
     if asked:
         raise OperationError(
-            f"{held.name!r} is decided with a number for {asked[0]!r} alone (--{policy.rule}), which says "
-            f"nothing of the two together: 'segtui decide {held.name} --argmax' first, then decide anew."
+            f"{held.name!r} is decided with a number for {quoted(asked[0])} alone (--{policy.rule}), which "
+            f"says nothing of the two together: 'segtui decide {held.name} --argmax' first, then decide anew."
         )
 
 
@@ -243,7 +245,7 @@ def _examples(
     decided = who_is_in(s, read_rule(s, found, "", where), evidence, as_of)
     if decided is None:
         raise OperationError(
-            f"{where!r} reads a segment that was not scored yet: record it with 'segtui rescore'."
+            f"{quoted(where)} reads a segment that was not scored yet: record it with 'segtui rescore'."
         )
     return decided[0], 0
 

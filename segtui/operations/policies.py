@@ -13,6 +13,7 @@ from segtui.operations.definitions import Segmentation
 from segtui.operations.errors import OperationError
 from segtui.operations.session import Session
 from segtui.operations.times import parse_duration
+from segtui.operations.words import quoted
 
 LONGEST_STAY = 366
 """Days."""
@@ -63,7 +64,7 @@ def wish(
     for label, cost in told.items():
         true, colon, to = label.partition(":")
         if not (true and colon and to):
-            raise OperationError(f"--cost {label!r} is not FROM:TO=C, as in medium:low=4.")
+            raise OperationError(f"--cost {quoted(label)} is not FROM:TO=C, as in medium:low=4.")
         pairs[true, to] = cost
     return Wish(
         {label: _number(value, text, MILLION) for label, value, text in _pairs("--min", minimum)},
@@ -80,7 +81,7 @@ def parse_decide(text: str) -> tuple[str, Wish]:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise OperationError(f"{text!r} cannot be read: a quote is not closed.") from error
+        raise OperationError(f"{quoted(text)} cannot be read: a quote is not closed.") from error
     name = ""
     told: dict[str, list[str]] = {word: [] for word in WORDS}
     while words:
@@ -93,11 +94,11 @@ def parse_decide(text: str) -> tuple[str, Wish]:
             name = word
         else:
             raise OperationError(
-                f"{word!r} in {text!r} has no meaning there: write as after 'segtui decide', "
+                f"{quoted(word)} in {quoted(text)} has no meaning there: write as after 'segtui decide', "
                 "as in 'value --share medium=0.1'."
             )
     if not name:
-        raise OperationError(f"{text!r} names no segmentation: write as in 'value --share medium=0.1'.")
+        raise OperationError(f"{quoted(text)} names no segmentation: write as in 'value --share medium=0.1'.")
     found = wish(
         minimum=told["--min"],
         shares=told["--share"],
@@ -108,7 +109,7 @@ def parse_decide(text: str) -> tuple[str, Wish]:
     )
     if found.nothing:
         raise OperationError(
-            f"{text!r} asks for nothing: add --min, --share, --cost, --margin or --min-stay."
+            f"{quoted(text)} asks for nothing: add --min, --share, --cost, --margin or --min-stay."
         )
     return name, found
 
@@ -142,7 +143,7 @@ def wished(s: Session, segmentation: Segmentation, asked: Wish, *, as_of: int, a
     unknown = sorted(named - set(segmentation.labels))
     if unknown:
         raise OperationError(
-            f"Segmentation {segmentation.name!r} has no label {unknown[0]!r}: "
+            f"Segmentation {segmentation.name!r} has no label {quoted(unknown[0])}: "
             f"there are {', '.join(segmentation.labels)}."
         )
     held = DecisionPolicy(
@@ -185,7 +186,9 @@ def carried(segmentation: Segmentation, labels: Sequence[str]) -> str | None:
             "has no such label."
         )
     if policy.shares and segmentation.model is not None:
-        words = " ".join(f"--share {label}={part / MILLION:g}" for label, part in policy.shares.items())
+        words = " ".join(
+            f"--share {shlex.quote(label)}={part / MILLION:g}" for label, part in policy.shares.items()
+        )
         return (
             f"The shares of {segmentation.name!r} were fitted to another model's probabilities: "
             f"'segtui decide {segmentation.name} {words}' fits them to this one's."
@@ -216,12 +219,12 @@ def _pairs(word: str, texts: Sequence[str]) -> list[tuple[str, str, str]]:
     for text in texts:
         label, equals, value = text.rpartition("=")
         if not (equals and label and value):
-            raise OperationError(f"{word} {text!r} is not LABEL=NUMBER, as in high=0.3.")
+            raise OperationError(f"{word} {quoted(text)} is not LABEL=NUMBER, as in high=0.3.")
         found.append((label.strip(), value.strip(), f"{word} {text}"))
     labels = [label for label, _, _ in found]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice is not None:
-        raise OperationError(f"{word} names {twice!r} twice: give it once.")
+        raise OperationError(f"{word} names {quoted(twice)} twice: give it once.")
     return found
 
 
@@ -230,10 +233,10 @@ def _number(text: str, whole: str, unit: int) -> int:
     try:
         part = Decimal(text.removesuffix("%").strip()) / (100 if text.endswith("%") else 1)
         if not abs(part) <= LARGEST:
-            raise OperationError(f"{whole!r} is far too large: write it as 0.3 or 30%.")
+            raise OperationError(f"{quoted(whole)} is far too large: write it as 0.3 or 30%.")
         return int((part * unit).to_integral_value())
     except (ArithmeticError, ValueError) as error:
-        raise OperationError(f"{whole!r} holds no number: write it as 0.3 or 30%.") from error
+        raise OperationError(f"{quoted(whole)} holds no number: write it as 0.3 or 30%.") from error
 
 
 def _ticks(s: Session, text: str) -> int:

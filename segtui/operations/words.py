@@ -97,6 +97,11 @@ def seconds(length: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60:,} min {whole % 60} s"
 
 
+def quoted(text: str) -> str:
+    """What somebody wrote, in quotes: `'high'`, or `"it's"`. Nothing is escaped, as `repr` would."""
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
 def plural(number: int, noun: str) -> str:
     """`1 user`, `2 users`."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
