@@ -32,6 +32,13 @@ def asked(monkeypatch):
     return calls
 
 
+def framed(screen):
+    """What stands within the dialog, its lines joined."""
+    return " ".join(
+        " ".join(line.split("│")[1] for line in screen.splitlines() if line.count("│") > 1).split()
+    )
+
+
 async def test_a_decision_is_tried_then_saved(shop, app_of, settle, press, shown, asked):
     async with app_of(shop).run_test(size=(100, 30)) as pilot:
         await settle(pilot)
@@ -64,6 +71,26 @@ async def test_a_label_with_a_blank_is_offered_as_it_is_read(
         assert asked == [("value", wish(minimum=["high value=0.55"]), True)]
         await press(pilot, "escape", "escape", "l")
         assert pilot.app.screen.query_one("Input").value == "rename 'high value' "
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_a_long_refusal_leaves_the_keys_on_the_screen(shop, app_of, settle, press, shown, asked, size):
+    async with app_of(shop).run_test(size=size) as pilot:
+        await settle(pilot)
+        await press(pilot, "i")
+        pilot.app.screen.query_one("Input").value = "--share " + "wo\u200dman " * 30 + "=0.1"
+        await press(pilot, "enter")
+        told = framed(shown(pilot.app))
+        assert not asked
+        assert "=0.1' has" in told
+        assert "as in 'value --share" in told
+        assert "u200d" not in told
+        assert "lower it" in told
+        assert "esc leave" in told
+        pilot.app.screen.query_one("Input").value = "--min high=0.5"
+        await press(pilot, "enter")
+        told = framed(shown(pilot.app))
+        assert "y decide so from now on esc n change it; nothing is written" in told
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])

@@ -58,8 +58,9 @@ class Prompt(ModalScreen[tuple[Any] | None], Asking, inherit_bindings=False):
             dialog.border_title = Content(self.prompt_title)
             yield Input(self.value, placeholder=self.placeholder, select_on_focus=False)
             yield Static(self.hint, id="prompt-hint", markup=False)
-            yield Static(self.said, id="prompt-error", markup=False)
-            yield Static(keys_line(*self.KEYS))
+            with Vertical(classes="foot"):
+                yield Static(self.said, id="prompt-error", markup=False)
+                yield Static(keys_line(*self.KEYS))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         text = event.value.strip()
@@ -173,7 +174,8 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
             dialog.border_title = Content(self.question_title)
             with VerticalScroll(id="question"):
                 yield Static(self.text, markup=False)
-            yield Static(Content("\n") + keys_line(("y", self.yes), ("esc n", self.no)))
+            with Vertical(classes="foot"):
+                yield Static(Content("\n") + keys_line(("y", self.yes), ("esc n", self.no)))
 
     def action_yes(self) -> None:
         self.dismiss(True)
