@@ -96,6 +96,22 @@ async def test_a_log_that_moved_on_is_told_until_it_is_tried_again(pilot, ticked
     assert pilot.app.page.mode == "what if"
 
 
+async def test_a_recompute_is_tried_again_by_the_key_that_the_banner_names(
+    pilot, ticked, moved_on, press, shown
+):
+    page = pilot.app.page
+    await press(pilot, "m", "m")
+    before = page.other.position
+    await moved_on(pilot, ticked)
+    assert "THE LOG HAS MOVED ON, i tries again │ recompute" in shown(pilot.app)
+    await press(pilot, "i")
+    assert "MOVED ON" not in shown(pilot.app)
+    assert page.mode == "recompute"
+    assert page.other.position > before
+    await press(pilot, "i")
+    assert "What if, over these ticks" in shown(pilot.app), "it is up to date: there is nothing to try again"
+
+
 async def test_what_cannot_be_tried_is_told_in_the_prompt(pilot, press):
     for text, sentence in (
         ("none-such", "No model 'none-such'"),

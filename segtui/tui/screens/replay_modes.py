@@ -105,7 +105,8 @@ class Modes(Page):
             return Content("recorded")
         told = f"{self.mode}: {other.trial.text}" if other.trial.text else self.mode
         if self.outdated:
-            return Content.styled(f" THE LOG HAS MOVED ON, i tries again │ {told} ", f"reverse {words.WARN}")
+            again = f"{self.key('what_if')} tries again"
+            return Content.styled(f" THE LOG HAS MOVED ON, {again} │ {told} ", f"reverse {words.WARN}")
         return Content.styled(told, f"bold {words.WARN}")
 
     def action_mode(self) -> None:
@@ -120,7 +121,11 @@ class Modes(Page):
             self._try(RECOMPUTE, Trial())
 
     def action_what_if(self) -> None:
-        """Asks what to try; where the log has moved on, offers what was tried."""
+        """Asks what to try; where the log has moved on, offers what was tried. Deciding again, which takes no
+        line, is then done anew at once."""
+        if self.mode == RECOMPUTE and self.outdated:
+            self._try(RECOMPUTE, self._others[RECOMPUTE].trial)
+            return
         held = self._others.get(WHAT_IF)
         self.app.push_screen(self._line(held.trial.text if held else ""), self._asked)
 
