@@ -9,6 +9,7 @@ import pytest
 from db.errors import StoreLocked
 from segtui.tui import words
 from segtui.tui.data import Data
+from segtui.tui.screens.replay_panes import flow_matrix
 
 pytestmark = pytest.mark.usefixtures("network")
 
@@ -140,3 +141,15 @@ async def test_replay_from_a_change(pilot, press):
     changes = pilot.app.get_screen("changes")
     assert pilot.app.page.PAGE == "replay"
     assert pilot.app.page.frame["as_of"] == changes.rows.item["as_of"]
+
+
+def test_moves_of_a_label_that_the_tick_ended_are_in_the_matrix():
+    flows = [["value", "high", "zed", 410], ["value", "low", "zed", 2], ["value", None, "low", 7]]
+    frame = {"sizes": {"value": {"zed": 412, "low": 3}}, "flows": [*flows, ["other", "in", "out", 1]]}
+    assert [line.split() for line in flow_matrix(frame, "value", 40).plain.splitlines()] == [
+        ["FROM", "\\", "TO", "high", "zed", "low"],
+        ["(new)", "0", "0", "7"],
+        ["high", "-", "410", "0"],
+        ["zed", "0", "-", "0"],
+        ["low", "0", "2", "-"],
+    ]

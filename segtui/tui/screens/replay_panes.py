@@ -91,11 +91,13 @@ def differing(beside: Frame) -> Content:
 
 
 def flow_matrix(frame: Frame, segmentation: str, width: int) -> Content:
-    """Who went from which label (rows) to which (columns) at this tick, in `width` cells."""
+    """Who went from which label (rows) to which (columns) at this tick, in `width` cells; those that
+    this tick ended stand first, as nothing else tells of them."""
     flows = {(left, to): users for name, left, to, users in frame["flows"] if name == segmentation}
-    labels: list[str | None] = list(frame["sizes"].get(segmentation, {}))
-    rows = ([None] if any(left is None for left, _ in flows) else []) + labels
-    columns = labels + ([None] if any(to is None for _, to in flows) else [])
+    labels = list(frame["sizes"].get(segmentation, {}))
+    ended = list(dict.fromkeys(each for pair in flows for each in pair if each not in (None, *labels)))
+    rows = ([None] if any(left is None for left, _ in flows) else []) + ended + labels
+    columns = ended + labels + ([None] if any(to is None for _, to in flows) else [])
     cell = max(NARROWEST, min(LABEL, (width - SIDE) // max(1, len(columns))))
     heads = "".join(f" {fit(words.label(each), cell - 1, right=True)}" for each in columns)
     lines = [Content.styled("FROM \\ TO".ljust(SIDE) + heads, words.DIM)]
