@@ -16,11 +16,13 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 from textual.events import Event, Key
 from textual.filter import LineFilter, Monochrome
 from textual.message import Message
 from textual.notifications import SeverityLevel
+from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from segtui.garbage import Held
@@ -117,6 +119,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.epochs: list[tuple[float, float]] = []
         self._leaving = threading.Event()
         self._held = Held()
+        self._aimed: WeakKeyDictionary[Key, Widget] = WeakKeyDictionary()
         self._history: list[tuple[str, dict[str, Any]]] = []
         for theme in THEMES.values():
             self.register_theme(theme)
@@ -188,7 +191,20 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         # In a dialog, a line or a list: `esc` takes away what lies over it as well.
         if isinstance(event, Key) and event.key == "escape":
             self.clear_notifications()
-        await super().on_event(event)
+        if not isinstance(event, Key) or not self._overtaken(event):
+            await super().on_event(event)
+
+    def _overtaken(self, key: Key) -> bool:
+        """Whether a key comes back from where the focus was before the keys ahead of it took effect; it is
+        sent again then, or what is typed right after the key that opens a line would be lost."""
+        focus = self.focused or self.screen
+        if not key.is_forwarded:
+            self._aimed[key] = focus
+            return False
+        if self._aimed.get(key, focus) is focus:
+            return False
+        self.post_message(Key(key.key, key.character))
+        return True
 
     def dismiss_errors(self) -> None:
         """Takes errors off the screen, which would stay over what is shown or typed next; `!` has them."""
