@@ -89,6 +89,18 @@ async def test_progress_is_shown_and_the_page_stays_alive(running, shown):
     assert "25%" in shown(running.app)
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("what", ["rescoring 2026-03-01", "day 1,000 of 1,096: import and rescore, and more"])
+async def test_the_key_that_calls_a_job_off_is_always_shown(shop, app_of, settle, shown, width, what):
+    async with app_of(shop).run_test(size=(width, 24)) as pilot:
+        await settle(pilot)
+        pilot.app._job_says(what, 0.13)
+        await pilot.pause()
+        line = next(line for line in shown(pilot.app).splitlines() if " 13% " in line)
+        assert line.endswith("  ctrl+c calls it off")
+        assert line.startswith(f" {what[:9]}")
+
+
 async def test_the_result_is_told(running, settle, shown):
     running.app.data.go_on.set()
     await settle(running)

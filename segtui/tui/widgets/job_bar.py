@@ -23,8 +23,11 @@ class JobBar(Widget):
         self.set_class(bool(what), "-running")
 
     def render(self) -> RenderResult:
-        line = Content.styled(f" {self.what} ", "bold")
-        if self.share is not None:
-            line += Content.styled(bar(self.share, WIDTH).ljust(WIDTH, "·"), "$accent")
-            line += Content(f" {self.share:.0%} ")
-        return line + Content.assemble(("  ctrl+c", words.KEY), (" calls it off", words.DIM))
+        hint = Content.assemble(("  ctrl+c", words.KEY), (" calls it off", words.DIM))
+        done = words.BLANK if self.share is None else Content(f" {self.share:.0%} ")
+        room = self.size.width - hint.cell_length - done.cell_length
+        line = Content.styled(f" {self.what} ", "bold").truncate(room, ellipsis=True)
+        width = min(WIDTH, room - line.cell_length)
+        if self.share is not None and width > 0:
+            line += Content.styled(bar(self.share, width).ljust(width, "·"), "$accent")
+        return line + done + hint
