@@ -53,9 +53,19 @@ class Run:
     """Rescores inside a transaction; `walk` may be called several times before `finish`."""
 
     def __init__(
-        self, s: Session, tx: Transaction, progress: Progress, cancelled: Cancelled, *, narrow: bool = False
+        self,
+        s: Session,
+        tx: Transaction,
+        progress: Progress,
+        cancelled: Cancelled,
+        *,
+        narrow: bool = False,
+        doing: str = "rescoring",
     ) -> None:
-        """`narrow`: one walk, of the pending plan, is all there will be; it need not look at everyone."""
+        """`narrow`: one walk, of the pending plan, is all there will be; it need not look at everyone.
+
+        `doing`: what the progress is called.
+        """
         self.s = s
         self.tx = tx
         self.progress = progress
@@ -64,6 +74,7 @@ class Run:
         self.holdings: dict[str, Holdings] = {}
         self.reach = Reach(s)
         self._narrow = narrow
+        self._doing = doing
         self._deciders: dict[str, Decider] = {}
         self.changes: list[pl.DataFrame] = []
         """Of all moves, once it is finished."""
@@ -108,7 +119,7 @@ class Run:
         for index, as_of in enumerate(plan.as_ofs):
             if self.cancelled():
                 raise Stopped
-            self.progress(f"rescoring {iso(as_of, self.s.ticks.zone)}", index / len(plan.as_ofs))
+            self.progress(f"{self._doing} {iso(as_of, self.s.ticks.zone):.10}", index / len(plan.as_ofs))
             started = time.monotonic()
             now = coming.step(index)
             outcomes: list[Outcome] = []

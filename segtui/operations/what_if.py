@@ -60,7 +60,7 @@ def what_if(
     told: list[dict[str, Any]] = []
     try:
         with s.store.transaction(actor=s.actor, source="what-if") as tx:
-            run = Run(s, tx, progress, cancelled)
+            run = Run(s, tx, progress, cancelled, doing="trying")
             edit = None
             changed = _changed(s, model, define)
             if decide is not None:

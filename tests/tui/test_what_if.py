@@ -77,6 +77,25 @@ async def test_m_goes_round_the_modes(pilot, press, shown):
     assert pilot.app.clipboard.endswith("--mode what-if --define 'lapsing=recency_days > 40'")
 
 
+async def test_what_is_beside_is_named_at_80_columns(ticked, app_of, settle, press, shown):
+    said = []
+    async with app_of(ticked).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        told = pilot.app._job_says
+        pilot.app._job_says = lambda what, share: said.append(what) or told(what, share)
+        await press(pilot, "4", "m")
+        page = pilot.app.page
+        assert " recorded recompute" in shown(pilot.app)
+        days = {each["as_of"][:10] for each in page.frames}
+        assert {each.removeprefix("trying ") for each in said if each.startswith("trying ")} & days
+        assert not [each for each in said if "rescoring" in each]
+        page.other.frames.clear()
+        page._draw()
+        await settle(pilot)
+        assert "This tick was not tried:" in shown(pilot.app)
+        assert "the last 90 are." in shown(pilot.app)
+
+
 async def test_m_asks_for_no_what_if(pilot, press):
     page = pilot.app.page
     await press(pilot, "m", "m")

@@ -201,7 +201,7 @@ class ReplayPage(Modes):
             before = self.frames[self.index - 1] if self.index else None
             drawn = sizes(frame, before, segmentation, width)
         elif beside is None:
-            drawn = Content.styled("This tick was not tried: the last 90 are.", words.DIM)
+            drawn = Content.styled("This tick was not tried:\nthe last 90 are.", words.DIM)
         else:
             drawn = both_sizes(frame, beside, segmentation, width, self.mode)
         self._pane("sizes", f"size: {segmentation}", drawn)

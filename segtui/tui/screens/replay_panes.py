@@ -56,8 +56,10 @@ def sizes(frame: Frame, before: Frame | None, segmentation: str, width: int) -> 
 def both_sizes(then: Frame, now: Frame, segmentation: str, width: int, mode: str) -> Content:
     """Each label's size as recorded and as decided again, and by how much they differ."""
     recorded, again = (each["sizes"].get(segmentation, {}) for each in (then, now))
-    cell = max(NARROWEST, min(NUMBER, (width - SIDE) // 3))
+    # The change is the narrowest of the three.
+    cell = max(NARROWEST, min(NUMBER, (width - SIDE + 2) // 3))
     side = max(SIDE, min(2 * SIDE, width - 3 * cell))
+    change = max(0, min(cell, width - side - 2 * cell))
     heads = "".join(f" {fit(head, cell - 1, right=True)}" for head in ("recorded", mode))
     lines = [Content.styled(" " * side + heads, words.DIM)]
     for label in dict.fromkeys([*recorded, *again]):
@@ -66,7 +68,7 @@ def both_sizes(then: Frame, now: Frame, segmentation: str, width: int, mode: str
         lines.append(
             Content.assemble(
                 f"{fit(label, side)}{numbers.count(users):>{cell}}{numbers.count(other):>{cell}}",
-                moved.pad_left(max(0, cell - moved.cell_length)),
+                moved.pad_left(max(0, change - moved.cell_length)),
             )
         )
     return Content("\n").join(lines)
