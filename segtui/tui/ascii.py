@@ -28,7 +28,8 @@ SIGNS = {
     "←": "<",
     "→": ">",
 }
-_TABLE = str.maketrans(SIGNS)
+# Of the palette, which is Textual's; two cells for two.
+_TABLE = str.maketrans(SIGNS | {"🔎": ": "})
 
 
 class Ascii(LineFilter):

@@ -108,7 +108,17 @@ async def test_ascii_draws_with_nothing_else(shop, app_of, settle, press, shown)
     held = (Preferences(ascii=True, resume=False), [])
     async with app_of(shop, preferred=held).run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        for keys in ((), ("enter",), ("enter",), ("4",), ("5",), ("question_mark",), ("escape", "M"), ("X",)):
+        for keys in (
+            (),
+            ("enter",),
+            ("enter",),
+            ("4",),
+            ("5",),
+            ("question_mark",),
+            ("escape", "M"),
+            ("X",),
+            ("colon",),
+        ):
             await press(pilot, *keys)
             assert shown(pilot.app).isascii(), set(re.findall(r"[^\x00-\x7f]", shown(pilot.app)))
 
