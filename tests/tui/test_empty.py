@@ -16,6 +16,14 @@ async def test_without_users_every_page_says_how_to_import(empty, app_of, settle
         assert "segtui demo" in shown(pilot.app)
 
 
+async def test_there_is_no_command_to_copy_for_members_of_nothing(empty, app_of, settle, press):
+    async with app_of(empty).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "2", "Y")
+        assert "nothing to copy" in pilot.app.notices[-1].text
+        assert not pilot.app.clipboard
+
+
 @pytest.mark.parametrize("key", ["1", "2", "4", "5"])
 async def test_before_the_first_rescore_every_page_says_what_to_press(
     unscored, app_of, settle, press, shown, key

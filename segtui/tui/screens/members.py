@@ -300,7 +300,10 @@ class MembersPage(FilteringPage, ColumnsPage, MarkingPage):
         self._anew()
 
     def action_copy_command(self) -> None:
-        parts = ["members", self.segment or ""]
+        if self.segment is None:
+            self.segtui.tell("There is nothing to copy: nobody is in a segment yet.", "warning")
+            return
+        parts = ["members", self.segment]
         option = "--where" if is_expression(self.filter) else "--like"
         parts += [option, self.filter] if self.filter else []
         parts += [f"--order={self.sorting}"] if self.sorting != "user" else []

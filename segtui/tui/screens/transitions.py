@@ -101,12 +101,18 @@ class TransitionsPage(MarkingPage):
         row, column = self.matrix.place
         return self._known["labels"][row], self._known["labels"][column]
 
+    @property
+    def _count(self) -> int:
+        """How many users the chosen cell has."""
+        assert self._known is not None
+        row, column = self.matrix.place
+        return int(self._known["matrix"][row][column])
+
     def on_matrix_moved(self) -> None:
         if self._known is None:
             return
         left, came = self.cell
-        row, column = self.matrix.place
-        count, of = self._known["matrix"][row][column], sum(self._known["matrix"][row])
+        count, of = self._count, sum(self._known["matrix"][self.matrix.place[0]])
         share = f", {numbers.share(count / of)} of those who were {words.label(left)}" if of else ""
         self.query_one("#cell", Static).update(
             Content.assemble(
@@ -140,8 +146,14 @@ class TransitionsPage(MarkingPage):
     # What can be done
 
     def action_open(self) -> None:
+        if self._known is None:
+            return
         row: Item | None = self.rows.item
-        if self.matrix.has_focus:
+        if self.matrix.has_focus and not self._count:
+            left, came = (words.label(label) for label in self.cell)
+            told = f"stayed {left}" if left == came else f"moved from {left} to {came}"
+            self.segtui.tell(f"Nobody {told}: choose another cell.", "warning")
+        elif self.matrix.has_focus:
             self.rows.focus()
         elif row is not None:
             self.segtui.visit("user", user=row["user"], member_of=self.segmentation)
