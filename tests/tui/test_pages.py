@@ -12,6 +12,8 @@ from segtui.operations.transitions import moved, transitions
 from segtui.tui.data import Data
 from segtui.tui.screens.checks import ORDER
 from segtui.tui.screens.model_words import compared, judged, losses, metrics
+from segtui.tui.screens.rules import _about
+from segtui.tui.screens.segments import _rows, share_cell
 
 pytestmark = pytest.mark.usefixtures("network")
 
@@ -187,6 +189,46 @@ def test_losses_are_drawn_within_their_room():
     assert "least 0.800 at epoch 2" in drawn.plain
     assert all(len(line) <= 44 for line in drawn.plain.splitlines())
     assert len(drawn.plain.splitlines()) <= 10
+
+
+async def test_a_cell_that_nobody_is_in_keeps_the_focus(shop, app_of, settle, press):
+    async with app_of(shop).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "X")
+        page = pilot.app.page
+        none = next(
+            (row, column)
+            for row, line in enumerate(page._known["matrix"])
+            for column, users in enumerate(line)
+            if not users and row != column
+        )
+        page.matrix.place = none
+        await press(pilot, "enter")
+        assert page.matrix.has_focus
+        assert "Nobody moved from " in pilot.app.notices[-1].text
+
+
+@pytest.mark.usefixtures("steady")
+async def test_checks_that_know_nothing_yet_are_not_within_their_limits(shop, app_of, settle, press, shown):
+    async with app_of(shop).run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await press(pilot, "H")
+        states = [pilot.app.page.rows.row(n)["state"] for n in range(pilot.app.page.rows.total)]
+        ok, unknown = states.count("ok"), states.count("unknown")
+        assert unknown
+        told = f" {len(states)} checks, {ok} within their limits, {unknown} unknown "
+        assert told in shown(pilot.app).splitlines()[1]
+
+
+def test_nobody_is_no_share_and_one_tick_is_one():
+    label = {"label": "high", "users": 0, "share": None, "change_1d": None, "change_30d": None, "trend": [0]}
+    segmentation = {"name": "value", "kind": "model", "decided_by": "model", "labels": [label]}
+    whole, _ = _rows(segmentation)
+    assert share_cell(whole, 7).plain == "·"
+    (held,) = _rows(segmentation | {"labels": [label | {"users": 3, "share": 1.0}]})[:1]
+    assert share_cell(held, 7).plain == "100.0 %"
+    rule = {"name": "r", "by": "rule", "where": "x > 1", "users": 1, "share": 1.0, "trend": [1]}
+    assert "last 1 tick" in _about(rule).plain.splitlines()[-1]
 
 
 async def test_checks_stand_in_the_order_of_their_state(ruled, app_of, settle, press, shown):

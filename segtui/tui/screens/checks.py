@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from textual.app import ComposeResult
@@ -68,12 +69,15 @@ class ChecksPage(Page):
 
     def _loaded(self, found: dict[str, Any]) -> None:
         checks = sorted(found["checks"], key=lambda each: ORDER.index(each["state"]))
-        bad = sum(each["state"] in ("warn", "fail") for each in checks)
-        told = "all within their limits" if not bad else f"{bad} past their limits"
+        count = Counter(each["state"] for each in checks)
+        bad = count["warn"] + count["fail"]
+        within = "all" if count["ok"] == len(checks) else count["ok"]
+        told = f"{bad} past their limits" if bad else f"{within} within their limits"
         self.show_subject(
             Content.assemble(
                 (numbers.plural(len(checks), "check"), "bold"),
                 (f", {told}", words.WARN if bad else words.DIM),
+                (f", {count['unknown']} unknown" if count["unknown"] else "", words.DIM),
             )
         )
         self.rows.show(checks)

@@ -228,7 +228,7 @@ def _about(row: Item) -> Content:
             Content.assemble(("size    ", words.DIM), f"{numbers.plural(row['users'], 'user')}{share}"),
             Content.assemble(
                 ("trend   ", words.DIM), (sparkline(row["trend"], TREND), "$primary"),
-                (f"  last {len(row['trend'])} ticks", words.DIM),
+                (f"  last {numbers.plural(len(row['trend']), 'tick')}", words.DIM),
             ),
         ]
     )  # fmt: skip

@@ -189,7 +189,7 @@ class SegmentsPage(ListedPage):
         if row is None or not pane.size.height or not row["trend"]:
             return
         room = pane.content_size
-        pane.border_title = Content(f"size over {len(row['trend'])} ticks")
+        pane.border_title = Content(f"size over {numbers.plural(len(row['trend']), 'tick')}")
         self.query_one("#trend-text", Static).update(
             size_chart(row["trend"], len(row["trend"]), room.width, room.height)
         )
@@ -287,12 +287,13 @@ def _rows(segmentation: dict[str, Any]) -> list[Item]:
         return [
             {"name": segmentation["name"], "kind": kind} | each for each in labels if each["label"] == "in"
         ]
+    users = sum(each["users"] for each in labels)
     whole = {
         "name": segmentation["name"],
         "kind": segmentation["decided_by"] or segmentation["kind"],
         "label": None,
-        "users": sum(each["users"] for each in labels),
-        "share": 1.0,
+        "users": users,
+        "share": 1.0 if users else None,
         "expected": None,
         "change_1d": _sum(labels, "change_1d"),
         "change_30d": _sum(labels, "change_30d"),
