@@ -7,7 +7,6 @@ import gc
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -23,7 +22,6 @@ from textual.filter import LineFilter, Monochrome
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.widget import Widget
-from textual.worker import get_current_worker
 
 from segtui.garbage import Held
 from segtui.operations.times import iso
@@ -31,7 +29,6 @@ from segtui.tui import places, preferences
 from segtui.tui.action import EVERYWHERE
 from segtui.tui.actions import bindings
 from segtui.tui.ascii import Ascii
-from segtui.tui.jobs import Jobs
 from segtui.tui.palette import ActionCommands, PlaceCommands
 from segtui.tui.preferences import Preferences
 from segtui.tui.rescoring import rescoring
@@ -40,6 +37,7 @@ from segtui.tui.screens.help import help_text
 from segtui.tui.screens.notices import Notice, Notices
 from segtui.tui.screens.page import Page
 from segtui.tui.theme import THEMES
+from segtui.tui.watching import Watching
 
 if TYPE_CHECKING:
     from segtui.tui.data import Data
@@ -60,7 +58,7 @@ def _made(module: str, name: str) -> Page:
     return cast(Page, getattr(import_module(f"segtui.tui.screens.{module}"), name)())
 
 
-class SegtuiApp(Jobs, inherit_bindings=False):
+class SegtuiApp(Watching, inherit_bindings=False):
     """The pages over one store."""
 
     TITLE = "segtui"
@@ -85,12 +83,6 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         "settings": partial(_made, "settings", "SettingsPage"),
     }
 
-    class StoreChanged(Message, bubble=False):
-        """Another connection has committed."""
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, SegtuiApp.StoreChanged)
-
     class EpochEnded(Message, bubble=False):
         """The model that is trained has gone through the users once more."""
 
@@ -110,14 +102,11 @@ class SegtuiApp(Jobs, inherit_bindings=False):
         self.clock = clock
         self.poll = self.preferences.refresh if poll is None else poll
         self.at: int | None = None
-        self.revision = 0
-        self.status: dict[str, Any] | None = None
         self.known_segments: list[str] = []
         self.known_models: list[str] = []
         self.notices: list[Notice] = []
         self.unread = 0
         self.epochs: list[tuple[float, float]] = []
-        self._leaving = threading.Event()
         self._held = Held()
         self._aimed: WeakKeyDictionary[Key, Widget] = WeakKeyDictionary()
         self._history: list[tuple[str, dict[str, Any]]] = []
@@ -227,10 +216,7 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             self.call_after_refresh(self.visit, place[0], **place[1])
         for complaint in self._complaints:
             self.call_after_refresh(self.tell, complaint, "warning")
-        self.call_after_refresh(self._begin_watching)
-
-    def _begin_watching(self) -> None:
-        self.run_worker(self._watch, group="watch", thread=True)
+        self.call_after_refresh(self.begin_watching)
 
     def _keep_place(self) -> None:
         """Keeps where the operator is, for the next start; a user's page is that of the list it came from."""
@@ -248,28 +234,6 @@ class SegtuiApp(Jobs, inherit_bindings=False):
             gc.callbacks.remove(self._held)
         self._leaving.set()
         self._job_cancelled.set()
-
-    def _watch(self) -> None:
-        from segtui.tui.data import told_errors
-
-        worker = get_current_worker()
-
-        def wait() -> bool:
-            return not self._leaving.wait(self.poll) and not worker.is_cancelled
-
-        try:
-            self.data.watch(lambda: self.post_message(self.StoreChanged()), wait)
-        except told_errors():
-            # The page that is shown meets the same error and tells it.
-            return
-
-    def on_segtui_app_store_changed(self) -> None:
-        self.changed()
-
-    def changed(self) -> None:
-        """Everything shown may be old: the page shown reloads now, the others when they are next shown."""
-        self.revision += 1
-        self.page.reload()
 
     # Places
 

@@ -54,10 +54,14 @@ class Data(MemberReads, Writes):
         self.path = path
         self._draft: Draft | None = None
 
-    def watch(self, changed: Callable[[], object], wait: Callable[[], bool]) -> None:
-        """Calls `changed` whenever another connection has committed; `wait` pauses, and ends it by False."""
+    def watch(
+        self, begun: Callable[[int], object], changed: Callable[[], object], wait: Callable[[], bool]
+    ) -> None:
+        """Calls `begun` with the log's position when it begins, and `changed` whenever another connection has
+        committed since; `wait` pauses, and ends it by False."""
         with Store.open(self.path) as store:
             seen = store.data_version()
+            begun(store.head())
             while wait():
                 version = store.data_version()
                 if version != seen:

@@ -149,7 +149,7 @@ class Page(Screen[None], Asking, inherit_bindings=False):
         self.ask("status", lambda _cancelled: self.segtui.data.status(), self._status_known)
 
     def _status_known(self, status: dict[str, Any]) -> None:
-        self.segtui.status = status
+        self.segtui.learn(status)
         line = self.query_one(AsOf)
         line.travelling = self.travels and self.segtui.at is not None
         line.note = words.BLANK if line.travelling else self.freshness(status)
