@@ -31,8 +31,9 @@ SMALLEST = 0.01
 APART = 0.15
 """By how much of all ranks a cluster must differ in a feature to be named by it."""
 TOLD = 3
-LEAST = 1e-3
-"""Of the variance of all: where users of a kind are on their centre, no float32 tells how far others are."""
+FURTHEST = 1e5
+"""Variances that the squared distance of two centres may be. Of users who all stand on their centre little
+but rounding would be left, and of its logits a float32 would keep no digit that counts."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ def cluster(
         fit = _fit(known, _chosen(stability), draw, starts=4)
     order = np.argsort(-np.bincount(fit.labels_, minlength=len(fit.cluster_centers_)), kind="stable")
     around = known - fit.cluster_centers_[fit.labels_]
-    return Clustering(fit.cluster_centers_[order], _variance(around, known), stability)
+    return Clustering(fit.cluster_centers_[order], _variance(around, fit.cluster_centers_), stability)
 
 
 def headed(model: Model, found: Clustering, labels: Sequence[str], policy: dict[str, Any]) -> Model:
@@ -210,12 +211,10 @@ def _chosen(stability: Sequence[dict[str, Any]]) -> int:
     return int(max(stability, key=lambda each: each["agreement"])["clusters"])
 
 
-def _variance(around: np.ndarray, known: np.ndarray) -> float:
+def _variance(around: np.ndarray, centres: np.ndarray) -> float:
     """The mean variance over as many directions as users really spread in, of what is left `around` the
-    centres; where hardly anything is, LEAST of what all that is `known` has."""
-    own, whole = (
-        np.linalg.eigvalsh(np.cov(each, rowvar=False).reshape(each.shape[1], -1)).clip(min=0)
-        for each in (around, known)
-    )
-    least = LEAST * float((whole**2).sum() / whole.sum())
-    return max(float((own**2).sum() / own.sum()), least) if own.sum() > 0 else least
+    `centres`; and at least what lets a float32 tell how far away the furthest is."""
+    own = np.linalg.eigvalsh(np.cov(around, rowvar=False).reshape(around.shape[1], -1)).clip(min=0)
+    apart = ((centres[:, None] - centres) ** 2).sum(axis=2).max()
+    found = float((own**2).sum() / own.sum()) if own.sum() > 0 else 0.0
+    return max(found, float(apart) / FURTHEST, 1e-6)
