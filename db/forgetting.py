@@ -121,14 +121,27 @@ def end_memberships(tx: Transaction, users: list[int], seq: int, reason: str) ->
 
 
 def ending_again(
-    tx: Transaction, held: pl.DataFrame, segmentation: int, number: int, as_of: int
+    tx: Transaction,
+    held: pl.DataFrame,
+    segmentation: int,
+    number: int,
+    as_of: int,
+    relatives: pl.DataFrame,
 ) -> pl.DataFrame:
     """Ends in another pass what persons held who were forgotten before, for the same reason.
 
-    `held`, `number` and what is returned: see `ending`. Of those who held nothing any more when they were
-    forgotten, such as parts of other persons, no change tells by which decision: then it is the newest.
+    `held`, `number` and what is returned: see `ending`. `relatives`: user, relative of all who are or were
+    one person, each with themselves. Who was part of another held nothing any more when both were forgotten:
+    the other's end tells why. Where nothing tells, the newest erasure stands for it.
     """
-    because = _because(tx.store, held["user"].to_list())
+    theirs = relatives.filter(pl.col("user").is_in(held["user"].implode()))
+    told_of = _because(tx.store, theirs["relative"].unique().to_list()).rename({"user": "relative"})
+    because = (
+        theirs.join(told_of, on="relative")
+        .sort("user", pl.col("user") == pl.col("relative"), "cause_seq")
+        .group_by("user", maintain_order=True)
+        .agg(pl.col("cause_seq", "reason").last())
+    )
     untold = held.select("user").join(because, on="user", how="anti")
     if untold.height:
         (newest,) = log.decisions(tx.store, kinds=(DECISION,), newest_first=True, limit=1)

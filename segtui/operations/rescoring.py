@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from db import forgetting, log, projections, vocabulary
+from db import carried, forgetting, log, projections, vocabulary
 from db.log import Decision
 from db.store import Transaction
 from engine.features import features, longest_window
@@ -27,6 +28,7 @@ from segtui.operations.due import Evaluated
 from segtui.operations.errors import OperationError
 from segtui.operations.holdings import Holdings
 from segtui.operations.moved_by import Outcome
+from segtui.operations.persons import Persons
 from segtui.operations.plans import Plan, governing_rescore
 from segtui.operations.progress import Cancelled, Progress, Stopped
 from segtui.operations.reach import Reach, reach
@@ -347,6 +349,14 @@ class Run:
         self.reach.begun({name: held.state()})
         return held
 
+    @cached_property
+    def _relatives(self) -> pl.DataFrame:
+        """user, relative of those who were erased: who is or was one person with whom, themselves too."""
+        users = np.array(self._erased, np.int64)
+        families = Persons(carried.links(self.s.store)).families(users)
+        kin = pl.DataFrame({"user": users, "family": families})
+        return kin.join(kin.rename({"user": "relative"}), on="family").select("user", "relative")
+
     def _end_erased(self, held: Holdings, plan: Plan) -> None:
         """Ends in a new pass what persons held where it starts who were erased since."""
         if self._erased:
@@ -354,7 +364,9 @@ class Run:
                 self.s.store, held.number, as_of=plan.held_at or 0, users=self._erased
             )
             first = plan.as_ofs[0]
-            again = forgetting.ending_again(self.tx, were, held.number, held.pass_number, first)
+            again = forgetting.ending_again(
+                self.tx, were, held.number, held.pass_number, first, self._relatives
+            )
             self._endings.append(again)
 
     def _record(self, held: Holdings, step: Step, outcome: Outcome, plan: Plan, index: int) -> None:

@@ -314,10 +314,12 @@ def test_going_over_the_past_ends_what_they_held_under_another_id(peopled, write
         import_files(s, [write([linked])], format="events")
         rescore(s)
         assert other not in holders(s)["user"].to_list()
-        erase(s, [WHO])
+        theirs = erase(s, [WHO])["seq"]
+        erase(s, ["customer-5"])
         list(rescore_range(s, s.instant("2026-01-13")))
         newest = projections.history(s.store, other).sort("seq").row(-1, named=True)
         assert (newest["cause"], newest["to_label"], newest["pass"]) == ("erasure", None, 2)
+        assert newest["cause_seq"] == theirs, "their own erasure, and not the newest"
         assert other not in holders(s)["user"].to_list()
         sound(s)
         assert rescore(s, full=True)["changed"] == 0
