@@ -49,6 +49,12 @@ def last_rescore(s: Session) -> LastRescore | None:
     return None if found is None else LastRescore(*found)
 
 
+def beginning(s: Session) -> int | None:
+    """The tick end before the first event: no tick up to it has anybody to decide. None without events."""
+    first = log.summary(s.store).first
+    return None if first is None else s.ticks.at_or_before(first)
+
+
 def pending(s: Session, *, to: int, full: bool = False) -> Plan:
     """The plan that brings every segmentation from the last rescore to the as-of `to`."""
     last = last_rescore(s)

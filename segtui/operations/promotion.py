@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import log
 from db.store import Transaction
 from segtui.operations.edits import EditRun
+from segtui.operations.plans import beginning
 from segtui.operations.progress import Cancelled, Progress
 from segtui.operations.session import Session
 
@@ -43,7 +43,6 @@ def promotion(trained: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _backfill_start(s: Session) -> int:
     """The tick end 90 ticks before now, or the one before the log's first event."""
-    oldest = log.summary(s.store).first
-    assert oldest is not None
-    before_all = s.ticks.previous(s.ticks.end_holding(oldest))
-    return max(before_all, s.ticks.shift(s.require_as_of(), -BACKFILL_TICKS))
+    begins = beginning(s)
+    assert begins is not None
+    return max(begins, s.ticks.shift(s.require_as_of(), -BACKFILL_TICKS))

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from db import log, projections, retention, vocabulary
+from db import projections, retention, vocabulary
 from segtui.operations.errors import OperationError
-from segtui.operations.plans import last_rescore, over, pending
+from segtui.operations.plans import beginning, last_rescore, over, pending
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.rescoring import Run
 from segtui.operations.session import Session
@@ -110,13 +110,13 @@ def rescore_range(
             f"The range from {iso(start, s.settings.timezone)} to {iso(end, s.settings.timezone)} "
             "holds no tick: give an earlier --from or a later --to."
         )
-    first = log.summary(s.store).first
-    if first is not None:
-        if end <= first:
+    begins = beginning(s)
+    if begins is not None:
+        if end <= begins:
             raise OperationError(
-                f"Nobody did anything before {s.iso(first)}, the first event: give a later --to."
+                f"Nobody did anything before {s.iso(begins)}, where the log begins: give a later --to."
             )
-        start = max(start, s.ticks.at_or_before(first))
+        start = max(start, begins)
     with s.store.transaction(actor=s.actor, source="rescore") as tx:
         run = Run(s, tx, progress, cancelled)
         plan = over(s, start=start, to=end, full=full)

@@ -14,7 +14,7 @@ from segtui.operations.decide import policy_decision
 from segtui.operations.definitions import Definitions, definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.later import Later
-from segtui.operations.plans import backfill
+from segtui.operations.plans import backfill, beginning
 from segtui.operations.policies import Wish, wished
 from segtui.operations.progress import Cancelled, Progress, Stopped, never, quiet
 from segtui.operations.promotion import promotion
@@ -56,7 +56,7 @@ def what_if(
     end = now if to is None else min(s.ticks.at_or_after(to), now)
     if start >= end:
         raise OperationError(f"No tick ends after {s.iso(start)} and up to {s.iso(end)}: widen the range.")
-    position = s.store.head()
+    position, begins = s.store.head(), max(start, beginning(s) or start)
     told: list[dict[str, Any]] = []
     try:
         with s.store.transaction(actor=s.actor, source="what-if") as tx:
@@ -64,12 +64,12 @@ def what_if(
             edit = None
             changed = _changed(s, model, define)
             if decide is not None:
-                changed = _decided(s, *decide, anew=s.ticks.next(start))
+                changed = _decided(s, *decide, anew=s.ticks.next(begins))
             if changed is not None:
                 name, cause, decision = changed
                 edit = Edit(cause, tx.append_decision(*decision), name)
             names = _affected(definitions(s), edit)
-            run.walk(backfill(s, start=start, to=end, only=names), edit=edit)
+            run.walk(backfill(s, start=begins, to=end, only=names), edit=edit)
             run.finish()
             told = beside(
                 s,
