@@ -192,7 +192,8 @@ class Holdings:
         if step.who is None:
             return self.shown
         # Of others, whom this run does not read, nothing is known here.
-        known = step.who.identity.filter(pl.col("user").is_in(self.users.tolist()))
+        identity = step.who.identity
+        known = identity.filter(pl.Series(np.isin(identity["user"].to_numpy(), self.users)))
         part, whole = (np.searchsorted(self.users, each.to_numpy()) for each in known)
         last = len(self._numbers)
         first = np.where(self.shown == NONE, last, self.shown)

@@ -81,7 +81,7 @@ def _recent(s: Session, as_of: int, position: int | None) -> pl.DataFrame:
     reach = RECENT
     while True:
         found = s.events(position=position, before=as_of, after_seq=max(0, known - reach))
-        if found.height >= RECENT or reach >= known:
+        if found.height >= RECENT // 2 or reach >= known:
             return found.tail(RECENT)
         reach *= FURTHER
 
