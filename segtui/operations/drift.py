@@ -109,7 +109,7 @@ def _apart(
         evidence.attributes.filter(told),
     )
     then, now = (at.features(as_of, decider.spec) for at, as_of in ((before, cutoff), (evidence, last.as_of)))
-    why = cut_since(body, then.height)
+    why = cut_since(s, body, then.height)
     if why is not None:
         raise OperationError(f"Nothing tells how far {segmentation.name} drifted: {why}; train again.")
     if min(then.height, now.height) < FEWEST:

@@ -22,7 +22,7 @@ from segtui.operations.judgement import probabilities
 from segtui.operations.session import Session
 from segtui.operations.tasks import latest_beginning, latest_cutoff
 from segtui.operations.times import day
-from segtui.operations.unseen import cut_since, parts_of, past
+from segtui.operations.unseen import cut_since, parts_then, past
 
 if TYPE_CHECKING:
     from engine.evaluation import Sample
@@ -142,11 +142,11 @@ class _Judged:
         body, model = self.bodies[which], self.models[which]
         then = _upto(self.evidence, body["position"])
         known = _sample(self.s, model, then, int(model.policy["cutoff"]))
-        why = cut_since(body, len(known.labels))
+        why = cut_since(self.s, body, len(known.labels))
         if why is not None:
             return {"baselines": {}, "baselines_why": f"There is nothing to fit baselines on: {why}."}
         users = known.frame["user"].to_numpy()
-        learnt = known.only(parts_of(then.identity, users, int(model.policy["seed"])) != TEST)
+        learnt = known.only(parts_then(model.policy, then.identity, users) != TEST)
         return {"baselines": baselines(learnt, self.sample, model.labels, boosted=True)}
 
     def _slices(self, which: int) -> list[dict[str, Any]]:

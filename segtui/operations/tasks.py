@@ -22,7 +22,7 @@ from segtui.operations.errors import OperationError
 from segtui.operations.preparing import CORE, Choice
 from segtui.operations.session import Session
 from segtui.operations.times import day
-from segtui.operations.unseen import earlier_parts, parts_of
+from segtui.operations.unseen import drawn, earlier_parts, parts_of
 
 MIN_BUYERS = 500
 MIN_PER_LABEL = 50
@@ -173,6 +173,7 @@ def _laid_out(
             "cutoff": at,
             "horizon_days": horizon,
             "known_from": found.until,
+            **drawn(history.identity),
             **({"origins": [each.as_of for each in earlier]} if earlier else {}),
         },
         earlier=earlier,
@@ -325,7 +326,7 @@ def given_task(s: Session, label: str, segmentation: str, seed: int, choice: Cho
         known_from=None,
         thresholds={},
         value=None,
-        policy={"label": "given", "attribute": label, "known_from": None},
+        policy={"label": "given", "attribute": label, "known_from": None, **drawn(identity)},
     )
 
 

@@ -13,29 +13,51 @@ import numpy as np
 import polars as pl
 
 from db import retention
+from engine.feature_spec import longest_window
 from engine.schema import canonical
 from engine.splits import EARLIER, TEST, TRAIN, VALID, split
 from segtui.operations.deciders import Evidence, load_model
 from segtui.operations.definitions import definitions
-from segtui.operations.persons import Persons
+from segtui.operations.persons import NOBODY, Persons
 from segtui.operations.session import Session
 
 KEPT = 0.9
 """The share of those known at a model's cutoff that must be left for the log to tell what it learnt from."""
 
 
-def cut_since(body: dict[str, Any], left: int) -> str | None:
-    """Why the log cannot tell any more what the model of a `model_trained` body learnt from, as the beginning
-    of a sentence; None where it can. `left`: users known at the model's cutoff, as the log tells it now."""
-    known = int(body["users"])
+def cut_since(s: Session, body: dict[str, Any], left: int) -> str | None:
+    """Why the log cannot tell any more what the model of a `model_trained` body learnt from, as the end of a
+    sentence; None where it can. `left`: users known at the model's cutoff, as the log tells it now."""
+    model, origin, known = load_model(s.store, body["model"]), retention.origin(s.store), int(body["users"])
+    if origin is not None and origin.seq > body["position"]:
+        read_from = s.ticks.days_before(int(model.policy["cutoff"]), longest_window(model.feature_spec))
+        if origin.before > read_from:
+            return (
+                f"events before {s.iso(origin.before):.10}, which {body['name']} learnt from, were cut since"
+            )
     if left >= KEPT * known:
         return None
     return f"of the {known:,} users known when {body['name']} learnt, events of {left:,} are left"
 
 
+BY_PERSON = "person"
+
+
+def drawn(persons: Persons) -> dict[str, str]:
+    """What the policy of a model says of how its parts were drawn: nothing where nobody was ever joined, and
+    a draw by person is one by id."""
+    return {"drawn": BY_PERSON} if persons else {}
+
+
 def parts_of(persons: Persons, users: np.ndarray, seed: int) -> np.ndarray:
     """The part of each of the users, int8[n], by a draw that is one for all who are or were joined."""
     return split(persons.families(users), seed)
+
+
+def parts_then(policy: dict[str, Any], persons: Persons, users: np.ndarray) -> np.ndarray:
+    """The parts, int8[n], that a model with this policy had users in; earlier ones were drawn by id."""
+    by_person = policy.get("drawn") == BY_PERSON
+    return parts_of(persons if by_person else NOBODY, users, int(policy["seed"]))
 
 
 def earlier_parts(persons: Persons, earlier: np.ndarray, users: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -82,7 +104,10 @@ def past(s: Session, body: dict[str, Any], evidence: Evidence) -> Past:
             known = known.filter(pl.col("occurred_at") < cutoff)
         persons = evidence.identity.until(position)
         users = canonical(known, persons.at(cutoff)).unique().to_numpy()
-        steps.append((users, parts_of(persons, users, int(policy["seed"])), persons.families(users)))
+        if cut:
+            # Of an id that was linked since nothing may be left but the link.
+            users = evidence.identity.kin(users)
+        steps.append((users, parts_then(policy, persons, users), persons.families(users)))
         # Without links, who was learnt from by the former model is so by this one: the seed is the same.
         if "warm" not in policy or not evidence.identity:
             return Past(*map(np.concatenate, zip(*steps, strict=True)))

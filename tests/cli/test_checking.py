@@ -76,10 +76,10 @@ def test_what_was_cut_is_no_drift_and_leaves_no_baselines(cli: Cli, early: Path)
     judged = cli("evaluate", "--model", "early", "--store", early)
     assert judged.code == 0
     assert "majority" not in judged.out
-    assert "There is nothing to fit baselines on: of the" in judged.err
+    assert "There is nothing to fit baselines on: events before " in judged.err
     by_name = {each["name"]: each for each in cli("check", "--store", early, "--json").document["checks"]}
     assert by_name["drift"]["state"] == "unknown"
-    assert "drifted: of the" in by_name["drift"]["hint"]
+    assert "drifted: events before " in by_name["drift"]["hint"]
 
 
 def test_drift_trains_again_where_the_policy_says_so(

@@ -165,11 +165,13 @@ def test_a_judgement_and_a_comparison_in_words():
             "window": window,
             "metrics": {"log_loss": 0.5},
             "baselines": {},
+            "baselines_why": "There is nothing to fit baselines on: events were cut.",
             "confusion": {"labels": ["高", "低"], "matrix": [[4, 1], [2, 2]]},
             "calibration": {"高": [{"users": 5, "predicted": 0.72, "observed": 0.8}]},
         }
     ).plain
     assert "said 0.72  came 0.80" in told
+    assert "nothing to fit baselines on" in told
     assert "9 users, 2 of them new since" in told
     apart = {"difference": -0.1, "low": -0.2, "high": -0.05, "winner": "two"}
     told = compared(
