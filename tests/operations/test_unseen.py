@@ -10,7 +10,8 @@ import pytest
 
 from engine.splits import EARLIER, TEST, TRAIN, VALID, held_out
 from segtui.operations import fitting
-from segtui.operations.deciders import load_model
+from segtui.operations.deciders import Evidence, load_model
+from segtui.operations.definitions import definitions
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import compare as side_by_side
 from segtui.operations.evaluate import evaluate
@@ -18,11 +19,12 @@ from segtui.operations.ingest import import_files
 from segtui.operations.judgement import compare
 from segtui.operations.persons import Persons
 from segtui.operations.preparing import CORE
+from segtui.operations.retain import retain
 from segtui.operations.session import open_session
 from segtui.operations.settings import training_settings
 from segtui.operations.tasks import outcome_task
 from segtui.operations.train import train
-from segtui.operations.unseen import Past, parts_going_on
+from segtui.operations.unseen import Past, parts_going_on, past
 from segtui.operations.warm import Warm
 from tests.operations.conftest import START, line
 
@@ -178,6 +180,29 @@ def test_a_link_told_too_late_for_a_model_hides_nobody_it_met(s, shops, tmp_path
     later = outcome_task(s, "will_buy", "x", shops.instant(105), 15, 0).users
     assert told["users"] == (~s.identity().among(later, learnt)).sum()
     assert len(later) < 0.6 * PAIRS
+
+
+def test_a_cut_hides_nobody_behind_a_link_told_since(shops, monkeypatch, tmp_path):
+    """Of the id that was learnt from no event is left: it is known by the link alone."""
+    shop = shops(tmp_path / "shop", monkeypatch, clock="data")
+    draw = np.random.default_rng(0)
+    rows = [line(f"{who}{pair}", draw.uniform(0, 74), "view") for pair in range(300) for who in "cd"]
+    rows += [line(f"{who}{pair}", draw.uniform(76, 89), "purchase", 9) for pair in range(150) for who in "cd"]
+    rows += [line(f"c{pair}", draw.uniform(100, 120), "view") for pair in range(300)]
+    links = [linked(pair, 80) for pair in range(300)]
+    for name, told in (("rows", rows), ("links", links)):
+        (tmp_path / name).write_text("".join(json.dumps(each) + "\n" for each in told))
+    with shop.open() as s:
+        import_files(s, [tmp_path / "rows"], format="events")
+        early = train(s, **QUICK, twin=False, options={"epochs": "1"}, cutoff=shops.instant(75))
+        task = outcome_task(s, "will_buy", "x", shops.instant(75), 15, 0)
+        learnt = persons(s, task.users[task.parts != TEST])
+        import_files(s, [tmp_path / "links"], format="events")
+        retain(s, "28d")
+        evidence = Evidence(s.events(), s.identity(), s.attributes())
+        left = evidence.events["user"].unique().to_numpy()
+        met = past(s, definitions(s).models[early["model"]], evidence)
+        assert evidence.identity.among(left, met.shown)[np.isin(persons(s, left), learnt)].all()
 
 
 def test_going_on_judges_nobody_by_whom_it_learnt_from(s, shops, tmp_path):
