@@ -14,6 +14,7 @@ from segtui.tui.screens.checks import ORDER
 from segtui.tui.screens.model_words import compared, judged, losses, metrics
 from segtui.tui.screens.rules import _about
 from segtui.tui.screens.segments import _rows, share_cell
+from tests.tui import small_shop
 
 pytestmark = pytest.mark.usefixtures("network")
 
@@ -82,6 +83,17 @@ async def test_overlap_is_what_members_say_and_leads_to_them(ruled, app_of, sett
         assert page.segment == "lapsing"
         assert page.filter == "value = 'low'"
         assert page.total == len(low & own)
+
+
+async def test_overlap_leads_to_a_label_with_an_apostrophe(tmp_path, monkeypatch, app_of, settle, press):
+    monkeypatch.setattr(small_shop, "LABELS", ("high", "medium", "o'low"))
+    path = small_shop.written(tmp_path / "shop.db")
+    path = small_shop.with_rule(path, [small_shop.external(n) for n in range(4, 24)], "value = 'o''low'")
+    async with app_of(path).run_test(size=(100, 30)) as pilot:
+        await settle(pilot)
+        await press(pilot, "O", "G", "tab", "enter")
+        assert (pilot.app.page.PAGE, pilot.app.page.filter) == ("members", "value = 'o''low'")
+        assert pilot.app.page.total > 0
 
 
 class Taught(Data):

@@ -107,7 +107,8 @@ class OverlapPage(Page):
             return
         if self.pairs.has_focus and pair is not None:
             name, _, label = pair["segment"].partition("=")
-            where = f"{name} = '{label}'" if label else name
+            written = label.replace("'", "''")
+            where = f"{name} = '{written}'" if label else name
             self.segtui.visit("members", segment=row["segment"], where=where)
         else:
             self.segtui.visit("members", segment=row["segment"])
