@@ -159,7 +159,7 @@ def _open_closed() -> None:
             if nowhere != descriptor:
                 os.close(nowhere)
             os.set_inheritable(descriptor, True)
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def main() -> None:

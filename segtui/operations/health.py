@@ -91,10 +91,9 @@ def sizes(s: Session) -> Measured:
             if number is None:
                 continue
             history = projections.size_history(s.store, number, since=day_before)
-            first = history["as_of"].min()
-            if first is None or first > day_before:  # type: ignore[operator]
+            if history.is_empty() or history["as_of"][0] > day_before:
                 continue
-            then = history.filter(pl.col("as_of") == first)
+            then = history.filter(pl.col("as_of") == history["as_of"][0])
             called = numbers_of(s.store, each.became)
             before: Counter[int] = Counter()
             for label, users in then.select("label", "users").iter_rows():

@@ -299,9 +299,9 @@ class Run:
         if not plan.opens_pass:
             return {}
         read = {other for name in names for other in self._deciders[name].refers} - set(names)
-        users = self.reach.everyone
+        users, moves = self.reach.everyone, self._reasons.rows()
         return {
-            name: Recorded(self.s, found.segmentation(name), users, plan.held_at or 0, self._reasons.rows())
+            name: Recorded(self.s, found.segmentation(name), users, plan.held_at or 0, moves)
             for name in sorted(read)
         }
 

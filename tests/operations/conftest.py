@@ -271,3 +271,10 @@ def made_copy(made, tmp_path):
     """A copy of the simulated shop's store to write to."""
     shutil.copytree(made[0], tmp_path / "copy")
     return tmp_path / "copy" / "shop.db"
+
+
+@pytest.fixture
+def s(made_copy):
+    """The simulated shop, to write to."""
+    with open_session(made_copy) as session:
+        yield session

@@ -10,20 +10,12 @@ from engine.splits import TEST, split
 from segtui.operations.errors import OperationError
 from segtui.operations.evaluate import compare, evaluate
 from segtui.operations.retain import retain
-from segtui.operations.session import open_session
 from segtui.operations.tasks import outcome_task
 from segtui.operations.unseen import parts_of
 from segtui.tui.screens.model_words import judged
 from tests.operations.training import days_ago, trained
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
-
-
-@pytest.fixture
-def s(made_copy):
-    """The simulated shop, to write to."""
-    with open_session(made_copy) as session:
-        yield session
 
 
 def test_baselines_know_what_the_model_knew(s):

@@ -13,18 +13,10 @@ from segtui.operations.ingest import import_files
 from segtui.operations.models import promote
 from segtui.operations.preparing import CORE, Choice
 from segtui.operations.rescore import rescore
-from segtui.operations.session import open_session
 from segtui.operations.train import train
 from segtui.operations.verify import verify
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
-
-
-@pytest.fixture
-def s(made_copy):
-    """The simulated shop, to write to."""
-    with open_session(made_copy) as session:
-        yield session
 
 
 def test_told_nothing_a_model_reads_the_core():

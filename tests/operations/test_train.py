@@ -30,13 +30,6 @@ from tests.operations.training import days_ago, trained
 pytestmark = pytest.mark.xdist_group("simulated-shop")
 
 
-@pytest.fixture
-def s(made_copy):
-    """The simulated shop, to write to."""
-    with open_session(made_copy) as session:
-        yield session
-
-
 # --- the new model against the current one ---------------------------------------------------------
 
 

@@ -10,7 +10,6 @@ from engine.labels import apply_outcome, future_value
 from engine.splits import split
 from segtui.operations.deciders import load_model
 from segtui.operations.errors import OperationError
-from segtui.operations.session import open_session
 from segtui.operations.tasks import outcome_task
 from segtui.operations.times import parse_time
 from segtui.operations.train import train
@@ -18,13 +17,6 @@ from segtui.operations.twin import MOST_BESIDE
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
 QUICK = {"kind": "logistic", "promote": False, "origins": 0, "options": {"epochs": "3"}}
-
-
-@pytest.fixture
-def s(made_copy):
-    """The simulated shop, to write to."""
-    with open_session(made_copy) as session:
-        yield session
 
 
 def instant(s, text):

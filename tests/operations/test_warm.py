@@ -16,19 +16,11 @@ from segtui.operations.fitting import Recipe, Watch
 from segtui.operations.judgement import probabilities
 from segtui.operations.models import promote
 from segtui.operations.preparing import CORE
-from segtui.operations.session import open_session
 from segtui.operations.settings import training_settings
 from segtui.operations.tasks import outcome_task
 from segtui.operations.train import train
 
 pytestmark = pytest.mark.xdist_group("simulated-shop")
-
-
-@pytest.fixture
-def s(made_copy):
-    """The simulated shop, to write to."""
-    with open_session(made_copy) as session:
-        yield session
 
 
 def test_going_on_forgets_nothing_and_learns_the_new(s):

@@ -208,9 +208,9 @@ async def settled(pilot: Pilot[None]) -> None:
         await pilot.pause(0.02)
         await pilot.pause()
         app = pilot.app
-        if app.failure is not None:  # type: ignore[attr-defined]
+        if isinstance(app, SegtuiApp) and app.failure is not None:
             # Else it would be waited for without end.
-            raise app.failure  # type: ignore[attr-defined]
+            raise app.failure
         if isinstance(app.screen, CommandPalette):
             # Its list fills up in steps of its own; what is on its way shows as a busy sign.
             commands = app.screen.query_one(CommandList)
@@ -277,7 +277,7 @@ def moved_on(settle: Settle) -> Callable[[Pilot[None], Path], Awaitable[None]]:
             tx.append_decision("exported", {})
         for _ in range(100):
             await settle(pilot)
-            if pilot.app.revision:  # type: ignore[attr-defined]
+            if isinstance(pilot.app, SegtuiApp) and pilot.app.revision:
                 break
         await settle(pilot)
 
